@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sizes that both processes must agree on.
+#pragma once
+
+#define SLUICE_WORKERS_MAX        64
+#define SLUICE_PORTS_MAX          16
+#define SLUICE_IFACES_MAX         64	  // ports and their VLAN sub-interfaces together
+#define SLUICE_NAME_MAX           256	  // any name of an object, with its terminating zero
+#define SLUICE_CHANNEL_MESSAGE    (256u << 20) // bytes of one message on the channel
+#define SLUICE_POOL_ENDPOINTS_MAX 16384
+#define SLUICE_WEIGHT_MAX         256
+#define SLUICE_MTU_MIN            576
+#define SLUICE_MTU_MAX            9000

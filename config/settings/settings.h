@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sluice.conf, read and checked whole: what both processes are configured with.
+//
+// Each process reads the file itself: the dataplane for its cores, memory and ports, the control
+// plane for the rest. libconfig appears in settings.c and nowhere else. A file with mistakes gives
+// every one of them in `reason`, each with file, line, key, what was found and what was expected,
+// and no settings at all; the caller keeps what it has. Unknown keys are mistakes too.
+// The result is immutable. Any thread.
+#pragma once
+
+#include "addr.h"
+#include "limits.h"
+#include "reason.h"
+
+enum idle_kind { IDLE_ADAPTIVE, IDLE_POLL };
+enum hugepages_kind { HUGEPAGES_AUTO, HUGEPAGES_REQUIRED, HUGEPAGES_OFF };
+enum mode { MODE_FULL_NAT = 1, MODE_DNAT, MODE_DSR }; // the numbers of channel.proto
+enum algorithm { // the numbers of channel.proto
+	ALGORITHM_MAGLEV = 1,
+	ALGORITHM_ROUND_ROBIN,
+	ALGORITHM_WEIGHTED,
+	ALGORITHM_LEAST_CONNECTIONS,
+	ALGORITHM_SOURCE_HASH,
+};
+
+struct vlan_settings {
+	uint16_t id; // 1..4094; the interface is called "<port>.<id>"
+	unsigned address_count;
+	struct prefix *addresses; // host bits kept: 192.0.2.5/24
+};
+
+struct port_settings {
+	char *name;   // 1..11 characters [a-z0-9-]; also the name of its TAP twin in the kernel
+	char *kind;   // "af_packet", "af_xdp", "tap", "memif", "pci", "pcap", ...
+	char *device; // what it means is the kind's: netdev, PCI address, socket path, file
+	char *options; // further "key=value,..." for the kind; "" when there are none
+	uint16_t mtu;
+	uint16_t queues; // asked for; 0 = one a worker, as far as the port can
+	unsigned address_count;
+	struct prefix *addresses;
+	unsigned vlan_count;
+	struct vlan_settings *vlans;
+};
+
+struct route_settings {
+	struct prefix to;
+	struct addr via;
+};
+
+struct range_settings { // inclusive, both of one family
+	struct addr first, last;
+};
+
+struct pool_settings { // of VIPs
+	char *name;
+	unsigned range_count;
+	struct range_settings *ranges;
+	unsigned interface_count; // where its VIPs are announced; none = everywhere
+	char **interfaces;
+};
+
+struct source_settings { // where objects come from
+	char *name; // the cluster's name in every object's identity
+	char *kind; // "manifests"
+	char *path;
+};
+
+struct timeouts_settings { // seconds
+	uint32_t tcp_syn, tcp_established, tcp_fin, tcp_closed, udp, udp_unreplied;
+};
+
+struct settings {
+	char *file;
+	struct {
+		unsigned worker_count; // at least 1
+		unsigned worker_cpus[SLUICE_WORKERS_MAX];
+		unsigned main_cpu;
+		enum idle_kind idle;
+		enum hugepages_kind hugepages;
+		unsigned memory_mb; // 0 = what flows and buffers need
+		unsigned flows;	    // a worker; rounded up to a power of two
+		unsigned buffers;   // packet buffers, all workers together; 0 = from ports and workers
+		unsigned neighbours; // most neighbours kept, all interfaces together
+	} dataplane;
+	unsigned port_count;
+	struct port_settings *ports;
+	unsigned route_count;
+	struct route_settings *routes;
+	struct { // full NAT
+		unsigned range_count;
+		struct range_settings *ranges; // none = the address of the interface the packet leaves by
+		uint16_t port_first, port_last;
+	} snat;
+	struct timeouts_settings timeouts;
+	unsigned pool_count;
+	struct pool_settings *pools;
+	unsigned source_count;
+	struct source_settings *sources;
+	struct { // of a Service that does not say
+		enum mode mode;
+		enum algorithm algorithm;
+		bool classless; // Services of type LoadBalancer without a loadBalancerClass are ours
+	} defaults;
+	char *run_dir;	 // "/run/sluice"
+	char *state_dir; // "/var/lib/sluice"
+	char *group;	 // may connect to our sockets, beside root; "sluice"
+};
+
+// Reads and checks `file`. NULL when it has mistakes, which are then in `reason`.
+struct settings *settings_read(const char *file, struct reason *reason);
+void settings_free(struct settings *settings);

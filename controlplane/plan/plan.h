@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the dataplane shall do, and why: plan = f(model, settings, leases).
+//
+// Pure: the same input gives the same plan, byte for byte, whatever the order in which objects came.
+// Arrays are sorted by key. Each row names the object that caused it, for `explain` and
+// `show problems`. A plan is immutable; the one before is kept until the next is published.
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "settings.h"
+
+struct model;
+
+enum endpoint_state { ENDPOINT_READY = 1, ENDPOINT_DRAINING = 2 }; // the numbers of channel.proto
+
+struct plan_endpoint {
+	struct addr address;
+	uint16_t port; // host order
+	uint16_t weight;
+	enum endpoint_state state;
+	char *name; // pod or node
+};
+
+struct plan_pool {
+	char *name; // "cluster/namespace/service:protocol:port[:4|:6]"
+	enum algorithm algorithm;
+	unsigned endpoint_count;
+	struct plan_endpoint *endpoints;
+};
+
+struct plan_listener {
+	struct addr vip;
+	uint8_t protocol; // IPPROTO_TCP, IPPROTO_UDP
+	uint16_t port;	  // host order
+	char *service;	  // "cluster/namespace/name"
+	char *pool;
+	enum mode mode;
+	uint32_t affinity_s;
+	unsigned source_count;
+	struct prefix *sources;
+};
+
+struct plan_vip {
+	struct addr address;
+	char *pool;    // of addresses, in sluice.conf
+	bool shared;   // by more than one Service
+	unsigned interface_count;
+	char **interfaces;
+	unsigned service_count;
+	char **services;
+};
+
+struct plan_route {
+	struct prefix to;
+	struct addr via;
+	char *node;
+};
+
+enum problem_level { PROBLEM_WARNING, PROBLEM_ERROR };
+
+struct plan_problem {
+	enum problem_level level;
+	char *object; // "Service local/default/web", or a file
+	char *where;  // "/etc/sluice/manifests/web.yaml:12", or ""
+	char *text;   // what is wrong and how to mend it
+};
+
+// Which address a Service has: sticky, written down before it is used. Kept by store.c.
+struct plan_lease {
+	char *service; // "cluster/namespace/name"
+	struct addr address;
+};
+
+struct plan {
+	unsigned vip_count, listener_count, pool_count, route_count, problem_count, lease_count;
+	struct plan_vip *vips;
+	struct plan_listener *listeners;
+	struct plan_pool *pools;
+	struct plan_route *routes;
+	struct plan_problem *problems;
+	struct plan_lease *leases; // those to be kept from now on
+};
+
+// `leases` are those of the last plan (or of the disk). NULL only when out of memory.
+struct plan *plan_make(const struct model *model, const struct settings *settings,
+	const struct plan_lease *leases, unsigned lease_count);
+void plan_free(struct plan *plan);

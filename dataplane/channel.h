@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The dataplane's end of the channel (config/channel.proto). Main lcore only.
+//
+// channel.c does the socket, the framing and the peer's credentials; plan_change.c turns a
+// Transaction into a struct plan_change, checked field by field; tables.c applies that. protobuf-c
+// appears in these and in stats.c only.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "channel.pb-c.h"
+#include "flow.h"
+#include "plan_change.h"
+#include "reason.h"
+#include "tables.h"
+
+struct channel;
+
+struct channel_handlers {
+	void *arg;
+	// Applies or refuses (-errno and reason). Nothing has changed when it refuses.
+	int (*apply)(void *arg, const struct plan_change *change, struct reason *reason);
+	void (*hello)(void *arg, Sluice__Hello *hello);
+	// Calls channel_send_stats() before it returns.
+	void (*stats)(void *arg, struct channel *channel, uint64_t id, const Sluice__StatsRequest *request);
+	// Calls channel_send_flows(), now or later, once.
+	void (*flows)(void *arg, struct channel *channel, uint64_t id, const struct flow_filter *filter);
+};
+
+// Listens on `path` (created 0660, root and `group`; a stale socket is replaced) and accepts root
+// and members of the group alone (SO_PEERCRED). One client at a time may send transactions, the
+// last that connected; up to 8 may ask.
+int channel_open(struct channel **channel, const char *path, const char *group,
+	const struct channel_handlers *handlers, struct reason *reason);
+void channel_close(struct channel *channel);
+int channel_fd(const struct channel *channel); // an epoll descriptor; readable: channel_poll()
+void channel_poll(struct channel *channel);
+
+void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stats *stats);
+void channel_send_flows(struct channel *channel, uint64_t id, const struct flow_view *views,
+	uint32_t count, uint64_t total);
