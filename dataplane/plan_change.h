@@ -75,8 +75,3 @@ void plan_change_free(struct plan_change *change);
 int tables_apply(struct tables_store *store, const struct plan_change *change, struct reason *reason);
 // The routes of the current plan.
 const struct fib_route *tables_routes(const struct tables *tables, uint32_t *count);
-
-// The last plan, as the control plane left it on disk: a file of
-// "SLUICEP1", 8 bytes big-endian length, 32 bytes SHA-256 of what follows, a serialized whole
-// sluice.Transaction. Reads and checks it; -ENOENT when there is none, -EBADMSG when it is damaged.
-int plan_file_read(const char *path, uint8_t **bytes, size_t *length, struct reason *reason);
