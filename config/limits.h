@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sizes that both processes must agree on.
+// Sizes that both processes must agree on. The file has the name of a libc header, and this folder
+// is on the include path: so it brings that one too, for whoever asked for <limits.h>.
 #pragma once
+
+#include_next <limits.h>
 
 #define SLUICE_WORKERS_MAX        64
 #define SLUICE_PORTS_MAX          16
