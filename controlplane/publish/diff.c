@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The difference between two plans as a transaction of the channel. Pure, any thread.
+//
+// Each kind of row is sorted by its key (the plan's own order is not relied on) and the two lists
+// are walked together: a row only in the old plan is removed, a row that is new or not the same is
+// sent whole. The messages borrow names and addresses from the plans; everything else lies in
+// blocks that go all at once.
+#include "publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES 65536
+
+struct block {
+	struct block *next;
+	size_t used, size;
+	_Alignas(16) char bytes[];
+};
+
+struct difference {
+	Sluice__Transaction transaction;
+	struct block *blocks;
+	bool failed; // out of memory on the way
+};
+
+static void *take(struct difference *d, size_t bytes)
+{
+	struct block *block = d->blocks;
+	void *memory;
+
+	bytes = (bytes + 15) & ~(size_t)15;
+	if (!block || block->size - block->used < bytes) {
+		size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+
+		block = d->failed ? NULL : malloc(sizeof(*block) + size);
+		if (!block) {
+			d->failed = true;
+			return NULL;
+		}
+		*block = (struct block){.next = d->blocks, .size = size};
+		d->blocks = block;
+	}
+	memory = block->bytes + block->used;
+	block->used += bytes;
+	return memset(memory, 0, bytes);
+}
+
+// protobuf-c has no const: what it is given here is only ever packed.
+static ProtobufCBinaryData bytes_of(const struct addr *addr)
+{
+	ProtobufCBinaryData data;
+
+	data.data = (uint8_t *)(uintptr_t)addr_bytes(addr, &data.len);
+	return data;
+}
+
+static Sluice__Prefix *prefix_message(struct difference *d, const struct prefix *prefix)
+{
+	Sluice__Prefix *message = take(d, sizeof(*message));
+
+	if (!message)
+		return NULL;
+	sluice__prefix__init(message);
+	message->address = bytes_of(&prefix->addr);
+	message->length = prefix->length;
+	return message;
+}
+
+// One kind of row.
+struct rows {
+	size_t row_bytes;
+	int (*compare)(const void *a, const void *b); // of pointers to rows, by key
+	bool (*equal)(const void *a, const void *b);
+	bool (*add)(struct difference *d, const void *row);
+	bool (*remove)(struct difference *d, const void *row);
+};
+
+static const void **sorted(
+	struct difference *d, const void *rows, unsigned count, const struct rows *kind)
+{
+	const void **list = take(d, (count + 1) * sizeof(*list));
+
+	if (!list)
+		return NULL;
+	for (unsigned i = 0; i < count; i++)
+		list[i] = (const char *)rows + i * kind->row_bytes;
+	qsort(list, count, sizeof(*list), kind->compare);
+	return list;
+}
+
+struct list {
+	const void *rows;
+	unsigned count;
+};
+
+static void walk(struct difference *d, const struct rows *kind, struct list from, struct list to)
+{
+	const void **old = sorted(d, from.rows, from.count, kind);
+	const void **new = sorted(d, to.rows, to.count, kind);
+	unsigned i = 0, j = 0;
+	bool ok = old && new;
+
+	while (ok && (i < from.count || j < to.count)) {
+		int order = i == from.count ? 1
+			    : j == to.count ? -1
+					    : kind->compare(&old[i], &new[j]);
+
+		if (order < 0) {
+			ok = kind->remove(d, old[i++]);
+		} else if (order > 0) {
+			ok = kind->add(d, new[j++]);
+		} else {
+			if (!kind->equal(old[i], new[j]))
+				ok = kind->add(d, new[j]);
+			i++;
+			j++;
+		}
+	}
+	if (!ok)
+		d->failed = true;
+}
+
+static int vip_compare(const void *a, const void *b)
+{
+	const struct plan_vip *const *x = a, *const *y = b;
+
+	return addr_compare(&(*x)->address, &(*y)->address);
+}
+
+static bool vip_equal(const void *a, const void *b)
+{
+	const struct plan_vip *x = a, *y = b;
+
+	if (x->interface_count != y->interface_count)
+		return false;
+	for (unsigned i = 0; i < x->interface_count; i++)
+		if (strcmp(x->interfaces[i], y->interfaces[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool vip_add(struct difference *d, const void *row)
+{
+	const struct plan_vip *vip = row;
+	Sluice__Vip *message = take(d, sizeof(*message));
+
+	if (!message)
+		return false;
+	sluice__vip__init(message);
+	message->address = bytes_of(&vip->address);
+	message->ports = vip->interfaces;
+	message->n_ports = vip->interface_count;
+	message->owned = true;
+	d->transaction.vips[d->transaction.n_vips++] = message;
+	return true;
+}
+
+static bool vip_remove(struct difference *d, const void *row)
+{
+	const struct plan_vip *vip = row;
+
+	d->transaction.vips_removed[d->transaction.n_vips_removed++] = bytes_of(&vip->address);
+	return true;
+}
+
+static int listener_compare(const void *a, const void *b)
+{
+	const struct plan_listener *const *x = a, *const *y = b;
+	int order = addr_compare(&(*x)->vip, &(*y)->vip);
+
+	if (!order)
+		order = (int)(*x)->protocol - (int)(*y)->protocol;
+	return order ? order : (int)(*x)->port - (int)(*y)->port;
+}
+
+static bool listener_equal(const void *a, const void *b)
+{
+	const struct plan_listener *x = a, *y = b;
+
+	if (strcmp(x->service, y->service) != 0 || strcmp(x->pool, y->pool) != 0 ||
+		x->mode != y->mode || x->affinity_s != y->affinity_s ||
+		x->source_count != y->source_count)
+		return false;
+	for (unsigned i = 0; i < x->source_count; i++)
+		if (x->sources[i].length != y->sources[i].length ||
+			addr_compare(&x->sources[i].addr, &y->sources[i].addr) != 0)
+			return false;
+	return true;
+}
+
+static bool listener_add(struct difference *d, const void *row)
+{
+	const struct plan_listener *listener = row;
+	Sluice__Listener *message = take(d, sizeof(*message));
+	Sluice__Prefix **sources = take(d, (listener->source_count + 1) * sizeof(*sources));
+
+	if (!message || !sources)
+		return false;
+	sluice__listener__init(message);
+	message->vip = bytes_of(&listener->vip);
+	message->protocol = (Sluice__L4Protocol)listener->protocol;
+	message->port = listener->port;
+	message->service = listener->service;
+	message->pool = listener->pool;
+	message->mode = (Sluice__Mode)listener->mode;
+	message->affinity_s = listener->affinity_s;
+	message->sources = sources;
+	for (unsigned i = 0; i < listener->source_count; i++) {
+		sources[i] = prefix_message(d, &listener->sources[i]);
+		if (!sources[i])
+			return false;
+	}
+	message->n_sources = listener->source_count;
+	d->transaction.listeners[d->transaction.n_listeners++] = message;
+	return true;
+}
+
+static bool listener_remove(struct difference *d, const void *row)
+{
+	const struct plan_listener *listener = row;
+	Sluice__ListenerKey *message = take(d, sizeof(*message));
+
+	if (!message)
+		return false;
+	sluice__listener_key__init(message);
+	message->vip = bytes_of(&listener->vip);
+	message->protocol = (Sluice__L4Protocol)listener->protocol;
+	message->port = listener->port;
+	d->transaction.listeners_removed[d->transaction.n_listeners_removed++] = message;
+	return true;
+}
+
+static int pool_compare(const void *a, const void *b)
+{
+	const struct plan_pool *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static bool pool_equal(const void *a, const void *b)
+{
+	const struct plan_pool *x = a, *y = b;
+
+	if (x->algorithm != y->algorithm || x->endpoint_count != y->endpoint_count)
+		return false;
+	for (unsigned i = 0; i < x->endpoint_count; i++) {
+		const struct plan_endpoint *e = &x->endpoints[i], *f = &y->endpoints[i];
+
+		if (addr_compare(&e->address, &f->address) != 0 || e->port != f->port ||
+			e->weight != f->weight || e->state != f->state ||
+			strcmp(e->name, f->name) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool pool_add(struct difference *d, const void *row)
+{
+	const struct plan_pool *pool = row;
+	Sluice__Pool *message = take(d, sizeof(*message));
+	Sluice__Endpoint **list = take(d, (pool->endpoint_count + 1) * sizeof(*list));
+	Sluice__Endpoint *endpoints = take(d, (pool->endpoint_count + 1) * sizeof(*endpoints));
+
+	if (!message || !list || !endpoints)
+		return false;
+	sluice__pool__init(message);
+	message->name = pool->name;
+	message->algorithm = (Sluice__Algorithm)pool->algorithm;
+	message->endpoints = list;
+	message->n_endpoints = pool->endpoint_count;
+	for (unsigned i = 0; i < pool->endpoint_count; i++) {
+		const struct plan_endpoint *endpoint = &pool->endpoints[i];
+
+		sluice__endpoint__init(&endpoints[i]);
+		endpoints[i].address = bytes_of(&endpoint->address);
+		endpoints[i].port = endpoint->port;
+		endpoints[i].weight = endpoint->weight;
+		endpoints[i].state = (Sluice__EndpointState)endpoint->state;
+		endpoints[i].name = endpoint->name;
+		list[i] = &endpoints[i];
+	}
+	d->transaction.pools[d->transaction.n_pools++] = message;
+	return true;
+}
+
+static bool pool_remove(struct difference *d, const void *row)
+{
+	const struct plan_pool *pool = row;
+
+	d->transaction.pools_removed[d->transaction.n_pools_removed++] = pool->name;
+	return true;
+}
+
+static int route_compare(const void *a, const void *b)
+{
+	const struct plan_route *const *x = a, *const *y = b;
+	int order = addr_compare(&(*x)->to.addr, &(*y)->to.addr);
+
+	return order ? order : (int)(*x)->to.length - (int)(*y)->to.length;
+}
+
+static bool route_equal(const void *a, const void *b)
+{
+	const struct plan_route *x = a, *y = b;
+
+	return addr_compare(&x->via, &y->via) == 0;
+}
+
+static bool route_add(struct difference *d, const void *row)
+{
+	const struct plan_route *route = row;
+	Sluice__Route *message = take(d, sizeof(*message));
+
+	if (!message)
+		return false;
+	sluice__route__init(message);
+	message->prefix = prefix_message(d, &route->to);
+	message->via = bytes_of(&route->via);
+	d->transaction.routes[d->transaction.n_routes++] = message;
+	return message->prefix;
+}
+
+static bool route_remove(struct difference *d, const void *row)
+{
+	const struct plan_route *route = row;
+	Sluice__Prefix *message = prefix_message(d, &route->to);
+
+	d->transaction.routes_removed[d->transaction.n_routes_removed++] = message;
+	return message;
+}
+
+static const struct rows vip_rows = {
+	sizeof(struct plan_vip), vip_compare, vip_equal, vip_add, vip_remove};
+static const struct rows listener_rows = {sizeof(struct plan_listener), listener_compare,
+	listener_equal, listener_add, listener_remove};
+static const struct rows pool_rows = {
+	sizeof(struct plan_pool), pool_compare, pool_equal, pool_add, pool_remove};
+static const struct rows route_rows = {
+	sizeof(struct plan_route), route_compare, route_equal, route_add, route_remove};
+
+struct difference *publish_diff(
+	const struct plan *from, const struct plan *to, uint64_t base, uint64_t generation)
+{
+	static const struct plan nothing;
+	struct difference *d = calloc(1, sizeof(*d));
+	Sluice__Transaction *t;
+
+	if (!d)
+		return NULL;
+	if (!from)
+		from = &nothing;
+	t = &d->transaction;
+	sluice__transaction__init(t);
+	t->since = base;
+	t->generation = generation;
+	t->vips = take(d, (to->vip_count + 1) * sizeof(*t->vips));
+	t->listeners = take(d, (to->listener_count + 1) * sizeof(*t->listeners));
+	t->pools = take(d, (to->pool_count + 1) * sizeof(*t->pools));
+	t->routes = take(d, (to->route_count + 1) * sizeof(*t->routes));
+	t->vips_removed = take(d, (from->vip_count + 1) * sizeof(*t->vips_removed));
+	t->listeners_removed = take(d, (from->listener_count + 1) * sizeof(*t->listeners_removed));
+	t->pools_removed = take(d, (from->pool_count + 1) * sizeof(*t->pools_removed));
+	t->routes_removed = take(d, (from->route_count + 1) * sizeof(*t->routes_removed));
+	if (!d->failed) {
+		walk(d, &vip_rows, (struct list){from->vips, from->vip_count},
+			(struct list){to->vips, to->vip_count});
+		walk(d, &listener_rows, (struct list){from->listeners, from->listener_count},
+			(struct list){to->listeners, to->listener_count});
+		walk(d, &pool_rows, (struct list){from->pools, from->pool_count},
+			(struct list){to->pools, to->pool_count});
+		walk(d, &route_rows, (struct list){from->routes, from->route_count},
+			(struct list){to->routes, to->route_count});
+	}
+	if (d->failed) {
+		difference_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+const Sluice__Transaction *difference_transaction(const struct difference *difference)
+{
+	return &difference->transaction;
+}
+
+bool difference_empty(const struct difference *difference)
+{
+	const Sluice__Transaction *t = &difference->transaction;
+
+	return !t->n_vips && !t->n_listeners && !t->n_pools && !t->n_routes && !t->n_vips_removed &&
+	       !t->n_listeners_removed && !t->n_pools_removed && !t->n_routes_removed;
+}
+
+void difference_free(struct difference *difference)
+{
+	struct block *next;
+
+	if (!difference)
+		return;
+	for (struct block *block = difference->blocks; block; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(difference);
+}

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// See publish.h for the states. A plan is held by every role it has (newest, under way, in force,
+// refused, on disk) and goes with the last one.
+#include "publish.h"
+
+#include "clock.h"
+#include "log.h"
+#include "plan_file.h"
+#include "publish_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_INTERVAL_MS 1000
+
+struct version { // a plan that was given to us
+	struct plan *plan;
+	unsigned holders;
+};
+
+struct publish {
+	uv_loop_t *loop;
+	struct publish_options options;
+	char *socket_path, *plan_file;
+	struct connection *connection;
+	struct publish_state state; // its texts are the ones below
+	char *down_reason, *refused_reason, *file_reason, *build;
+	uint64_t generation; // the highest in use
+	uint64_t sent_generation;
+	struct version *newest;
+	struct version *sent;    // under way
+	struct version *applied; // in force; NULL when nobody knows what is
+	struct version *refused; // or of an unknown fate: the dataplane died over it
+	struct version *on_disk;
+	bool busy;  // a transaction is under way
+	bool retry; // offer the refused one again: it is another dataplane
+	uv_timer_t file_timer;
+	usec_t file_us; // of the last write
+};
+
+static void hold(struct version **place, struct version *version)
+{
+	struct version *before = *place;
+
+	if (version)
+		version->holders++;
+	*place = version;
+	if (before && !--before->holders) {
+		plan_free(before->plan);
+		free(before);
+	}
+}
+
+static void set_text(char **place, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy) {
+		free(*place);
+		*place = copy;
+	}
+}
+
+static void changed(struct publish *p)
+{
+	if (p->options.changed)
+		p->options.changed(p->options.arg);
+}
+
+// What a dataplane that starts alone should find: what was in force last, or the newest while
+// there is no dataplane to ask, unless one has refused it or did not survive it.
+static struct version *for_disk(const struct publish *p)
+{
+	if (p->applied)
+		return p->applied;
+	return p->state.connected || p->newest == p->refused ? NULL : p->newest;
+}
+
+static void write_file(struct publish *p)
+{
+	struct version *version = for_disk(p);
+	struct reason reason = {0};
+	struct difference *whole;
+	size_t length;
+	uint8_t *bytes;
+
+	if (!version || version == p->on_disk)
+		return;
+	p->file_us = clock_now_us();
+	if (version == p->applied)
+		whole = publish_diff(NULL, version->plan, 0, p->state.generation);
+	else
+		whole = publish_diff(NULL, version->plan, 0, ++p->generation);
+	if (!whole)
+		return;
+	length = sluice__transaction__get_packed_size(difference_transaction(whole));
+	bytes = malloc(length + 1);
+	if (bytes) {
+		sluice__transaction__pack(difference_transaction(whole), bytes);
+		if (plan_file_write(p->plan_file, bytes, length, &reason) == 0)
+			hold(&p->on_disk, version);
+		else if (strcmp(p->file_reason, reason_text(&reason)) != 0)
+			log_error("publish", "%s", reason_text(&reason));
+		set_text(&p->file_reason, reason_text(&reason));
+	}
+	free(bytes);
+	difference_free(whole);
+	reason_clear(&reason);
+}
+
+static void on_file_timer(uv_timer_t *timer);
+
+// Writes now or later, never more often than once in the interval.
+static void file_is_behind(struct publish *p)
+{
+	usec_t since_ms = (clock_now_us() - p->file_us) / 1000;
+
+	if (uv_is_active((uv_handle_t *)&p->file_timer))
+		return;
+	if (p->applied && p->applied != p->on_disk && since_ms >= FILE_INTERVAL_MS)
+		write_file(p);
+	else if (for_disk(p) != p->on_disk)
+		uv_timer_start(&p->file_timer, on_file_timer, FILE_INTERVAL_MS, 0);
+}
+
+static void on_file_timer(uv_timer_t *timer)
+{
+	struct publish *p = timer->data;
+
+	write_file(p);
+	if (for_disk(p) && for_disk(p) != p->on_disk) // it failed: try again
+		uv_timer_start(&p->file_timer, on_file_timer, FILE_INTERVAL_MS, 0);
+}
+
+static void push(struct publish *p);
+
+static void on_applied(struct publish *p, uint64_t generation)
+{
+	p->state.transactions++;
+	p->state.generation = generation;
+	hold(&p->applied, p->sent);
+	hold(&p->refused, NULL);
+	set_text(&p->refused_reason, "");
+	file_is_behind(p);
+}
+
+static void on_refused(struct publish *p, const Sluice__Result *result)
+{
+	bool whole = !p->applied;
+
+	p->state.refusals++;
+	if (result->generation > p->generation)
+		p->generation = result->generation;
+	hold(&p->applied, NULL);
+	if (!whole) {
+		log_notice("publish", "the dataplane refused a difference, sending the whole: %s",
+			result->reason);
+		return;
+	}
+	log_error("publish", "the dataplane refused the plan: %s", result->reason);
+	hold(&p->refused, p->sent);
+	set_text(&p->refused_reason, result->reason);
+}
+
+static void on_result(void *arg, const Sluice__Reply *reply, const char *why)
+{
+	struct publish *p = arg;
+
+	(void)why;
+	p->busy = false;
+	if (!reply) { // down() follows
+		hold(&p->refused, p->sent);
+		hold(&p->sent, NULL);
+		return;
+	}
+	if (reply->body_case != SLUICE__REPLY__BODY_RESULT) {
+		static const Sluice__Result none = SLUICE__RESULT__INIT;
+		Sluice__Result odd = none;
+
+		odd.reason = "its answer is not a result: install both from one release";
+		on_refused(p, &odd);
+	} else if (reply->result->applied) {
+		on_applied(p, p->sent_generation);
+	} else {
+		on_refused(p, reply->result);
+	}
+	hold(&p->sent, NULL);
+	push(p);
+	changed(p);
+}
+
+// Sends what the dataplane lacks, if anything and if it may be sent now.
+static void push(struct publish *p)
+{
+	Sluice__Request request = SLUICE__REQUEST__INIT;
+	struct difference *difference;
+	int error;
+
+	if (!p->state.connected || p->busy || !p->newest || p->newest == p->applied ||
+		(p->newest == p->refused && !p->retry))
+		return;
+	difference = publish_diff(p->applied ? p->applied->plan : NULL, p->newest->plan,
+		p->applied ? p->state.generation : 0, p->generation + 1);
+	if (!difference) {
+		log_error("publish", "out of memory: the change waits for the next one");
+		return;
+	}
+	if (p->applied && difference_empty(difference)) {
+		if (p->on_disk == p->applied)
+			hold(&p->on_disk, p->newest);
+		hold(&p->applied, p->newest);
+		difference_free(difference);
+		return;
+	}
+	request.body_case = SLUICE__REQUEST__BODY_TRANSACTION;
+	request.transaction = (Sluice__Transaction *)(uintptr_t)difference_transaction(difference);
+	error = connection_request(p->connection, &request, PATIENCE_CHANGE, on_result, p);
+	difference_free(difference);
+	if (error) {
+		log_error("publish", "the plan was not sent: %s", strerror(-error));
+		return;
+	}
+	p->sent_generation = ++p->generation;
+	p->busy = true;
+	p->retry = false;
+	hold(&p->sent, p->newest);
+}
+
+static void on_up(void *arg, const Sluice__Hello *hello)
+{
+	struct publish *p = arg;
+
+	log_notice("publish", "connected to the dataplane %s, generation %llu", hello->build,
+		(unsigned long long)hello->generation);
+	p->state.connected = true;
+	p->state.started_us = hello->started_us;
+	p->state.generation = hello->generation;
+	set_text(&p->build, hello->build);
+	set_text(&p->down_reason, "");
+	if (hello->generation > p->generation)
+		p->generation = hello->generation;
+	p->retry = true;
+	push(p);
+	changed(p);
+}
+
+static void on_down(void *arg, const char *why)
+{
+	struct publish *p = arg;
+
+	if (p->state.connected || strcmp(p->down_reason, why) != 0)
+		log_warning("publish", "%s", why);
+	p->state.connected = false;
+	hold(&p->applied, NULL);
+	set_text(&p->down_reason, why);
+	if (p->newest)
+		file_is_behind(p);
+	changed(p);
+}
+
+// So that generations go on from those of the control plane before us.
+static void read_generation(struct publish *p)
+{
+	Sluice__Transaction *last;
+	struct reason reason = {0};
+	uint8_t *bytes;
+	size_t length;
+
+	if (plan_file_read(p->plan_file, &bytes, &length, &reason) == 0) {
+		last = sluice__transaction__unpack(NULL, length, bytes);
+		if (last)
+			p->generation = last->generation;
+		else
+			reason_add(&reason, "%s: not a transaction", p->plan_file);
+		sluice__transaction__free_unpacked(last, NULL);
+		free(bytes);
+	}
+	if (reason.count)
+		log_warning("publish", "%s", reason_text(&reason));
+	reason_clear(&reason);
+}
+
+static void publish_free(struct publish *p)
+{
+	free(p->socket_path);
+	free(p->plan_file);
+	free(p->down_reason);
+	free(p->refused_reason);
+	free(p->file_reason);
+	free(p->build);
+	free(p);
+}
+
+int publish_open(struct publish **publish, uv_loop_t *loop, const struct publish_options *options,
+	struct reason *reason)
+{
+	struct publish *p = calloc(1, sizeof(*p));
+	const struct connection_handlers handlers = {p, on_up, on_down};
+
+	if (!p)
+		return -ENOMEM;
+	p->loop = loop;
+	p->options = *options;
+	p->socket_path = strdup(options->socket_path);
+	p->plan_file = strdup(options->plan_file);
+	p->down_reason = strdup("not connected to the dataplane yet");
+	p->refused_reason = strdup("");
+	p->file_reason = strdup("");
+	p->build = strdup("");
+	if (!p->socket_path || !p->plan_file || !p->down_reason || !p->refused_reason ||
+		!p->file_reason || !p->build) {
+		publish_free(p);
+		return -ENOMEM;
+	}
+	read_generation(p);
+	p->connection = connection_open(loop, p->socket_path, &handlers);
+	if (!p->connection) {
+		reason_add(reason,
+			"%s: too long for a socket's name, at most 107 bytes: choose a "
+			"shorter run_dir",
+			p->socket_path);
+		publish_free(p);
+		return -ENAMETOOLONG;
+	}
+	uv_timer_init(loop, &p->file_timer);
+	p->file_timer.data = p;
+	*publish = p;
+	return 0;
+}
+
+static void file_timer_closed(uv_handle_t *handle)
+{
+	publish_free(handle->data);
+}
+
+void publish_close(struct publish *p)
+{
+	if (!p)
+		return;
+	write_file(p);
+	connection_close(p->connection);
+	hold(&p->newest, NULL);
+	hold(&p->sent, NULL);
+	hold(&p->applied, NULL);
+	hold(&p->refused, NULL);
+	hold(&p->on_disk, NULL);
+	uv_close((uv_handle_t *)&p->file_timer, file_timer_closed);
+}
+
+void publish_plan(struct publish *p, struct plan *plan)
+{
+	struct version *version = calloc(1, sizeof(*version));
+
+	if (!version) {
+		log_error("publish", "out of memory: a plan was dropped");
+		plan_free(plan);
+		return;
+	}
+	version->plan = plan;
+	hold(&p->newest, version);
+	set_text(&p->refused_reason, "");
+	push(p);
+	if (!p->state.connected)
+		file_is_behind(p);
+}
+
+struct publish_state publish_state(const struct publish *p)
+{
+	struct publish_state state = p->state;
+
+	state.down_reason = p->down_reason;
+	state.refused_reason = p->refused_reason;
+	state.file_reason = p->file_reason;
+	state.build = p->build;
+	state.current = p->newest && p->newest == p->applied;
+	return state;
+}
+
+struct question {
+	publish_stats_fn stats;
+	publish_flows_fn flows;
+	void *arg;
+};
+
+static void on_answer(void *arg, const Sluice__Reply *reply, const char *why)
+{
+	struct question *q = arg;
+	const char *odd =
+		"the dataplane's answer is of another kind: install both from one release";
+
+	if (q->stats) {
+		if (reply && reply->body_case == SLUICE__REPLY__BODY_STATS)
+			q->stats(q->arg, reply->stats, "");
+		else
+			q->stats(q->arg, NULL, reply ? odd : why);
+	} else {
+		if (reply && reply->body_case == SLUICE__REPLY__BODY_FLOWS)
+			q->flows(q->arg, reply->flows, "");
+		else
+			q->flows(q->arg, NULL, reply ? odd : why);
+	}
+	free(q);
+}
+
+static int ask(struct publish *p, Sluice__Request *request, struct question question)
+{
+	struct question *q = malloc(sizeof(*q));
+	int error;
+
+	if (!q)
+		return -ENOMEM;
+	*q = question;
+	error = connection_request(p->connection, request, PATIENCE_ASK, on_answer, q);
+	if (error)
+		free(q);
+	return error;
+}
+
+int publish_stats(struct publish *p, bool endpoints, publish_stats_fn done, void *arg)
+{
+	Sluice__StatsRequest stats = SLUICE__STATS_REQUEST__INIT;
+	Sluice__Request request = SLUICE__REQUEST__INIT;
+
+	stats.endpoints = endpoints;
+	request.body_case = SLUICE__REQUEST__BODY_STATS;
+	request.stats = &stats;
+	return ask(p, &request, (struct question){.stats = done, .arg = arg});
+}
+
+int publish_flows(
+	struct publish *p, const Sluice__FlowsRequest *filter, publish_flows_fn done, void *arg)
+{
+	Sluice__Request request = SLUICE__REQUEST__INIT;
+
+	request.body_case = SLUICE__REQUEST__BODY_FLOWS;
+	request.flows = (Sluice__FlowsRequest *)(uintptr_t)filter;
+	return ask(p, &request, (struct question){.flows = done, .arg = arg});
+}
