@@ -62,6 +62,7 @@ struct plan_change {
 	struct plan_listener_key *listeners_removed;
 	char **pools_removed;
 	struct prefix *routes_removed;
+	void *message; // what the strings point into, when plan_change_decode() made this
 };
 
 // From a serialized sluice.Transaction. `ifaces` gives the names that VIPs may refer to. NULL with

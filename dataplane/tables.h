@@ -9,7 +9,8 @@
 // Slots: an endpoint (pool, address, port) has a slot, a small number that stays its own for as long
 // as it exists, through any change of the pool; so do listeners. Counters and flows refer to slots.
 // A freed slot is not given again before every worker has passed over its flows
-// (tables_release_slots).
+// (tables_release_slots). Slots of endpoints are below SLUICE_ENDPOINTS_MAX, those of listeners and
+// pools below SLUICE_LISTENERS_MAX and SLUICE_POOLS_MAX (limits.h).
 #pragma once
 
 #include <netinet/in.h>
@@ -36,17 +37,27 @@ struct endpoint {
 	char name[64];
 };
 
-// Immutable; shared by snapshots. `members` are the endpoints in the order of (address, port).
+// What least connections looks at, side by side so that a scan is quick.
+struct pool_share {
+	uint32_t slot;
+	uint32_t weight;
+};
+
+// Immutable; shared by snapshots.
 struct pool {
 	uint32_t slot;
 	uint8_t algorithm; // enum algorithm
 	uint32_t member_count;
 	uint32_t ready_count;
-	uint32_t weight_total;	     // of the ready ones
-	const struct endpoint *const *members; // ready ones first, then draining
-	const struct maglev *maglev;   // for MAGLEV and SOURCE_HASH, over the ready ones; pick/maglev.h
+	const struct endpoint *const *members; // ready ones first, then draining, each by address, port
+	const struct maglev *maglev; // for MAGLEV and SOURCE_HASH, over the ready ones; pick/maglev.h
+	// For WEIGHTED and LEAST_CONNECTIONS, over the ready ones: member i has the numbers from
+	// weight_ends[i - 1] to below weight_ends[i], in shares of weight_total; pick/stride.h.
+	uint32_t weight_total;
+	uint32_t weight_stride;
+	const uint32_t *weight_ends;
+	const struct pool_share *shares; // for LEAST_CONNECTIONS
 	char name[256];
-	uint32_t references;
 };
 
 enum listener_flag {
@@ -72,6 +83,7 @@ struct vip {
 	struct addr address;
 	bool owned;
 	uint64_t ifaces; // bit i: ARP/ND answered on interface i
+	uint32_t slot;
 };
 
 struct tables; // opaque: readers use the functions below
@@ -91,6 +103,7 @@ bool tables_dnat_endpoint(const struct tables *tables, const struct addr *addres
 uint64_t tables_generation(const struct tables *tables);
 uint32_t tables_listener_slots(const struct tables *tables); // one past the highest ever used
 uint32_t tables_endpoint_slots(const struct tables *tables);
+uint32_t tables_pool_slots(const struct tables *tables);
 // Visits every vip / listener / pool; main lcore only.
 void tables_each_vip(const struct tables *tables, void (*visit)(const struct vip *, void *), void *arg);
 void tables_each_listener(
@@ -108,8 +121,13 @@ const struct tables *tables_current(const struct tables_store *store);
 const struct tables *const *tables_pointer(const struct tables_store *store);
 // After every worker has passed a quiescent state since the last apply: frees what was replaced.
 void tables_reclaim(struct tables_store *store);
-// True when endpoints were removed or replaced by the applies since the last call: flows of slots for
-// which tables_endpoint() is NULL must then be passed over by every worker; when all have,
-// tables_release_slots() lets the slots be used again.
-bool tables_has_removed(const struct tables_store *store);
+// True when endpoints or listeners were removed since the last call: a pass begins. Every worker must
+// then pass over its flows, looking for slots for which tables_endpoint() or tables_listener_slot()
+// is NULL; when all have, tables_release_slots() lets the slots be used again. What is removed
+// meanwhile waits for the next pass; until the release this returns false.
+bool tables_has_removed(struct tables_store *store);
+// The slots of the pass under way, between its end and the release, so that their counters can be
+// set to zero. `endpoint` is called for those of endpoints, `listener` for those of listeners.
+void tables_each_removed(const struct tables_store *store, void (*endpoint)(uint32_t slot, void *),
+	void (*listener)(uint32_t slot, void *), void *arg);
 void tables_release_slots(struct tables_store *store);

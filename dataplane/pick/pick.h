@@ -2,8 +2,8 @@
 // New flow -> endpoint. Pure: a pool, a key and this worker's own state in, a member index out.
 //
 // A kind is a `const struct pick_kind`, one file each, listed in pick.c. Kinds that remember
-// something between picks keep it in struct pick_state, one a worker and pool slot, zeroed at first.
-// No allocation, no lock. Kinds only choose among the first pool->ready_count members.
+// something between picks keep it in struct pick_state, one a worker and pool slot, zeroed at
+// first. No allocation, no lock. Kinds only choose among the first pool->ready_count members.
 #pragma once
 
 #include <stdint.h>
@@ -11,14 +11,12 @@
 #include "tables.h"
 
 struct pick_state {
-	uint32_t next;	   // round robin: the next member
-	uint32_t generation; // of what `next` and the credits refer to; kinds reset on change
-	// Smooth weighted round robin needs a credit a member; it is kept by the pick_weighted schedule
-	// (see weighted.c), so that no memory is needed here.
+	uint32_t next;  // how many picks were made, and where the first one was
+	uint32_t begun; // 0 until the first pick: it decides where this worker begins
 };
 
 struct pick_key {
-	uint64_t tuple;	 // hash of client address, client port, vip, port: the same on any box
+	uint64_t tuple;  // hash of client address, client port, vip, port: the same on any box
 	uint64_t client; // hash of the client address alone: the same on any box
 };
 
@@ -29,10 +27,10 @@ struct pick_load { // this worker's flows an endpoint slot, for least connection
 
 struct pick_kind {
 	const char *name;
-	uint32_t (*pick)(const struct pool *pool, const struct pick_key *key, struct pick_state *state,
-		const struct pick_load *load);
+	uint32_t (*pick)(const struct pool *pool, const struct pick_key *key,
+		struct pick_state *state, const struct pick_load *load);
 };
 
 // A member index below pool->ready_count, or UINT32_MAX when no member is ready.
-uint32_t pick_endpoint(const struct pool *pool, const struct pick_key *key, struct pick_state *state,
-	const struct pick_load *load);
+uint32_t pick_endpoint(const struct pool *pool, const struct pick_key *key,
+	struct pick_state *state, const struct pick_load *load);
