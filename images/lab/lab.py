@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""lab.py up|down: the lab that stays up, for people. images/lab/up installs and builds before it."""
+
+import collections
+import grp
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hugepages
+import topology
+from appliance import Appliance, default_settings
+from topology import ROOT, LabError, Topology, run, wait_until
+
+NAME = "sl"
+RUN = Path("/run/sluice-lab")
+STATE = Path("/var/lib/sluice-lab")
+UNDO = STATE / "undo.json"
+GROUP = "sluice"
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def undo():
+    """What up changed outside its own folders and namespaces."""
+    try:
+        return json.loads(UNDO.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def down():
+    topology.destroy(NAME)
+    todo = undo()
+    hugepages.give_back(todo.get("hugepages", {}))
+    if todo.get("group"):
+        run("groupdel", GROUP, check=False)
+    for folder in (RUN, STATE):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ensure_group():
+    try:
+        grp.getgrnam(GROUP)
+        return False
+    except KeyError:
+        run("groupadd", "--system", GROUP)
+        return True
+
+
+def settings():
+    chosen = default_settings(RUN)
+    chosen["run_dir"], chosen["state_dir"], chosen["group"] = str(RUN), str(STATE), GROUP
+    chosen["sources"][0]["path"] = str(STATE / "manifests")
+    return chosen
+
+
+def apply_manifests(directory):
+    """Copies the examples there; each appears whole, as a rename."""
+    for source in sorted([*(ROOT / "config/examples").glob("*.yaml"),
+                          *(ROOT / "images/lab/manifests").glob("*.yaml")]):
+        half = directory / f".{source.name}.new"
+        shutil.copyfile(source, half)
+        half.rename(directory / source.name)
+
+
+def service_address(box, service):
+    """The IPv4 address the Service was given."""
+    for row in box.show("services"):
+        if row["service"].endswith(f"/{service}"):
+            for address in row.get("addresses", []):
+                if ":" not in address:
+                    return address
+    return None
+
+
+def ask_udp(client, address, port, tries):
+    """Which pods answer datagrams, each from a port of its own."""
+    seen = collections.Counter()
+    for _ in range(tries):
+        with client.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(2)
+            sock.sendto(b"hello", (address, port))
+            seen[sock.recv(2048).split()[0].decode()] += 1
+    return seen
+
+
+def ask_http(client, url, tries):
+    seen = collections.Counter()
+    for _ in range(tries):
+        seen[client.run("curl", "-sS", "--max-time", "3", url).stdout.split()[0]] += 1
+    return seen
+
+
+def spread(seen):
+    return ", ".join(f"{name} {count}" for name, count in sorted(seen.items()))
+
+
+def up():
+    started = time.monotonic()
+    if any(topology.Machine(f"{NAME}-{what}").exists() for what in ("box", "client", "switch")):
+        say("A lab is there already; taking it down first")
+    down()
+    for folder in (RUN, STATE, STATE / "manifests"):
+        folder.mkdir(parents=True, exist_ok=True)
+    say(f"Memory: {hugepages.reserve()}")
+    UNDO.write_text(json.dumps({"hugepages": hugepages.changed(), "group": ensure_group()}))
+
+    say("Client, appliance, two nodes, four pods")
+    lab = Topology(NAME, RUN).create()
+    lab.serve()
+
+    say("Starting sluice-dataplane and sluice-controlplane")
+    box = Appliance(lab.box, RUN, settings())
+    box.start_all()
+    say(f"The dataplane says: {box.show('ports')[0]['name']} and others up, "
+        f"memory {box.memory()}")
+
+    say("Applying config/examples and images/lab/manifests")
+    apply_manifests(STATE / "manifests")
+    web = wait_until(lambda: service_address(box, "web"), "an address for the Service web")
+    echo = wait_until(lambda: service_address(box, "echo"), "an address for the Service echo")
+    wait_until(lambda: lab.client.run("curl", "-sS", "--max-time", "1", f"http://{web}/",
+                                      check=False).returncode == 0,
+               f"an answer from http://{web}/")
+    say()
+    say(f"$ curl http://{web}/      20 times, from the client")
+    say(f"  answered by {spread(ask_http(lab.client, f'http://{web}/', 20))}")
+    say(f"  UDP to {echo} port 7    20 times")
+    say(f"  answered by {spread(ask_udp(lab.client, echo, 7, 20))}")
+    say()
+    say(f"Up after {time.monotonic() - started:.0f} s. To try:")
+    console = f"{box.program('sluice')} --socket {box.api_socket}"
+    for line in (
+        f"ip netns exec {NAME}-client curl http://{web}/",
+        f"ip netns exec {NAME}-client ping {web}",
+        f"{console} show vips      also: services endpoints flows workers ports drops problems",
+        f"edit or remove a file in {STATE}/manifests and look again",
+        f"ip netns exec {NAME}-box tcpdump -ni lan",
+    ):
+        say(f"  {line}")
+    say(f"Logs: {RUN}/sluice-dataplane.log, {RUN}/sluice-controlplane.log, {RUN}/pods/*/")
+    say(f"Configuration: {RUN}/sluice.conf   State: {STATE}")
+    say("sudo images/lab/down takes it all away.")
+
+
+def main():
+    try:
+        {"up": up, "down": down}[sys.argv[1]]()
+    except (LabError, OSError, subprocess.SubprocessError) as error:
+        print(f"images/lab/{sys.argv[1]}: {error}", file=sys.stderr)
+        if sys.argv[1] == "up":
+            print(f"What is up stays up for a look; logs are in {RUN}. "
+                  "sudo images/lab/down takes it away.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
