@@ -254,8 +254,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (!link->connection || n == 0)
 		return;
 	if (n < 0) {
-		lose(link->connection,
-			n == UV_EOF ? "the dataplane closed the connection" : uv_strerror((int)n));
+		lose(link->connection, n == UV_EOF || n == UV_ECONNRESET
+					       ? "the dataplane closed the connection"
+					       : uv_strerror((int)n));
 		return;
 	}
 	link->used += (size_t)n;

@@ -39,7 +39,7 @@ struct publish {
 	usec_t file_us; // of the last write
 };
 
-static void hold(struct version **place, struct version *version)
+static void hold(struct publish *p, struct version **place, struct version *version)
 {
 	struct version *before = *place;
 
@@ -47,7 +47,7 @@ static void hold(struct version **place, struct version *version)
 		version->holders++;
 	*place = version;
 	if (before && !--before->holders) {
-		plan_free(before->plan);
+		p->options.release(before->plan);
 		free(before);
 	}
 }
@@ -99,7 +99,7 @@ static void write_file(struct publish *p)
 	if (bytes) {
 		sluice__transaction__pack(difference_transaction(whole), bytes);
 		if (plan_file_write(p->plan_file, bytes, length, &reason) == 0)
-			hold(&p->on_disk, version);
+			hold(p, &p->on_disk, version);
 		else if (strcmp(p->file_reason, reason_text(&reason)) != 0)
 			log_error("publish", "%s", reason_text(&reason));
 		set_text(&p->file_reason, reason_text(&reason));
@@ -111,16 +111,16 @@ static void write_file(struct publish *p)
 
 static void on_file_timer(uv_timer_t *timer);
 
-// Writes now or later, never more often than once in the interval.
+// Writes now or later, never more often than once in the interval. What no dataplane has taken yet
+// waits in any case: one may be about to come and say.
 static void file_is_behind(struct publish *p)
 {
 	usec_t since_ms = (clock_now_us() - p->file_us) / 1000;
 
-	if (uv_is_active((uv_handle_t *)&p->file_timer))
-		return;
-	if (p->applied && p->applied != p->on_disk && since_ms >= FILE_INTERVAL_MS)
+	if (p->applied && since_ms >= FILE_INTERVAL_MS)
 		write_file(p);
-	else if (for_disk(p) != p->on_disk)
+	if (for_disk(p) && for_disk(p) != p->on_disk &&
+		!uv_is_active((uv_handle_t *)&p->file_timer))
 		uv_timer_start(&p->file_timer, on_file_timer, FILE_INTERVAL_MS, 0);
 }
 
@@ -129,8 +129,7 @@ static void on_file_timer(uv_timer_t *timer)
 	struct publish *p = timer->data;
 
 	write_file(p);
-	if (for_disk(p) && for_disk(p) != p->on_disk) // it failed: try again
-		uv_timer_start(&p->file_timer, on_file_timer, FILE_INTERVAL_MS, 0);
+	file_is_behind(p); // when it failed
 }
 
 static void push(struct publish *p);
@@ -139,8 +138,8 @@ static void on_applied(struct publish *p, uint64_t generation)
 {
 	p->state.transactions++;
 	p->state.generation = generation;
-	hold(&p->applied, p->sent);
-	hold(&p->refused, NULL);
+	hold(p, &p->applied, p->sent);
+	hold(p, &p->refused, NULL);
 	set_text(&p->refused_reason, "");
 	file_is_behind(p);
 }
@@ -152,14 +151,14 @@ static void on_refused(struct publish *p, const Sluice__Result *result)
 	p->state.refusals++;
 	if (result->generation > p->generation)
 		p->generation = result->generation;
-	hold(&p->applied, NULL);
+	hold(p, &p->applied, NULL);
 	if (!whole) {
 		log_notice("publish", "the dataplane refused a difference, sending the whole: %s",
 			result->reason);
 		return;
 	}
 	log_error("publish", "the dataplane refused the plan: %s", result->reason);
-	hold(&p->refused, p->sent);
+	hold(p, &p->refused, p->sent);
 	set_text(&p->refused_reason, result->reason);
 }
 
@@ -170,8 +169,8 @@ static void on_result(void *arg, const Sluice__Reply *reply, const char *why)
 	(void)why;
 	p->busy = false;
 	if (!reply) { // down() follows
-		hold(&p->refused, p->sent);
-		hold(&p->sent, NULL);
+		hold(p, &p->refused, p->sent);
+		hold(p, &p->sent, NULL);
 		return;
 	}
 	if (reply->body_case != SLUICE__REPLY__BODY_RESULT) {
@@ -185,7 +184,7 @@ static void on_result(void *arg, const Sluice__Reply *reply, const char *why)
 	} else {
 		on_refused(p, reply->result);
 	}
-	hold(&p->sent, NULL);
+	hold(p, &p->sent, NULL);
 	push(p);
 	changed(p);
 }
@@ -208,8 +207,8 @@ static void push(struct publish *p)
 	}
 	if (p->applied && difference_empty(difference)) {
 		if (p->on_disk == p->applied)
-			hold(&p->on_disk, p->newest);
-		hold(&p->applied, p->newest);
+			hold(p, &p->on_disk, p->newest);
+		hold(p, &p->applied, p->newest);
 		difference_free(difference);
 		return;
 	}
@@ -224,7 +223,7 @@ static void push(struct publish *p)
 	p->sent_generation = ++p->generation;
 	p->busy = true;
 	p->retry = false;
-	hold(&p->sent, p->newest);
+	hold(p, &p->sent, p->newest);
 }
 
 static void on_up(void *arg, const Sluice__Hello *hello)
@@ -252,7 +251,7 @@ static void on_down(void *arg, const char *why)
 	if (p->state.connected || strcmp(p->down_reason, why) != 0)
 		log_warning("publish", "%s", why);
 	p->state.connected = false;
-	hold(&p->applied, NULL);
+	hold(p, &p->applied, NULL);
 	set_text(&p->down_reason, why);
 	if (p->newest)
 		file_is_behind(p);
@@ -340,11 +339,11 @@ void publish_close(struct publish *p)
 		return;
 	write_file(p);
 	connection_close(p->connection);
-	hold(&p->newest, NULL);
-	hold(&p->sent, NULL);
-	hold(&p->applied, NULL);
-	hold(&p->refused, NULL);
-	hold(&p->on_disk, NULL);
+	hold(p, &p->newest, NULL);
+	hold(p, &p->sent, NULL);
+	hold(p, &p->applied, NULL);
+	hold(p, &p->refused, NULL);
+	hold(p, &p->on_disk, NULL);
 	uv_close((uv_handle_t *)&p->file_timer, file_timer_closed);
 }
 
@@ -354,11 +353,11 @@ void publish_plan(struct publish *p, struct plan *plan)
 
 	if (!version) {
 		log_error("publish", "out of memory: a plan was dropped");
-		plan_free(plan);
+		p->options.release(plan);
 		return;
 	}
 	version->plan = plan;
-	hold(&p->newest, version);
+	hold(p, &p->newest, version);
 	set_text(&p->refused_reason, "");
 	push(p);
 	if (!p->state.connected)

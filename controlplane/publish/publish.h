@@ -32,7 +32,8 @@ struct publish_options {
 	const char *socket_path;
 	const char *plan_file;
 	void *arg;
-	void (*changed)(void *arg); // the state below has changed; may be NULL
+	void (*changed)(void *arg);         // the state below has changed; may be NULL
+	void (*release)(struct plan *plan); // a plan that is not needed any more: plan_free()
 };
 
 struct publish_state {

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "store.h"
+
+#include "addr.h"
+#include "limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEAD "# sluice leases 1: the address of each Service. Written by sluice-controlplane.\n"
+
+struct store {
+	char *leases_path, *plan_path;
+	int run_lock, state_lock;
+};
+
+// Makes the directory and those above it; one that is made belongs to the group, so that its
+// members reach the sockets in it. One that was there stays as it is.
+static int make_directory(const char *path, const char *group_name, struct reason *reason)
+{
+	const struct group *group = getgrnam(group_name);
+	char *copy = strdup(path);
+	bool made = false;
+	int error = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *at = copy + 1; !error; at++) {
+		char here = *at;
+
+		if (here != '/' && here != '\0')
+			continue;
+		*at = '\0';
+		made = mkdir(copy, here ? 0755 : 0750) == 0;
+		if (!made && errno != EEXIST)
+			error = -errno;
+		*at = here;
+		if (!here)
+			break;
+	}
+	// Only root may give it away; another user's control plane serves that user alone.
+	if (made && group)
+		(void)!chown(path, (uid_t)-1, group->gr_gid);
+	if (error)
+		reason_add(reason, "%s: the directory cannot be made: %s", path, strerror(-error));
+	free(copy);
+	return error;
+}
+
+// Opens the directory's lock file and takes its lock, which ends with the process.
+static int lock_directory(const char *directory, int *lock, struct reason *reason)
+{
+	char *path;
+	int error = 0;
+	int fd;
+
+	if (asprintf(&path, "%s/controlplane.lock", directory) < 0)
+		return -ENOMEM;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		error = -errno;
+		reason_add(reason, "%s: cannot be opened: %s", path, strerror(-error));
+	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		if (error == -EBUSY)
+			reason_add(reason,
+				"%s: another sluice-controlplane runs on this "
+				"directory: stop it first",
+				path);
+		else
+			reason_add(reason, "%s: cannot be locked: %s", path, strerror(-error));
+		close(fd);
+	} else {
+		*lock = fd;
+	}
+	free(path);
+	return error;
+}
+
+int store_open(struct store **store, const struct settings *settings, struct reason *reason)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int error = -ENOMEM;
+
+	if (!s)
+		return -ENOMEM;
+	s->run_lock = s->state_lock = -1;
+	if (asprintf(&s->leases_path, "%s/leases", settings->state_dir) < 0)
+		s->leases_path = NULL;
+	if (asprintf(&s->plan_path, "%s/plan", settings->state_dir) < 0)
+		s->plan_path = NULL;
+	if (!s->leases_path || !s->plan_path)
+		goto failed;
+	error = make_directory(settings->run_dir, settings->group, reason);
+	if (!error)
+		error = make_directory(settings->state_dir, settings->group, reason);
+	if (!error)
+		error = lock_directory(settings->run_dir, &s->run_lock, reason);
+	if (!error && strcmp(settings->run_dir, settings->state_dir) != 0)
+		error = lock_directory(settings->state_dir, &s->state_lock, reason);
+	if (error)
+		goto failed;
+	*store = s;
+	return 0;
+failed:
+	store_close(s);
+	return error;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store->run_lock >= 0)
+		close(store->run_lock);
+	if (store->state_lock >= 0)
+		close(store->state_lock);
+	free(store->leases_path);
+	free(store->plan_path);
+	free(store);
+}
+
+const char *store_leases_path(const struct store *store)
+{
+	return store->leases_path;
+}
+
+const char *store_plan_path(const struct store *store)
+{
+	return store->plan_path;
+}
+
+static int add_lease(struct plan_lease **leases, unsigned *count, const struct plan_lease *lease)
+{
+	struct plan_lease *list = *leases;
+
+	// Doubles at each power of two.
+	if ((*count & (*count - 1)) == 0) {
+		list = realloc(list, sizeof(*list) * (*count ? 2 * *count : 1));
+		if (!list)
+			return -ENOMEM;
+		*leases = list;
+	}
+	list[(*count)++] = *lease;
+	return 0;
+}
+
+// "cluster/namespace/name address"
+static bool parse_lease(char *line, struct plan_lease *lease)
+{
+	char *space = strchr(line, ' ');
+	unsigned slashes = 0;
+
+	if (!space || space == line || space - line >= SLUICE_NAME_MAX)
+		return false;
+	*space = '\0';
+	for (const char *at = line; *at; at++)
+		slashes += *at == '/';
+	if (slashes != 2 || addr_parse(&lease->address, space + 1) != 0) {
+		*space = ' ';
+		return false;
+	}
+	lease->service = line;
+	return true;
+}
+
+int store_leases_read(const struct store *store, struct plan_lease **leases, unsigned *count,
+	struct reason *reason)
+{
+	FILE *file = fopen(store->leases_path, "re");
+	struct plan_lease lease;
+	unsigned number = 0;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t length;
+	int error = 0;
+
+	*leases = NULL;
+	*count = 0;
+	if (!file && errno == ENOENT)
+		return 0;
+	if (!file) {
+		error = -errno;
+		reason_add(reason, "%s: cannot be read: %s", store->leases_path, strerror(-error));
+		return error;
+	}
+	while (!error && (length = getline(&line, &size, file)) > 0) {
+		number++;
+		if (line[length - 1] == '\n')
+			line[length - 1] = '\0';
+		if (line[0] == '#' || line[0] == '\0')
+			continue;
+		if (!parse_lease(line, &lease)) {
+			reason_add(reason,
+				"%s:%u: found \"%s\", expected \"cluster/namespace/name "
+				"address\": the line is left out",
+				store->leases_path, number, line);
+			continue;
+		}
+		lease.service = strdup(lease.service);
+		error = lease.service ? add_lease(leases, count, &lease) : -ENOMEM;
+		if (error)
+			free(lease.service);
+	}
+	free(line);
+	fclose(file);
+	if (error) {
+		store_leases_free(*leases, *count);
+		*leases = NULL;
+		*count = 0;
+	}
+	return error;
+}
+
+void store_leases_free(struct plan_lease *leases, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		free(leases[i].service);
+	free(leases);
+}
+
+static int write_leases(const char *path, const struct plan_lease *leases, unsigned count)
+{
+	FILE *file = fopen(path, "we");
+	char text[ADDR_TEXT];
+	int error = 0;
+
+	if (!file)
+		return -errno;
+	fputs(HEAD, file);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(file, "%s %s\n", leases[i].service, addr_format(&leases[i].address, text));
+	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
+		error = -errno;
+	if (fclose(file) != 0 && !error)
+		error = -errno;
+	return error;
+}
+
+// So that the rename itself outlives a power failure.
+static int flush_directory(const char *path)
+{
+	char *directory = strndup(path, (size_t)(strrchr(path, '/') - path));
+	int error = 0;
+	int fd;
+
+	if (!directory)
+		return -ENOMEM;
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		error = -errno;
+	if (fd >= 0)
+		close(fd);
+	free(directory);
+	return error;
+}
+
+int store_leases_write(const struct store *store, const struct plan_lease *leases, unsigned count,
+	struct reason *reason)
+{
+	char *beside;
+	int error;
+
+	if (asprintf(&beside, "%s.new", store->leases_path) < 0)
+		return -ENOMEM;
+	error = write_leases(beside, leases, count);
+	if (!error && rename(beside, store->leases_path) < 0)
+		error = -errno;
+	if (error)
+		unlink(beside);
+	else
+		error = flush_directory(store->leases_path);
+	if (error)
+		reason_add(
+			reason, "%s: cannot be written: %s", store->leases_path, strerror(-error));
+	free(beside);
+	return error;
+}
