@@ -12,9 +12,20 @@
 #include "limits.h"
 #include "reason.h"
 
-enum idle_kind { IDLE_ADAPTIVE, IDLE_POLL };
-enum hugepages_kind { HUGEPAGES_AUTO, HUGEPAGES_REQUIRED, HUGEPAGES_OFF };
-enum mode { MODE_FULL_NAT = 1, MODE_DNAT, MODE_DSR }; // the numbers of channel.proto
+enum idle_kind {
+	IDLE_ADAPTIVE,
+	IDLE_POLL
+};
+enum hugepages_kind {
+	HUGEPAGES_AUTO,
+	HUGEPAGES_REQUIRED,
+	HUGEPAGES_OFF
+};
+enum mode {
+	MODE_FULL_NAT = 1,
+	MODE_DNAT,
+	MODE_DSR
+};               // the numbers of channel.proto
 enum algorithm { // the numbers of channel.proto
 	ALGORITHM_MAGLEV = 1,
 	ALGORITHM_ROUND_ROBIN,
@@ -30,9 +41,9 @@ struct vlan_settings {
 };
 
 struct port_settings {
-	char *name;   // 1..11 characters [a-z0-9-]; also the name of its TAP twin in the kernel
-	char *kind;   // "af_packet", "af_xdp", "tap", "memif", "pci", "pcap", ...
-	char *device; // what it means is the kind's: netdev, PCI address, socket path, file
+	char *name;    // 1..11 characters [a-z0-9-]; also the name of its TAP twin in the kernel
+	char *kind;    // "af_packet", "af_xdp", "tap", "memif", "pci", "pcap", ...
+	char *device;  // what it means is the kind's: netdev, PCI address, socket path, file
 	char *options; // further "key=value,..." for the kind; "" when there are none
 	uint16_t mtu;
 	uint16_t queues; // asked for; 0 = one a worker, as far as the port can
@@ -40,6 +51,7 @@ struct port_settings {
 	struct prefix *addresses;
 	unsigned vlan_count;
 	struct vlan_settings *vlans;
+	unsigned line; // in the file, for mistakes that only show when the port is opened
 };
 
 struct route_settings {
@@ -60,8 +72,8 @@ struct pool_settings { // of VIPs
 };
 
 struct source_settings { // where objects come from
-	char *name; // the cluster's name in every object's identity
-	char *kind; // "manifests"
+	char *name;      // the cluster's name in every object's identity
+	char *kind;      // "manifests"
 	char *path;
 };
 
@@ -78,8 +90,9 @@ struct settings {
 		enum idle_kind idle;
 		enum hugepages_kind hugepages;
 		unsigned memory_mb; // 0 = what flows and buffers need
-		unsigned flows;	    // a worker; rounded up to a power of two
-		unsigned buffers;   // packet buffers, all workers together; 0 = from ports and workers
+		unsigned flows;     // a worker; rounded up to a power of two
+		unsigned
+			buffers; // packet buffers, all workers together; 0 = from ports and workers
 		unsigned neighbours; // most neighbours kept, all interfaces together
 	} dataplane;
 	unsigned port_count;
@@ -88,7 +101,8 @@ struct settings {
 	struct route_settings *routes;
 	struct { // full NAT
 		unsigned range_count;
-		struct range_settings *ranges; // none = the address of the interface the packet leaves by
+		struct range_settings
+			*ranges; // none = the address of the interface the packet leaves by
 		uint16_t port_first, port_last;
 	} snat;
 	struct timeouts_settings timeouts;
@@ -99,13 +113,28 @@ struct settings {
 	struct { // of a Service that does not say
 		enum mode mode;
 		enum algorithm algorithm;
-		bool classless; // Services of type LoadBalancer without a loadBalancerClass are ours
+		bool classless; // Services of type LoadBalancer without a loadBalancerClass are
+				// ours
 	} defaults;
-	char *run_dir;	 // "/run/sluice"
+	char *run_dir;   // "/run/sluice"
 	char *state_dir; // "/var/lib/sluice"
-	char *group;	 // may connect to our sockets, beside root; "sluice"
+	char *group;     // may connect to our sockets, beside root; "sluice"
 };
 
 // Reads and checks `file`. NULL when it has mistakes, which are then in `reason`.
 struct settings *settings_read(const char *file, struct reason *reason);
+// The same from a text; `file` is what mistakes call it, and @include is looked for beside it.
+struct settings *settings_parse(const char *text, const char *file, struct reason *reason);
 void settings_free(struct settings *settings);
+
+// "full-nat", "dnat", "dsr"; "maglev", "round-robin", "weighted", "least-connections",
+// "source-hash".
+const char *mode_name(enum mode mode);
+const char *algorithm_name(enum algorithm algorithm);
+bool mode_parse(const char *text, enum mode *mode);
+bool algorithm_parse(const char *text, enum algorithm *algorithm);
+
+// "192.0.2.1-192.0.2.9", "192.0.2.0/24" or "192.0.2.1".
+bool range_parse(const char *text, struct range_settings *range);
+bool range_contains(const struct range_settings *range, const struct addr *addr);
+bool range_overlaps(const struct range_settings *a, const struct range_settings *b);

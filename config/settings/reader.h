@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One key of sluice.conf at a time, for settings.c.
+//
+// Each function reads one key of a group into the settings. A key that is wrong is told in the
+// reason with file, line, path, what was found and what was expected, and what it was to fill keeps
+// its default, so that reading goes on and tells every mistake. Lists keep their wrong elements as
+// zeros, so that an index is the same in the file and in the settings.
+#pragma once
+
+#include <libconfig.h>
+
+#include "settings_internal.h"
+
+typedef config_setting_t setting_t;
+
+struct reader {
+	config_t config;
+	const char *file;
+	struct reason *reason;
+	bool starved; // memory ran out: what was read has holes
+};
+
+// Zeroed; when there is no memory that is told and NULL given. An array of none is not NULL.
+void *read_take(struct reader *r, size_t count, size_t size);
+char *read_copy(struct reader *r, const char *text);
+
+const setting_t *read_member(const setting_t *group, const char *key);
+// Tells every member of the group that is not among the keys (ended by NULL).
+void read_known(struct reader *r, const setting_t *group, const char *const *keys);
+void read_expected(struct reader *r, const setting_t *setting, const char *what);
+
+// An absent key leaves *out alone.
+void read_number(struct reader *r, const setting_t *group, const char *key, uint32_t least,
+	uint32_t most, uint32_t *out);
+void read_bool(struct reader *r, const setting_t *group, const char *key, bool *out);
+// The position of the text among `names` (ended by NULL), or `fallback` when the key is absent.
+unsigned read_choice(struct reader *r, const setting_t *group, const char *key,
+	const char *const *names, unsigned fallback);
+// `fallback` NULL: the key must be there. An empty text is a mistake unless it is the fallback.
+char *read_text(struct reader *r, const setting_t *group, const char *key, const char *what,
+	const char *fallback);
+const setting_t *read_group(struct reader *r, const setting_t *parent, const char *key);
+// A list of groups.
+const setting_t *read_list(
+	struct reader *r, const setting_t *parent, const char *key, unsigned *count);
+// An array of texts: how many, and each (NULL when it is no text, which is told).
+unsigned read_text_count(struct reader *r, const setting_t *group, const char *key);
+const char *read_text_at(struct reader *r, const setting_t *group, const char *key, unsigned i,
+	const setting_t **element);
+struct prefix *read_addresses(
+	struct reader *r, const setting_t *group, const char *key, unsigned *count);
+struct range_settings *read_ranges(
+	struct reader *r, const setting_t *group, const char *key, unsigned *count);
