@@ -57,6 +57,7 @@ struct object {
 	struct arena arena;
 	// What follows is the model's own.
 	const char *origin;
+	bool stays;
 	struct object *next_in_origin, *next_of_name, *next_in_bucket;
 };
 
@@ -123,7 +124,7 @@ struct node {
 	const struct addr *addresses;      // of type InternalIP
 };
 
-// Something that could not be taken. `kept`: what it said before is still in force.
+// Something that could not be taken, or (a warning) not as it was meant.
 struct model_problem {
 	const char *object; // "Service local/default/web", or the origin
 	const char *where;  // "/etc/sluice/manifests/web.yaml:12", or ""
@@ -146,8 +147,9 @@ const char *object_annotation(const struct object *object, const char *key); // 
 const char *object_where(const struct object *object, struct arena *arena);
 
 // What an origin of a cluster says from now on: takes over `objects` (an array of `count`, of which
-// the model keeps the objects and not the array) and copies `problems`. -ENOMEM changes nothing and
-// frees the objects. `count` and `problem_count` of zero forget the origin.
+// the model keeps the objects and not the array) and copies `problems`. An object that is already
+// of this origin (model_find_in) may be among them: it stays. -ENOMEM changes nothing and frees the
+// new objects. `count` and `problem_count` of zero forget the origin.
 int model_replace(struct model *model, const char *cluster, const char *origin,
 	struct object *const *objects, size_t count, const struct model_problem *problems,
 	size_t problem_count);
