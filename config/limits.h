@@ -12,9 +12,9 @@
 #define SLUICE_CHANNEL_MESSAGE    (256u << 20) // bytes of one message on the channel
 #define SLUICE_VIPS_MAX           65536
 #define SLUICE_LISTENERS_MAX      65536
+#define SLUICE_POOLS_MAX          65536
 #define SLUICE_POOL_ENDPOINTS_MAX 16384
 #define SLUICE_ENDPOINTS_MAX      262144 // all pools together
-#define SLUICE_POOLS_MAX          65536
 #define SLUICE_ROUTES_MAX         65536
 #define SLUICE_AFFINITY_MAX_S     86400
 #define SLUICE_WEIGHT_MAX         256
