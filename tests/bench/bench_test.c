@@ -13,6 +13,7 @@
 
 #include "frame.h"
 #include "histogram.h"
+#include "neighbour.h"
 #include "walk.h"
 
 static void walk_visits_each_once_a_round(void **state)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "neighbour.h"
+
 int link_open(struct link *link, uint16_t port, struct rte_mempool *pool)
 {
 	struct rte_eth_conf conf = {0};

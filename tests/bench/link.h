@@ -35,5 +35,5 @@ void link_other(struct link *link, struct net *net, struct rte_mbuf *mbuf);
 void link_serve(struct link *link);
 // Asks who has the VIP until it is answered; 0, or -ETIMEDOUT.
 int link_resolve(struct link *link, struct net *net, double seconds);
-// Receives and frees until nothing came for `quiet` seconds; how many measured packets there were.
-struct rte_mbuf *link_buffer(struct link *link); // NULL: none left
+// An empty packet buffer, NULL when none is left.
+struct rte_mbuf *link_buffer(struct link *link);

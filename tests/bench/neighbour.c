@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ARP (RFC 826) and neighbour discovery (RFC 4861), as far as a generator with two addresses on
-// the link needs them; declared in frame.h.
+// ARP and neighbour discovery, as far as a generator with two addresses needs them; see
+// neighbour.h.
+#include "neighbour.h"
+
 #include <netinet/in.h>
 #include <rte_arp.h>
 #include <rte_ip.h>
-
-#include "frame.h"
 
 enum {
 	ND_SOLICIT = 135,
