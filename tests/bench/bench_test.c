@@ -191,6 +191,14 @@ static void checks_find_any_changed_bit(void **state)
 	}
 }
 
+static void assert_segment(const struct frame_segment *got, const struct frame_segment *expected)
+{
+	assert_int_equal(got->seq, expected->seq);
+	assert_int_equal(got->ack, expected->ack);
+	assert_int_equal(got->flags, expected->flags);
+	assert_int_equal(got->payload, expected->payload);
+}
+
 static void segments_are_right(void **state)
 {
 	for (unsigned family = 4; family <= 6; family += 2) {
@@ -207,12 +215,12 @@ static void segments_are_right(void **state)
 		assert_int_equal(length, frame_length(frame, &net));
 		assert_sums(frame, family);
 		got = frame_segment(frame, &net);
-		assert_memory_equal(&got, &request, sizeof got);
+		assert_segment(&got, &request);
 		length = frame_tcp_answer(frame, &net, &fin);
 		assert_int_equal(length, FRAME_L4(family) + 20);
 		assert_sums(frame, family);
 		got = frame_segment(frame, &net);
-		assert_memory_equal(&got, &fin, sizeof got);
+		assert_segment(&got, &fin);
 		assert_int_equal(frame_classify(frame, &net, family, IPPROTO_TCP), FRAME_TO_CLIENT);
 	}
 }
