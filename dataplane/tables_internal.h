@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the tables are made of, and a change of them while it is being built. tables*.c only.
+//
+// A change is built beside the current tables and never touches them: struct build has the next
+// snapshot, which begins as a copy of the current one and shares all it does not replace. Mistakes
+// are gathered in the reason; with any of them, or without memory, all that was made is freed and
+// the numbers given out are taken back. Only when nothing can fail any more is the rest of the
+// store (links, numbers) changed and the snapshot published.
+#pragma once
+
+#include <stdio.h>
+
+#include "fib.h"
+#include "plan_change.h"
+#include "tables.h"
+#include "tables_edit.h"
+#include "tables_map.h"
+#include "tables_slots.h"
+
+#define MISTAKES_MAX 100
+
+struct tables {
+	uint64_t generation;
+	struct map listener_map, dnat_map, vip_map, pool_map;
+	struct slots endpoints, listeners, vips, pools;
+	uint32_t endpoint_end, listener_end, pool_end, vip_end;
+	uint32_t route_count;
+	const struct fib_route *routes; // by prefix
+};
+
+// An endpoint that sees client addresses, by (address, protocol, port).
+struct dnat {
+	struct addr address;
+	in_port_t port;
+	uint8_t protocol;
+	uint8_t flags;       // enum listener_flag
+	uint32_t references; // listeners it is behind
+};
+
+struct address_key { // of listeners and dnats
+	const struct addr *address;
+	in_port_t port;
+	uint8_t protocol;
+};
+
+// Which listeners a pool has: a list through the listeners' slots, for the writer alone.
+struct links {
+	uint32_t *first;           // by pool slot
+	uint32_t *next, *previous; // by listener slot
+	uint32_t pool_capacity, listener_capacity;
+};
+
+struct tables_store {
+	const struct tables *current; // workers read this
+	uint64_t change_number;
+	struct slot_numbers vips, listeners, pools, endpoints;
+	struct links links;
+	struct block_list retired; // freed by tables_reclaim()
+	bool passing;
+};
+
+// Objects with a slot that are found by a key.
+struct rows {
+	struct map_edit map;
+	struct slots_edit slots;
+	struct slot_numbers *numbers;
+};
+
+struct pool_step {
+	const struct pool *before, *after; // `after` NULL: removed
+};
+
+struct listener_step {
+	const struct listener *before, *after; // either may be NULL
+};
+
+struct build {
+	struct tables_store *store;
+	const struct plan_change *change;
+	struct reason *reason;
+	unsigned mistakes_before;
+	struct edit edit;
+	struct tables *tables; // the next
+	struct rows vips, listeners, pools;
+	struct map_edit dnat_map;
+	struct slots_edit endpoints;
+	struct pool_step *pool_steps; // room for all there can be
+	struct listener_step *listener_steps;
+	uint32_t pool_step_count, listener_step_count, listener_step_capacity;
+	bool vips_removed;
+};
+
+// False when there are too many already: nobody reads the hundred-and-first.
+bool build_may_tell(struct build *build);
+#define build_mistake(build, ...)                                                                  \
+	do {                                                                                       \
+		if (build_may_tell(build))                                                         \
+			reason_add((build)->reason, __VA_ARGS__);                                  \
+	} while (0)
+
+// `before` NULL inserts, `after` NULL removes and gives the slot back. The row is marked as seen.
+void rows_put(struct build *build, struct rows *rows, uint64_t hash, uint32_t slot,
+	const void *before, const void *after);
+// Was this row named by this change already?
+bool rows_seen(const struct build *build, const struct rows *rows, uint32_t slot);
+void rows_see(const struct build *build, const struct rows *rows, uint32_t slot);
+// A slot of the numbers, or SLOT_NONE after telling why: "<object>: ...".
+uint32_t build_slot(struct build *build, struct slot_numbers *numbers, const char *what);
+
+// tables_pool.c
+const struct pool *pool_find(const struct tables *tables, const char *name);
+void pools_build(struct build *build); // fills pool_steps
+// Endpoints of `from` that are not in `without` (NULL: none is), by address and port.
+void pool_difference(const struct pool *from, const struct pool *without,
+	void (*visit)(void *arg, const struct endpoint *endpoint), void *arg);
+
+// tables_listener.c
+uint64_t address_key_hash(const struct address_key *key);
+bool listener_equal(const void *value, const void *key); // key: struct address_key
+bool dnat_equal(const void *value, const void *key);
+const struct vip *vip_find(const struct tables *tables, const struct addr *address);
+void listeners_build(struct build *build); // fills listener_steps; after pools_build()
+bool links_reserve(struct links *links, uint32_t listeners, uint32_t pools);
+void links_change(struct links *links, const struct build *build);
+void links_close(struct links *links);
+
+// tables_dnat.c
+void dnats_build(struct build *build); // after listeners_build()
+
+// tables_routes.c
+void routes_build(struct build *build);
