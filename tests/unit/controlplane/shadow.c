@@ -138,15 +138,14 @@ void shadow_apply(struct shadow *s, const Sluice__Transaction *t)
 
 char *shadow_text(const struct shadow *shadow)
 {
-	size_t size = 1;
-	char *text, *at;
+	size_t size;
+	char *text;
+	FILE *file = open_memstream(&text, &size);
 
+	assert(file);
 	for (unsigned i = 0; i < shadow->count; i++)
-		size += strlen(shadow->lines[i]) + 1;
-	text = at = calloc(1, size);
-	assert(text);
-	for (unsigned i = 0; i < shadow->count; i++)
-		at += sprintf(at, "%s\n", shadow->lines[i]);
+		fprintf(file, "%s\n", shadow->lines[i]);
+	fclose(file);
 	return text;
 }
 

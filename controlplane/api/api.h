@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// REST over a unix socket: what the console and every other tool asks. JSON, GET only, /v1/<noun>.
+//
+// Each noun is one row {path, help, arguments, handler} in its own file; api.c lists the rows and
+// does the HTTP: libmicrohttpd, driven by the loop, appears nowhere else. A handler is a function
+// of the state and of what the dataplane answered, and gives JSON. A question to the dataplane
+// suspends the HTTP request and nothing else.
+//
+//     GET /v1/services        200 {"services": [...]}
+//     GET /v1/flows?vip=web   400 {"error": "vip: found \"web\", expected an address"}
+//     GET /v1/workers         503 {"error": "..."} while there is no dataplane
+//
+// Where the plan alone says something, the answer comes without a dataplane too, its counters are
+// null and "warning" says why. Only root and the group may connect. Loop thread only.
+#pragma once
+
+#include "plan.h"
+#include "publish.h"
+#include "reason.h"
+#include "settings.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct api;
+
+struct api_source {
+	const char *name, *kind, *path;
+	bool synced;
+};
+
+// What there is to tell. Everything is borrowed for one answer.
+struct api_state {
+	const struct settings *settings;
+	const struct plan *plan; // NULL before the first
+	struct publish_state publish;
+	uint64_t started_us; // CLOCK_REALTIME
+	unsigned source_count, problem_count;
+	const struct api_source *sources;
+	const struct plan_problem *problems; // the control plane's own, beside the plan's
+};
+
+struct api_options {
+	const char *socket_path; // replaced when it is there; 0660, root and `group`
+	const char *group;
+	struct publish *publish; // may be NULL: no dataplane to ask
+	void *arg;
+	void (*state)(void *arg, struct api_state *state);
+};
+
+int api_open(struct api **api, uv_loop_t *loop, const struct api_options *options,
+	struct reason *reason);
+// Only after publish_close(): what waits for an answer of the dataplane must have got one. The
+// memory goes when the loop has closed the handles.
+void api_close(struct api *api);

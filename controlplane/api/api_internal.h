@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of api/ share: the row of a noun, the request as a handler sees it, and the
+// counters of the dataplane found by key. Everything here is pure; loop thread only.
+#pragma once
+
+#include "api.h"
+
+#include <jansson.h>
+
+enum api_argument_kind {
+	ARGUMENT_TEXT,
+	ARGUMENT_ADDRESS,
+	ARGUMENT_NUMBER,   // 1..4294967295
+	ARGUMENT_PORT,     // 1..65535
+	ARGUMENT_PROTOCOL, // tcp, udp
+	ARGUMENT_FLAG,     // given or not; its value does not matter
+};
+
+struct api_argument {
+	const char *name;
+	enum api_argument_kind kind;
+	const char *help;
+};
+
+#define API_ARGUMENTS_MAX 8
+
+// What the dataplane must be asked first.
+enum api_need {
+	NEED_NOTHING,
+	NEED_STATS,          // 503 without them
+	NEED_FLOWS,          // 503 without them
+	WANT_STATS,          // answers without them too
+	WANT_ENDPOINT_STATS, // with the listeners and endpoints
+};
+
+struct api_request {
+	const struct api_state *state;
+	const char *values[API_ARGUMENTS_MAX]; // in the order of the row's arguments; NULL = none
+	const Sluice__Stats *stats;            // NULL: none came
+	const Sluice__Flows *flows;
+	const char *why; // none came
+};
+
+struct api_command {
+	const char *path; // "/v1/vips"
+	const char *help;
+	struct api_argument arguments[API_ARGUMENTS_MAX]; // up to the first without a name
+	enum api_need need;
+	json_t *(*handler)(const struct api_request *request); // NULL: out of memory
+};
+
+extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
+	api_flows, api_workers, api_ports, api_drops, api_problems;
+
+// Every row; the last has no path.
+extern const struct api_command *const api_commands[];
+const struct api_command *api_command_find(const char *path);
+// What a client gets from GET /v1: the rows.
+json_t *api_help(void);
+// Sets one value; -EINVAL with the reason when the row has no such argument or takes no such value.
+int api_request_set(struct api_request *request, const struct api_command *command,
+	const char *name, const char *value, struct reason *reason);
+// The question to the dataplane that the values ask for. `address` has room for three addresses.
+void api_flows_filter(const struct api_request *request, Sluice__FlowsRequest *filter,
+	struct addr address[static 3]);
+
+// Root, or with `group` among its groups.
+bool peer_allowed(int fd, const char *group);
+
+// The counters of listeners and endpoints, found by key. NULL counters when there are none.
+struct counters;
+struct counters *counters_new(const Sluice__Stats *stats); // NULL = out of memory
+const Sluice__Counters *counters_listener(
+	const struct counters *counters, const struct plan_listener *listener);
+const Sluice__Counters *counters_endpoint(
+	const struct counters *counters, const char *pool, const struct plan_endpoint *endpoint);
+void counters_free(struct counters *counters);
+// Adds; no part is nothing.
+void counters_add(Sluice__Counters *sum, const Sluice__Counters *part);
+// "flows", "packets_in", ... ; nulls when counters is NULL.
+void counters_json(json_t *row, const Sluice__Counters *counters);
+
+// {noun: rows}, with "warning" when the dataplane was asked and did not answer.
+json_t *answer_rows(const struct api_request *request, const char *noun, json_t *rows);
+json_t *json_addr(const struct addr *addr);
+json_t *json_bytes(const ProtobufCBinaryData *address); // null when it is no address
+json_t *json_texts(char *const *texts, unsigned count);
+json_t *json_time(uint64_t realtime_us);     // "2026-01-31T12:00:00Z"
+const char *protocol_name(uint8_t protocol); // "tcp"
+// The pool of that name, or NULL.
+const struct plan_pool *plan_pool_find(const struct plan *plan, const char *name);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The rows of all nouns, and their arguments checked. See api_internal.h.
+#include "api_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct api_command *const api_commands[] = {
+	&api_status,
+	&api_version,
+	&api_vips,
+	&api_services,
+	&api_endpoints,
+	&api_flows,
+	&api_workers,
+	&api_ports,
+	&api_drops,
+	&api_problems,
+	NULL,
+};
+
+const struct api_command *api_command_find(const char *path)
+{
+	for (unsigned i = 0; api_commands[i]; i++)
+		if (strcmp(api_commands[i]->path, path) == 0)
+			return api_commands[i];
+	return NULL;
+}
+
+json_t *api_help(void)
+{
+	json_t *rows = json_array();
+
+	for (unsigned i = 0; api_commands[i]; i++) {
+		const struct api_command *command = api_commands[i];
+		json_t *arguments = json_object();
+
+		for (unsigned j = 0; j < API_ARGUMENTS_MAX && command->arguments[j].name; j++)
+			json_object_set_new(arguments, command->arguments[j].name,
+				json_string(command->arguments[j].help));
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:o}", "path", command->path,
+						    "help", command->help, "arguments", arguments));
+	}
+	return json_pack("{s:o}", "commands", rows);
+}
+
+static bool is_number(const char *text, unsigned long most)
+{
+	unsigned long number;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	return *end == '\0' && errno == 0 && number >= 1 && number <= most;
+}
+
+// NULL when it is one, else what was expected.
+static const char *expected(enum api_argument_kind kind, const char *value)
+{
+	struct addr addr;
+
+	switch (kind) {
+	case ARGUMENT_TEXT:
+		return *value ? NULL : "a name";
+	case ARGUMENT_ADDRESS:
+		return addr_parse(&addr, value) == 0 ? NULL : "an IPv4 or IPv6 address";
+	case ARGUMENT_NUMBER:
+		return is_number(value, UINT32_MAX) ? NULL : "a number, at least 1";
+	case ARGUMENT_PORT:
+		return is_number(value, UINT16_MAX) ? NULL : "a number from 1 to 65535";
+	case ARGUMENT_PROTOCOL:
+		return strcmp(value, "tcp") == 0 || strcmp(value, "udp") == 0 ? NULL : "tcp or udp";
+	case ARGUMENT_FLAG:
+		return NULL;
+	}
+	return NULL;
+}
+
+int api_request_set(struct api_request *request, const struct api_command *command,
+	const char *name, const char *value, struct reason *reason)
+{
+	const char *wanted;
+
+	for (unsigned i = 0; i < API_ARGUMENTS_MAX && command->arguments[i].name; i++) {
+		if (strcmp(command->arguments[i].name, name) != 0)
+			continue;
+		wanted = expected(command->arguments[i].kind, value ? value : "");
+		if (wanted) {
+			reason_add(reason, "%s: found \"%.80s\", expected %s", name,
+				value ? value : "", wanted);
+			return -EINVAL;
+		}
+		request->values[i] = value ? value : "";
+		return 0;
+	}
+	reason_add(reason, "%s has no argument \"%.80s\"", command->path, name);
+	return -EINVAL;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GET /v1/problems: everything that is not as its owner wants it, in one list: objects that could
+// not be taken, the configuration, the dataplane, its ports and its memory.
+#include "api_internal.h"
+
+#include <string.h>
+
+#define ALMOST_FULL 0.9
+
+static void add(
+	json_t *rows, enum problem_level level, const char *object, const char *where, json_t *text)
+{
+	json_t *row = json_object();
+
+	json_object_set_new(
+		row, "level", json_string(level == PROBLEM_ERROR ? "error" : "warning"));
+	json_object_set_new(row, "object", json_string(object));
+	json_object_set_new(row, "where", json_string(where));
+	json_object_set_new(row, "text", text);
+	json_array_append_new(rows, row);
+}
+
+static void add_list(json_t *rows, const struct plan_problem *problems, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		add(rows, problems[i].level, problems[i].object, problems[i].where,
+			json_string(problems[i].text));
+}
+
+static void add_publish(json_t *rows, const struct publish_state *state)
+{
+	if (!state->connected)
+		add(rows, PROBLEM_ERROR, "dataplane", "", json_string(state->down_reason));
+	if (state->refused_reason[0])
+		add(rows, PROBLEM_ERROR, "dataplane", "",
+			json_sprintf("the plan was refused, the last good one stays in force: %s",
+				state->refused_reason));
+	if (state->file_reason[0])
+		add(rows, PROBLEM_ERROR, "plan file", "",
+			json_sprintf("%s: a dataplane that restarts alone finds an older plan",
+				state->file_reason));
+}
+
+static void add_stats(json_t *rows, const Sluice__Stats *stats)
+{
+	char object[40];
+
+	for (size_t i = 0; i < stats->n_ports; i++)
+		if (!stats->ports[i]->link_up)
+			add(rows, PROBLEM_WARNING, "port", stats->ports[i]->name,
+				json_string("its link is down"));
+	for (size_t i = 0; i < stats->n_workers; i++) {
+		const Sluice__WorkerStats *worker = stats->workers[i];
+
+		snprintf(object, sizeof(object), "worker %u", worker->worker);
+		if ((double)worker->flows > ALMOST_FULL * (double)worker->flows_capacity)
+			add(rows, PROBLEM_WARNING, object, "",
+				json_sprintf("%llu of %llu flows are in use; new ones are refused "
+					     "when there are no more: raise dataplane.flows",
+					(unsigned long long)worker->flows,
+					(unsigned long long)worker->flows_capacity));
+	}
+	if (stats->buffers &&
+		(double)stats->buffers_free < (1 - ALMOST_FULL) * (double)stats->buffers)
+		add(rows, PROBLEM_WARNING, "dataplane", "",
+			json_sprintf("%llu of %llu packet buffers are left: raise "
+				     "dataplane.buffers",
+				(unsigned long long)stats->buffers_free,
+				(unsigned long long)stats->buffers));
+}
+
+static json_t *problems(const struct api_request *request)
+{
+	const struct api_state *state = request->state;
+	json_t *rows = json_array(), *answer;
+
+	add_list(rows, state->problems, state->problem_count);
+	add_publish(rows, &state->publish);
+	for (unsigned i = 0; i < state->source_count; i++)
+		if (!state->sources[i].synced)
+			add(rows, PROBLEM_ERROR, state->sources[i].name, state->sources[i].path,
+				json_string("this source of objects has not been read yet"));
+	if (state->plan)
+		add_list(rows, state->plan->problems, state->plan->problem_count);
+	if (request->stats)
+		add_stats(rows, request->stats);
+	answer = json_object();
+	json_object_set_new(answer, "problems", rows);
+	return answer;
+}
+
+const struct api_command api_problems = {
+	.path = "/v1/problems",
+	.help = "what is not as it should be, where, and how to mend it",
+	.need = WANT_STATS,
+	.handler = problems,
+};

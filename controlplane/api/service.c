@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GET /v1/services: each Service that has an address, its listeners and the state of their pools.
+#include "api_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *listener_row(const struct api_request *request, const struct counters *counters,
+	const struct plan_listener *listener)
+{
+	const struct plan_pool *pool = plan_pool_find(request->state->plan, listener->pool);
+	json_t *row = json_object(), *sources = json_array();
+	unsigned ready = 0, draining = 0;
+	char text[PREFIX_TEXT];
+
+	for (unsigned i = 0; pool && i < pool->endpoint_count; i++) {
+		ready += pool->endpoints[i].state == ENDPOINT_READY;
+		draining += pool->endpoints[i].state == ENDPOINT_DRAINING;
+	}
+	for (unsigned i = 0; i < listener->source_count; i++)
+		json_array_append_new(
+			sources, json_string(prefix_format(&listener->sources[i], text)));
+	json_object_set_new(row, "vip", json_addr(&listener->vip));
+	json_object_set_new(row, "protocol", json_string(protocol_name(listener->protocol)));
+	json_object_set_new(row, "port", json_integer(listener->port));
+	json_object_set_new(row, "mode", json_string(mode_name(listener->mode)));
+	json_object_set_new(row, "algorithm",
+		pool ? json_string(algorithm_name(pool->algorithm)) : json_null());
+	json_object_set_new(row, "affinity_s", json_integer(listener->affinity_s));
+	json_object_set_new(row, "sources", sources);
+	json_object_set_new(row, "pool", json_string(listener->pool));
+	json_object_set_new(row, "ready", json_integer(ready));
+	json_object_set_new(row, "draining", json_integer(draining));
+	counters_json(row, counters_listener(counters, listener));
+	return row;
+}
+
+static int by_service(const void *a, const void *b)
+{
+	const struct plan_listener *const *x = a, *const *y = b;
+	int order = strcmp((*x)->service, (*y)->service);
+
+	// The plan's own order for the rest: rows of one array.
+	return order ? order : (*x < *y ? -1 : *x > *y);
+}
+
+static json_t *service_row(const struct api_request *request, const struct counters *counters,
+	const struct plan_listener *const *listeners, unsigned count)
+{
+	json_t *row = json_object(), *addresses = json_array(), *list = json_array();
+	Sluice__Counters sum = SLUICE__COUNTERS__INIT;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!i || addr_compare(&listeners[i - 1]->vip, &listeners[i]->vip) != 0)
+			json_array_append_new(addresses, json_addr(&listeners[i]->vip));
+		json_array_append_new(list, listener_row(request, counters, listeners[i]));
+		counters_add(&sum, counters_listener(counters, listeners[i]));
+	}
+	json_object_set_new(row, "service", json_string(listeners[0]->service));
+	json_object_set_new(row, "addresses", addresses);
+	json_object_set_new(row, "listeners", list);
+	counters_json(row, request->stats ? &sum : NULL);
+	return row;
+}
+
+static json_t *services(const struct api_request *request)
+{
+	struct counters *counters = counters_new(request->stats);
+	const struct plan *plan = request->state->plan;
+	unsigned count = plan ? plan->listener_count : 0, first = 0;
+	const struct plan_listener **sorted = calloc(count + 1, sizeof(struct plan_listener *));
+	json_t *rows = json_array();
+
+	if (!sorted || !counters)
+		count = 0;
+	for (unsigned i = 0; i < count; i++)
+		sorted[i] = &plan->listeners[i];
+	if (count)
+		qsort(sorted, count, sizeof(*sorted), by_service);
+	for (unsigned i = 1; i <= count; i++) {
+		if (i < count && strcmp(sorted[i]->service, sorted[first]->service) == 0)
+			continue;
+		json_array_append_new(
+			rows, service_row(request, counters, &sorted[first], i - first));
+		first = i;
+	}
+	free(sorted);
+	counters_free(counters);
+	return answer_rows(request, "services", rows);
+}
+
+const struct api_command api_services = {
+	.path = "/v1/services",
+	.help = "Services with an address, their listeners and pools",
+	.need = WANT_ENDPOINT_STATS,
+	.handler = services,
+};

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GET /v1/status and /v1/version: both processes at a glance.
+#include "api_internal.h"
+
+#include <time.h>
+
+static json_int_t age_s(uint64_t realtime_us)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (json_int_t)now.tv_sec - (json_int_t)(realtime_us / 1000000);
+}
+
+static json_t *dataplane(const struct api_request *request)
+{
+	const struct publish_state *publish = &request->state->publish;
+	json_t *row = json_object();
+	uint64_t flows = 0;
+
+	json_object_set_new(row, "connected", json_boolean(publish->connected));
+	json_object_set_new(row, "reason", json_string(publish->down_reason));
+	json_object_set_new(row, "version", json_string(publish->build));
+	json_object_set_new(row, "generation", json_integer((json_int_t)publish->generation));
+	json_object_set_new(row, "current", json_boolean(publish->current));
+	json_object_set_new(row, "refused", json_string(publish->refused_reason));
+	json_object_set_new(row, "transactions", json_integer((json_int_t)publish->transactions));
+	if (publish->connected) {
+		json_object_set_new(row, "started", json_time(publish->started_us));
+		json_object_set_new(row, "uptime_s", json_integer(age_s(publish->started_us)));
+	}
+	if (request->stats) {
+		const Sluice__Stats *stats = request->stats;
+
+		for (size_t i = 0; i < stats->n_workers; i++)
+			flows += stats->workers[i]->flows;
+		json_object_set_new(row, "workers", json_integer((json_int_t)stats->n_workers));
+		json_object_set_new(row, "flows", json_integer((json_int_t)flows));
+		json_object_set_new(row, "memory", json_string(stats->memory));
+		json_object_set_new(row, "buffers", json_integer((json_int_t)stats->buffers));
+		json_object_set_new(
+			row, "buffers_free", json_integer((json_int_t)stats->buffers_free));
+	}
+	return row;
+}
+
+static json_t *sources(const struct api_state *state)
+{
+	json_t *rows = json_array();
+
+	for (unsigned i = 0; i < state->source_count; i++)
+		json_array_append_new(
+			rows, json_pack("{s:s, s:s, s:s, s:b}", "name", state->sources[i].name,
+				      "kind", state->sources[i].kind, "path",
+				      state->sources[i].path, "synced", state->sources[i].synced));
+	return rows;
+}
+
+static json_t *plan_counts(const struct plan *plan)
+{
+	json_t *row = json_object();
+	unsigned endpoints = 0;
+
+	for (unsigned i = 0; i < plan->pool_count; i++)
+		endpoints += plan->pools[i].endpoint_count;
+	json_object_set_new(row, "vips", json_integer(plan->vip_count));
+	json_object_set_new(row, "listeners", json_integer(plan->listener_count));
+	json_object_set_new(row, "pools", json_integer(plan->pool_count));
+	json_object_set_new(row, "endpoints", json_integer(endpoints));
+	json_object_set_new(row, "routes", json_integer(plan->route_count));
+	return row;
+}
+
+static json_t *status(const struct api_request *request)
+{
+	const struct api_state *state = request->state;
+	json_t *answer = json_object();
+	json_t *list = api_problems.handler(request);
+
+	json_object_set_new(answer, "version", json_string(SLUICE_VERSION));
+	json_object_set_new(answer, "configuration", json_string(state->settings->file));
+	json_object_set_new(answer, "started", json_time(state->started_us));
+	json_object_set_new(answer, "uptime_s", json_integer(age_s(state->started_us)));
+	json_object_set_new(answer, "dataplane", dataplane(request));
+	json_object_set_new(answer, "sources", sources(state));
+	json_object_set_new(answer, "plan", state->plan ? plan_counts(state->plan) : json_null());
+	json_object_set_new(answer, "problems",
+		json_integer((json_int_t)json_array_size(json_object_get(list, "problems"))));
+	json_decref(list);
+	return answer;
+}
+
+const struct api_command api_status = {
+	.path = "/v1/status",
+	.help = "both processes, sources and the plan at a glance",
+	.need = WANT_STATS,
+	.handler = status,
+};
+
+static json_t *version(const struct api_request *request)
+{
+	const struct publish_state *publish = &request->state->publish;
+
+	return json_pack("{s:s, s:o, s:i}", "controlplane", SLUICE_VERSION, "dataplane",
+		publish->connected ? json_string(publish->build) : json_null(), "channel",
+		(int)SLUICE__VERSION__VERSION_CURRENT);
+}
+
+const struct api_command api_version = {
+	.path = "/v1/version",
+	.help = "versions of both processes",
+	.need = NEED_NOTHING,
+	.handler = version,
+};

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GET /v1/vips: the addresses we answer for, whose they are and what they carry.
+#include "api_internal.h"
+
+#include <stdlib.h>
+
+static json_t *vip_row(const struct plan_vip *vip)
+{
+	json_t *row = json_object();
+
+	json_object_set_new(row, "address", json_addr(&vip->address));
+	json_object_set_new(row, "pool", json_string(vip->pool));
+	json_object_set_new(row, "shared", json_boolean(vip->shared));
+	json_object_set_new(row, "interfaces", json_texts(vip->interfaces, vip->interface_count));
+	json_object_set_new(row, "services", json_texts(vip->services, vip->service_count));
+	return row;
+}
+
+static json_t *vips(const struct api_request *request)
+{
+	struct counters *counters = counters_new(request->stats);
+	const struct plan *plan = request->state->plan;
+	json_t *rows = json_array();
+	unsigned next = 0; // listeners are sorted by VIP, as the VIPs are
+
+	for (unsigned i = 0; plan && counters && i < plan->vip_count; i++) {
+		const struct plan_vip *vip = &plan->vips[i];
+		Sluice__Counters sum = SLUICE__COUNTERS__INIT;
+		json_t *row = vip_row(vip), *ports = json_array();
+
+		while (next < plan->listener_count &&
+			addr_compare(&plan->listeners[next].vip, &vip->address) < 0)
+			next++;
+		for (; next < plan->listener_count &&
+			addr_compare(&plan->listeners[next].vip, &vip->address) == 0;
+			next++) {
+			const struct plan_listener *listener = &plan->listeners[next];
+
+			counters_add(&sum, counters_listener(counters, listener));
+			json_array_append_new(
+				ports, json_sprintf("%s/%u", protocol_name(listener->protocol),
+					       listener->port));
+		}
+		json_object_set_new(row, "ports", ports);
+		counters_json(row, request->stats ? &sum : NULL);
+		json_array_append_new(rows, row);
+	}
+	counters_free(counters);
+	return answer_rows(request, "vips", rows);
+}
+
+const struct api_command api_vips = {
+	.path = "/v1/vips",
+	.help = "virtual addresses: whose they are and what they carry",
+	.need = WANT_ENDPOINT_STATS,
+	.handler = vips,
+};
