@@ -403,7 +403,7 @@ static void check_sources(struct reader *r, const struct settings *s)
 	char path[PATH_TEXT];
 
 	for (unsigned i = 0; i < s->source_count; i++) {
-		const char *name = s->sources[i].name;
+		const char *name = s->sources[i].name ? s->sources[i].name : "";
 
 		AT(path, "sources[%u].name", i);
 		if (*name && !name_ok(name, 63))
