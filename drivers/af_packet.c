@@ -12,6 +12,7 @@
 // spreads by its own hash (PACKET_FANOUT_HASH), so there is no PORT_RSS.
 // Sending: sendmmsg(), one copy, past the queueing discipline. A send error means this frame only.
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -117,7 +118,17 @@ static int open_ring(struct queue *queue, const struct port *port)
 	return 0;
 }
 
-// Sockets are made for no protocol, so that nothing arrives before all is set.
+// A socket must be bound before it can join, and would have every frame until then.
+static int let_nothing_in(const struct queue *queue)
+{
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+	struct sock_fprog program = {.len = 1, .filter = &nothing};
+
+	return setsockopt(queue->rx, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int open_rx(struct queue *queue, const struct port *port, const struct sockaddr_ll *address)
 {
 	int rc;
@@ -130,6 +141,8 @@ static int open_rx(struct queue *queue, const struct port *port, const struct so
 		rc = set(queue->rx, SOL_PACKET, PACKET_VNET_HDR, 1);
 	if (rc == 0)
 		rc = set(queue->rx, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+	if (rc == 0)
+		rc = let_nothing_in(queue);
 	if (rc == 0)
 		rc = open_ring(queue, port);
 	if (rc == 0 && bind(queue->rx, (const void *)address, sizeof(*address)) < 0)
@@ -151,19 +164,17 @@ static int open_tx(struct queue *queue, const struct sockaddr_ll *address)
 	return bind(queue->tx, (const void *)&mute, sizeof(mute)) < 0 ? -errno : 0;
 }
 
-// The first socket of the group gets its number from the kernel, the others are told it.
-static int join_fanout(const struct queue *queue, uint32_t *group)
+// The first socket of a group gets the group's number from the kernel, the others are told it.
+static int join_fanout(const struct queue *queue, bool first, uint16_t *group)
 {
-	int value = *group ? (int)*group : (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_UNIQUEID) << 16;
+	uint32_t value = PACKET_FANOUT_HASH << 16;
 	socklen_t length = sizeof(value);
 
-	if (setsockopt(queue->rx, SOL_PACKET, PACKET_FANOUT, &value, sizeof(value)) < 0)
+	value |= first ? PACKET_FANOUT_FLAG_UNIQUEID << 16 : *group;
+	if (setsockopt(queue->rx, SOL_PACKET, PACKET_FANOUT, &value, sizeof(value)) < 0 ||
+		getsockopt(queue->rx, SOL_PACKET, PACKET_FANOUT, &value, &length) < 0)
 		return -errno;
-	if (*group)
-		return 0;
-	if (getsockopt(queue->rx, SOL_PACKET, PACKET_FANOUT, &value, &length) < 0)
-		return -errno;
-	*group = ((uint32_t)value & 0xffff) | PACKET_FANOUT_HASH << 16;
+	*group = (uint16_t)value;
 	return 0;
 }
 
@@ -192,7 +203,7 @@ static int start(struct port *port, struct reason *reason)
 		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = state->netdev.index,
 	};
-	uint32_t group = 0;
+	uint16_t group = 0;
 	int rc = 0;
 
 	state->queues =
@@ -207,8 +218,10 @@ static int start(struct port *port, struct reason *reason)
 		if (rc == 0)
 			rc = open_tx(&state->queues[q], &address);
 		if (rc == 0 && state->count > 1)
-			rc = join_fanout(&state->queues[q], &group);
+			rc = join_fanout(&state->queues[q], q == 0, &group);
 	}
+	for (uint16_t q = 0; q < state->count && rc == 0; q++)
+		rc = set(state->queues[q].rx, SOL_SOCKET, SO_DETACH_FILTER, 0);
 	if (rc) {
 		reason_add(reason, "port %s: device %s: packet sockets: %s", port->name,
 			port->device, strerror(-rc));
