@@ -69,8 +69,8 @@ static int set_flags(const struct netdev *netdev, short set)
 // What an address dump has found so far.
 struct address_list {
 	int index;
-	unsigned count;
-	char text[256];
+	unsigned count, size;
+	char *text;
 };
 
 static int take_address(const struct nlmsghdr *message, void *data)
@@ -95,13 +95,14 @@ static int take_address(const struct nlmsghdr *message, void *data)
 		!inet_ntop(ifa->ifa_family, mnl_attr_get_payload(local), text, sizeof(text)))
 		return MNL_CB_OK;
 	list->count++;
-	snprintf(list->text + length, sizeof(list->text) - length, "%s%s/%u", length ? ", " : "",
-		text, ifa->ifa_prefixlen);
+	snprintf(list->text + length, list->size - length, "%s%s/%u", length ? ", " : "", text,
+		ifa->ifa_prefixlen);
 	return MNL_CB_OK;
 }
 
-static int find_addresses(struct address_list *list)
+int netdev_addresses(int index, char *text, unsigned size)
 {
+	struct address_list list = {.index = index, .text = text, .size = size};
 	char buffer[8192];
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
@@ -109,6 +110,7 @@ static int find_addresses(struct address_list *list)
 	int rc = -EIO;
 	ssize_t n;
 
+	text[0] = 0;
 	if (!socket)
 		return -errno;
 	message->nlmsg_type = RTM_GETADDR;
@@ -119,13 +121,13 @@ static int find_addresses(struct address_list *list)
 		mnl_socket_sendto(socket, message, message->nlmsg_len) > 0) {
 		do {
 			n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-			rc = n < 0 ? -1 : mnl_cb_run(buffer, (size_t)n, 0, 0, take_address, list);
+			rc = n < 0 ? -1 : mnl_cb_run(buffer, (size_t)n, 0, 0, take_address, &list);
 		} while (rc > 0);
 		if (rc < 0)
 			rc = -errno;
 	}
 	mnl_socket_close(socket);
-	return rc;
+	return rc < 0 ? rc : (int)list.count;
 }
 
 static bool read_ipv6_disabled(const char *name)
@@ -191,7 +193,7 @@ static bool set_lro(const struct netdev *netdev, bool on)
 static int inspect(struct netdev *netdev, const struct port *port, struct reason *reason)
 {
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct address_list list = {.index = netdev->index};
+	char addresses[256];
 	struct ifreq ifr;
 	int rc = request(netdev->control, netdev->name, SIOCGIFHWADDR, &ifr);
 
@@ -203,15 +205,15 @@ static int inspect(struct netdev *netdev, const struct port *port, struct reason
 	memcpy(&netdev->mac, ifr.ifr_hwaddr.sa_data, sizeof(netdev->mac));
 	if (ethtool(netdev, &info) == 0)
 		snprintf(netdev->driver, sizeof(netdev->driver), "%.31s", info.driver);
-	rc = find_addresses(&list);
-	if (rc || list.count) {
+	rc = netdev_addresses(netdev->index, addresses, sizeof(addresses));
+	if (rc) {
 		reason_add(reason,
 			"port %s: device %s: has the kernel's address %s; the port's addresses "
 			"belong in "
 			"sluice.conf (addresses = [...]), remove them from the netdev: ip addr "
 			"flush dev %s",
-			port->name, netdev->name, rc ? strerror(-rc) : list.text, netdev->name);
-		return rc ? rc : -EADDRINUSE;
+			port->name, netdev->name, rc < 0 ? strerror(-rc) : addresses, netdev->name);
+		return rc < 0 ? rc : -EADDRINUSE;
 	}
 	return 0;
 }

@@ -26,6 +26,8 @@ struct netdev {
 };
 
 bool netdev_name_ok(const char *name);
+// Its addresses as text, without those that are link-local: how many, or -errno.
+int netdev_addresses(int index, char *text, unsigned size);
 int netdev_set_mtu(const char *name, uint16_t mtu);
 
 // Opens port->device, refuses it when it has addresses, sets the MTU, takes it from the kernel's
@@ -38,9 +40,6 @@ struct port_link netdev_link(const struct netdev *netdev);
 // The number it has now.
 void netdev_disable_gro(const struct netdev *netdev);
 uint16_t netdev_set_queues(const struct netdev *netdev, uint16_t queues);
-// Of the kernel's own counters: received and lost for want of room, and bad.
-void netdev_counters(const struct netdev *netdev, uint64_t *missed, uint64_t *errors);
-
 // netdev_nft.c: everything that arrives is dropped before the kernel's stack sees it, but after
 // packet sockets did. The netdev's name is in the name of the table.
 int netdev_block(const char *name); // 0 or -errno; no harm when already there

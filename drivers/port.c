@@ -15,6 +15,7 @@
 #include "port_internal.h"
 
 static const struct port_kind *const kinds[] = {
+	&port_pci,
 	&port_af_packet,
 	&port_memif,
 	&port_tap,
@@ -83,17 +84,17 @@ uint32_t port_buffer_bytes(const struct port_settings *ports, unsigned count)
 int port_eal_arguments(const struct port_settings *ports, unsigned count,
 	const char *arguments[static PORT_EAL_ARGUMENTS])
 {
-	int n = 0;
-
-	for (unsigned i = 0; i < count && i < SLUICE_PORTS_MAX; i++) {
-		if (strcmp(ports[i].kind, "pci") != 0)
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(ports[i].kind, port_pci.name) != 0)
 			continue;
-		arguments[n++] = "-a";
-		arguments[n++] = ports[i].device;
+		// Only who is named is probed, and here nobody is: a device is bound first, then
+		// probed.
+		arguments[0] = "-a";
+		arguments[1] = "ffff:ff:1f.7";
+		return 2;
 	}
-	if (!n)
-		arguments[n++] = "--no-pci";
-	return n;
+	arguments[0] = "--no-pci";
+	return 1;
 }
 
 struct rte_kvargs *port_options(

@@ -98,9 +98,9 @@ static inline uint16_t port_rss_queue(const struct port *port, uint32_t hash)
 // Bytes a packet buffer must hold (without headroom) for these ports: one segment a packet.
 uint32_t port_buffer_bytes(const struct port_settings *ports, unsigned count);
 
-// EAL arguments the ports need, beside memory and cores: at most PORT_EAL_ARGUMENTS strings that
-// live as long as the settings. Returns how many. PCI devices nobody named are left alone.
-#define PORT_EAL_ARGUMENTS (2 + 2 * SLUICE_PORTS_MAX)
+// EAL arguments the ports need, beside those of memory and cores. How many there are. PCI devices
+// are left alone until their port is opened.
+#define PORT_EAL_ARGUMENTS 2
 int port_eal_arguments(const struct port_settings *ports, unsigned count,
 	const char *arguments[static PORT_EAL_ARGUMENTS]);
 
