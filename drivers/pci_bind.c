@@ -198,8 +198,8 @@ static int check_group(const struct pci_device *device, const char *port, struct
 			pci_driver(device->sysfs, entry->d_name, driver) || !driver[0] ||
 			strcmp(driver, "vfio-pci") == 0 || strcmp(driver, "pci-stub") == 0)
 			continue;
-		snprintf(others + length, sizeof(others) - length, "%s%.15s (%s)", length ? ", " : "",
-			entry->d_name, driver);
+		snprintf(others + length, sizeof(others) - length, "%s%.15s (%s)",
+			length ? ", " : "", entry->d_name, driver);
 	}
 	if (dir)
 		closedir(dir);

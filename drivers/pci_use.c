@@ -14,14 +14,11 @@
 #include "netdev.h"
 #include "pci_bind.h"
 
-__attribute__((format(printf, 3, 4))) static void append(
-	char *text, unsigned size, const char *format, const char *what)
+static void append(char *text, unsigned size, const char *what, const char *more)
 {
 	size_t length = strlen(text);
 
-	snprintf(text + length, size - length, "%s", length ? ", " : "");
-	length = strlen(text);
-	snprintf(text + length, size - length, format, what);
+	snprintf(text + length, size - length, "%s%s%s", length ? ", " : "", what, more);
 }
 
 static int take_route(const struct nlmsghdr *message, void *data)
@@ -81,11 +78,11 @@ bool netdev_in_use(const char *name, char *uses, unsigned size)
 	}
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (ioctl(control, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP))
-		append(uses, size, "%s is up", name);
+		append(uses, size, name, " is up");
 	close(control);
 	if (netdev_addresses(index, addresses, sizeof(addresses)) > 0)
-		append(uses, size, "it has %s", addresses);
+		append(uses, size, "it has ", addresses);
 	if (has_default_route(index))
-		append(uses, size, "%s", "the default route goes there");
+		append(uses, size, "the default route goes there", "");
 	return strlen(uses) > before;
 }
