@@ -82,12 +82,13 @@ class Testpmd:
     def __init__(self, socket, cpus, directory):
         self.log = directory / "testpmd.log"
         self.process = subprocess.Popen(
-            ["dpdk-testpmd", "-l", f"{cpus[0]},{cpus[1]}", "--main-lcore", str(cpus[0]),
+            ["stdbuf", "-oL", "dpdk-testpmd", "-l", f"{cpus[0]},{cpus[1]}", "--main-lcore", str(cpus[0]),
              "--no-pci", "--no-telemetry", "--file-prefix", NAME, "--single-file-segments",
              "-m", "256", "--log-level", "error", "--vdev",
              f"net_memif0,role=client,socket={socket},socket-abstract=no,zero-copy=yes,"
              f"rsize={RING_LOG2}",
-             "--", "--forward-mode=macswap", f"--burst={BURST}", "--rxd=1024", "--txd=1024", "-i"],
+             "--", "--forward-mode=macswap", f"--burst={BURST}", "--rxd=1024", "--txd=1024",
+             "--no-flush-rx", "-i"],
             stdin=subprocess.PIPE, stdout=open(self.log, "w"), stderr=subprocess.STDOUT, text=True)
         wait_until(lambda: "testpmd>" in self._said(), "testpmd's prompt", 20)
         self.runs = 0
@@ -104,7 +105,7 @@ class Testpmd:
     def start(self):
         self.runs += 1
         self._say("start")
-        wait_until(lambda: self._said().count("packet forwarding - ports=") == self.runs,
+        wait_until(lambda: self._said().count("TX RS bit threshold=") == self.runs,
                    "testpmd's start")
 
     def stop(self):
