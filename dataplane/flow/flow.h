@@ -18,14 +18,15 @@
 
 enum flow_state {
 	FLOW_FREE,
-	FLOW_TCP_SYN,	      // SYN seen from the client, not yet answered and acknowledged
+	FLOW_TCP_SYN, // SYN seen from the client, not yet answered and acknowledged
 	FLOW_TCP_ESTABLISHED,
-	FLOW_TCP_FIN,	      // one side has closed
-	FLOW_TCP_CLOSED,      // both have, or a reset was seen: kept a moment for what is still on the way
-	FLOW_TCP_RESET,	      // its endpoint is gone; the client is told at every segment
-	FLOW_UDP_NEW,	      // not answered yet
+	FLOW_TCP_FIN,    // one side has closed
+	FLOW_TCP_CLOSED, // both have, or a reset was seen: kept a moment for what is still on the
+			 // way
+	FLOW_TCP_RESET,  // its endpoint is gone; the client is told at every segment
+	FLOW_UDP_NEW,    // not answered yet
 	FLOW_UDP,
-	FLOW_AFFINITY,	      // remembers a client's endpoint (sessionAffinity: ClientIP)
+	FLOW_AFFINITY, // remembers a client's endpoint (sessionAffinity: ClientIP)
 	FLOW_STATE_COUNT,
 };
 
@@ -34,7 +35,7 @@ const char *flow_state_name(enum flow_state state);
 // What `show flows` asks for and gets.
 struct flow_filter {
 	uint32_t limit;
-	uint8_t protocol;  // 0 = any
+	uint8_t protocol; // 0 = any
 	bool by_client, by_vip, by_endpoint;
 	struct addr client, vip, endpoint;
 	in_port_t vip_port; // network order; 0 = any

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything the process has. The main lcore's; workers are given pointers to their parts.
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "host.h"
+#include "port.h"
+#include "settings.h"
+#include "tables.h"
+#include "worker.h"
+
+#define ANNOUNCE_TIMES 3 // gratuitous ARP and unsolicited NA are said so often, a second apart
+
+struct announcement {
+	struct addr vip;
+	uint64_t ifaces; // where, a bit each
+	unsigned said;
+	usec_t due;
+};
+
+// A request for flows: it asks the workers one after the other.
+struct flows_request {
+	uint64_t id;
+	unsigned worker; // that is asked, or will be
+	bool asked;
+	struct worker_command command;
+};
+
+#define FLOWS_REQUESTS_MAX 16
+
+struct dataplane {
+	struct settings *settings;
+	bool hugepages;
+	usec_t started_realtime;
+	uint32_t stop;
+	struct rte_mempool *pool;
+	uint32_t buffer_count;
+	unsigned port_count;
+	struct port ports[SLUICE_PORTS_MAX];
+	struct classify_port *classify[SLUICE_PORTS_MAX];
+	unsigned iface_count;
+	struct iface ifaces[SLUICE_IFACES_MAX];
+	struct host *host;
+	struct tables_store *store;
+	struct rte_rcu_qsbr *qsbr;
+	struct owner_rule rule;
+	struct open_sources *sources;
+	struct rte_ring *host_ring, *resolve_ring;
+	struct rte_ring *inboxes[SLUICE_WORKERS_MAX];
+	struct rte_ring *relays[SLUICE_WORKERS_MAX][SLUICE_PORTS_MAX];
+	struct doorbell doorbell;
+	unsigned worker_count;
+	struct worker *workers[SLUICE_WORKERS_MAX];
+	struct channel *channel;
+	// main lcore's pending work
+	bool fib_retired, tables_retired;
+	uint64_t grace; // token of rte_rcu_qsbr_start() for what is retired; 0 = none
+	bool sweeping;  // workers pass over the flows of removed endpoints
+	bool sweep_again;
+	struct worker_command sweeps[SLUICE_WORKERS_MAX];
+	unsigned flows_count; // requests that wait; the first is being answered
+	struct flows_request flows[FLOWS_REQUESTS_MAX];
+	unsigned announcement_count, announcement_room;
+	struct announcement *announcements;
+	usec_t neighbours_due;
+	uint64_t host_drops[DROP_COUNT]; // by the main lcore
+};
+
+// eal.c: starts DPDK as the settings ask. 0 or -errno with the reason.
+int eal_start(struct dataplane *dataplane, const char *program, struct reason *reason);
+
+// start.c: ports, interfaces, workers. In the order they are to be called; each undone by its own.
+int start_ports(struct dataplane *dataplane, struct reason *reason);
+void stop_ports(struct dataplane *dataplane);
+int start_workers(struct dataplane *dataplane, struct reason *reason);
+void stop_workers(struct dataplane *dataplane);
+
+// plan.c: transactions, the last plan on disk, announcements and what follows from them.
+int plan_start(struct dataplane *dataplane, struct reason *reason);
+int plan_apply(void *dataplane, const struct plan_change *change, struct reason *reason);
+void plan_flows(
+	void *dataplane, struct channel *channel, uint64_t id, const struct flow_filter *filter);
+// What of it waits for time or for the workers. Milliseconds until it wants to be called again.
+int plan_step(struct dataplane *dataplane);
+
+// supervise.c: the main lcore's loop, until *stop.
+int supervise(struct dataplane *dataplane, struct reason *reason);
+
+// stats.c
+void stats_hello(void *dataplane, Sluice__Hello *hello);
+void stats_send(
+	void *dataplane, struct channel *channel, uint64_t id, const Sluice__StatsRequest *request);

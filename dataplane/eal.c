@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Starting DPDK: which cores, how much memory, huge pages or not.
+#include <errno.h>
+#include <inttypes.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane.h"
+#include "log.h"
+
+#define BUFFERS_A_PORT_QUEUE 4096 // descriptors both ways, with what is on its way
+#define BUFFERS_A_WORKER     4096
+
+// What flows, buffers and tables need, in MB.
+static unsigned memory_needed(const struct dataplane *dataplane, uint32_t buffer_bytes)
+{
+	const struct settings *settings = dataplane->settings;
+	uint64_t flows =
+		(uint64_t)settings->dataplane.flows * settings->dataplane.worker_count * 160;
+	uint64_t buffers = (uint64_t)dataplane->buffer_count * (buffer_bytes + 512);
+
+	return (unsigned)((flows + buffers) >> 20) + 128;
+}
+
+static uint64_t read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t number = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%" SCNu64, &number) != 1)
+		number = 0;
+	fclose(file);
+	return number;
+}
+
+static uint64_t free_hugepage_mb(void)
+{
+	return read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") * 2 +
+	       read_number("/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages") * 1024;
+}
+
+static uint32_t buffers_wanted(const struct settings *settings)
+{
+	uint32_t workers = settings->dataplane.worker_count;
+	uint32_t wanted = settings->dataplane.buffers;
+
+	if (!wanted)
+		wanted = workers * BUFFERS_A_WORKER +
+			 settings->port_count * workers * BUFFERS_A_PORT_QUEUE;
+	return wanted;
+}
+
+static bool has_kind(const struct settings *settings, const char *kind)
+{
+	for (unsigned i = 0; i < settings->port_count; i++)
+		if (strcmp(settings->ports[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
+static int choose_pages(struct dataplane *dataplane, unsigned needed, struct reason *reason)
+{
+	uint64_t free_mb = free_hugepage_mb();
+
+	switch (dataplane->settings->dataplane.hugepages) {
+	case HUGEPAGES_OFF:
+		dataplane->hugepages = false;
+		return 0;
+	case HUGEPAGES_REQUIRED:
+		if (free_mb < needed) {
+			reason_add(reason,
+				"%s: dataplane.hugepages is \"required\", but %" PRIu64
+				" MB of huge pages are free and %u MB are needed: "
+				"echo %u > /proc/sys/vm/nr_hugepages",
+				dataplane->settings->file, free_mb, needed, needed / 2 + 1);
+			return -ENOMEM;
+		}
+		dataplane->hugepages = true;
+		return 0;
+	case HUGEPAGES_AUTO:
+		dataplane->hugepages = free_mb >= needed;
+		if (!dataplane->hugepages)
+			log_warning("memory",
+				"%u MB are needed and %" PRIu64
+				" MB of huge pages are free: using 4 kB pages, which are slower. "
+				"For huge pages: echo %u > /proc/sys/vm/nr_hugepages",
+				needed, free_mb, needed / 2 + 1);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+// "0@0,1@1,2@0": lcore 0 is the main one, lcore i + 1 is worker i; several may share a CPU.
+static void lcores_text(const struct settings *settings, char *text, size_t size)
+{
+	int n = snprintf(text, size, "0@%u", settings->dataplane.main_cpu);
+
+	for (unsigned i = 0; i < settings->dataplane.worker_count; i++)
+		n += snprintf(text + n, size - (size_t)n, ",%u@%u", i + 1,
+			settings->dataplane.worker_cpus[i]);
+}
+
+int eal_start(struct dataplane *dataplane, const char *program, struct reason *reason)
+{
+	const struct settings *settings = dataplane->settings;
+	uint32_t buffer_bytes = port_buffer_bytes(settings->ports, settings->port_count);
+	char lcores[SLUICE_WORKERS_MAX * 12], memory[16], prefix[32];
+	char *argv[24];
+	unsigned needed;
+	int argc = 0;
+	int error;
+
+	dataplane->buffer_count = buffers_wanted(settings);
+	needed = settings->dataplane.memory_mb ? settings->dataplane.memory_mb
+					       : memory_needed(dataplane, buffer_bytes);
+	error = choose_pages(dataplane, needed, reason);
+	if (error)
+		return error;
+	lcores_text(settings, lcores, sizeof(lcores));
+	snprintf(memory, sizeof(memory), "%u", needed);
+	snprintf(prefix, sizeof(prefix), "sluice-%d", (int)getpid());
+	argv[argc++] = (char *)(uintptr_t)program;
+	argv[argc++] = (char[]){"--lcores"};
+	argv[argc++] = lcores;
+	argv[argc++] = (char[]){"--no-telemetry"};
+	argv[argc++] = (char[]){"--log-level=lib.*:warning"};
+	argv[argc++] = (char[]){"--log-level=pmd.*:warning"};
+	argv[argc++] = (char[]){"--in-memory"};
+	if (!has_kind(settings, "pci"))
+		argv[argc++] = (char[]){"--no-pci"};
+	if (dataplane->hugepages) {
+		argv[argc++] = (char[]){"--single-file-segments"};
+	} else {
+		argv[argc++] = (char[]){"--no-huge"};
+		argv[argc++] = (char[]){"-m"};
+		argv[argc++] = memory;
+	}
+	argv[argc] = NULL;
+	if (rte_eal_init(argc, argv) < 0) {
+		reason_add(reason, "DPDK does not start (%s): lcores %s, %u MB of %s",
+			rte_strerror(rte_errno), lcores, needed,
+			dataplane->hugepages ? "huge pages" : "4 kB pages");
+		return -rte_errno;
+	}
+	dataplane->pool = rte_pktmbuf_pool_create("packets", dataplane->buffer_count, 256,
+		RTE_ALIGN(sizeof(struct note), RTE_MBUF_PRIV_ALIGN),
+		(uint16_t)(RTE_PKTMBUF_HEADROOM + buffer_bytes), SOCKET_ID_ANY);
+	if (!dataplane->pool) {
+		reason_add(reason,
+			"%s: no memory for %u packet buffers of %u bytes (dataplane.buffers, "
+			"dataplane.memory_mb)",
+			settings->file, dataplane->buffer_count, buffer_bytes);
+		return -ENOMEM;
+	}
+	return 0;
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Counters of workers, ports, pools and drops, as the channel's Stats. Main lcore. What workers
+// count is read as it is, without stopping them.
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane.h"
+
+// Everything of one answer is freed together.
+struct arena {
+	void **blocks;
+	size_t count, room;
+	bool failed;
+};
+
+static void *arena_alloc(struct arena *arena, size_t size)
+{
+	void *block;
+
+	if (arena->count == arena->room) {
+		size_t room = arena->room * 2 + 256;
+		void **blocks = realloc(arena->blocks, room * sizeof(*blocks));
+
+		if (!blocks) {
+			arena->failed = true;
+			return NULL;
+		}
+		arena->blocks = blocks;
+		arena->room = room;
+	}
+	block = calloc(1, size ? size : 1);
+	if (!block) {
+		arena->failed = true;
+		return NULL;
+	}
+	arena->blocks[arena->count++] = block;
+	return block;
+}
+
+static void arena_free(struct arena *arena)
+{
+	for (size_t i = 0; i < arena->count; i++)
+		free(arena->blocks[i]);
+	free(arena->blocks);
+}
+
+static char *text(const char *constant)
+{
+	return (char *)(uintptr_t)constant; // protobuf-c reads it only
+}
+
+void stats_hello(void *arg, Sluice__Hello *hello)
+{
+	const struct dataplane *dataplane = arg;
+
+	hello->version = SLUICE__VERSION__VERSION_CURRENT;
+	hello->build = text(SLUICE_VERSION);
+	hello->generation = tables_generation(tables_current(dataplane->store));
+	hello->started_us = dataplane->started_realtime;
+}
+
+static Sluice__WorkerStats *worker_stats(struct arena *arena, const struct worker *worker)
+{
+	Sluice__WorkerStats *stats = arena_alloc(arena, sizeof(*stats));
+	Sluice__StageCycles **stages = arena_alloc(arena, STAGE_COUNT * sizeof(*stages));
+	Sluice__StageCycles *rows = arena_alloc(arena, STAGE_COUNT * sizeof(*rows));
+
+	if (arena->failed)
+		return NULL;
+	sluice__worker_stats__init(stats);
+	stats->worker = worker->id;
+	stats->cpu = worker->cpu;
+	stats->packets = worker->counters.packets;
+	stats->handed_over = worker->counters.handed_over;
+	stats->flows = worker->flows->used;
+	stats->flows_capacity = worker->flows->capacity;
+	stats->flow_bytes = worker->flows->bytes;
+	stats->busy_cycles = worker->counters.busy_cycles;
+	stats->total_cycles = worker->counters.total_cycles;
+	stats->n_stages = STAGE_COUNT;
+	stats->stages = stages;
+	for (unsigned i = 0; i < STAGE_COUNT; i++) {
+		sluice__stage_cycles__init(&rows[i]);
+		rows[i].stage = text(worker_stage_name(i));
+		rows[i].cycles = worker->counters.stage_cycles[i];
+		rows[i].packets = worker->counters.packets;
+		stages[i] = &rows[i];
+	}
+	return stats;
+}
+
+static void add_offloads(Sluice__PortStats *stats, const struct port *port, struct arena *arena)
+{
+	static const struct {
+		uint32_t cap;
+		const char *name;
+	} names[] = {
+		{PORT_RSS, "rss"},
+		{PORT_TX_IP_CKSUM, "tx-ip-checksum"},
+		{PORT_TX_L4_CKSUM, "tx-l4-checksum"},
+		{PORT_RX_CKSUM, "rx-checksum"},
+		{PORT_TX_VLAN, "tx-vlan"},
+	};
+	const size_t count = sizeof(names) / sizeof(names[0]);
+
+	stats->offloads = arena_alloc(arena, count * sizeof(*stats->offloads));
+	for (size_t i = 0; i < count && stats->offloads; i++)
+		if (port->caps & names[i].cap)
+			stats->offloads[stats->n_offloads++] = text(names[i].name);
+}
+
+static Sluice__PortStats *port_stats(
+	struct arena *arena, const struct port *port, const struct port_settings *settings)
+{
+	Sluice__PortStats *stats = arena_alloc(arena, sizeof(*stats));
+	char *mac = arena_alloc(arena, RTE_ETHER_ADDR_FMT_SIZE);
+	struct port_link link = port_link(port);
+	struct rte_eth_stats counters = {0};
+
+	if (arena->failed)
+		return NULL;
+	sluice__port_stats__init(stats);
+	port_counters(port, &counters);
+	rte_ether_format_addr(mac, RTE_ETHER_ADDR_FMT_SIZE, &port->mac);
+	stats->name = text(port->name);
+	stats->kind = settings->kind;
+	stats->device = settings->device;
+	stats->link_up = link.up;
+	stats->speed_mbps = link.speed_mbps;
+	stats->mtu = port->mtu;
+	stats->mac = mac;
+	stats->queues = port->queues;
+	stats->rx_packets = counters.ipackets;
+	stats->rx_bytes = counters.ibytes;
+	stats->rx_missed = counters.imissed;
+	stats->rx_errors = counters.ierrors + counters.rx_nombuf;
+	stats->tx_packets = counters.opackets;
+	stats->tx_bytes = counters.obytes;
+	stats->tx_errors = counters.oerrors;
+	add_offloads(stats, port, arena);
+	return stats;
+}
+
+static void fill_drops(const struct dataplane *dataplane, struct arena *arena, Sluice__Stats *stats)
+{
+	Sluice__DropStats *rows = arena_alloc(arena, DROP_COUNT * sizeof(*rows));
+
+	stats->drops = arena_alloc(arena, DROP_COUNT * sizeof(*stats->drops));
+	if (arena->failed)
+		return;
+	for (unsigned i = DROP_NONE + 1; i < DROP_COUNT; i++) {
+		Sluice__DropStats *row = &rows[i];
+
+		sluice__drop_stats__init(row);
+		row->reason = text(drop_name(i));
+		row->help = text(drop_help(i));
+		row->packets = dataplane->host_drops[i];
+		for (unsigned j = 0; j < dataplane->worker_count; j++)
+			row->packets += dataplane->workers[j]->counters.drops[i];
+		stats->drops[stats->n_drops++] = row;
+	}
+}
+
+static void add_endpoint(const struct dataplane *dataplane, uint32_t slot, Sluice__Counters *sum)
+{
+	for (unsigned i = 0; i < dataplane->worker_count; i++) {
+		const struct opener *opener = &dataplane->workers[i]->opener;
+		const struct endpoint_counters *counters = &opener->counters[slot];
+
+		sum->flows += opener->load[slot];
+		sum->flows_created += counters->created;
+		sum->packets_in += counters->packets[0];
+		sum->bytes_in += counters->bytes[0];
+		sum->packets_out += counters->packets[1];
+		sum->bytes_out += counters->bytes[1];
+	}
+}
+
+struct fill {
+	const struct dataplane *dataplane;
+	struct arena *arena;
+	Sluice__Stats *stats;
+	size_t rows; // allocated
+};
+
+static void count_endpoints(const struct pool *pool, void *arg)
+{
+	*(size_t *)arg += pool->member_count;
+}
+
+static void count_listener(const struct listener *listener, void *arg)
+{
+	(void)listener;
+	++*(size_t *)arg;
+}
+
+static void set_address(ProtobufCBinaryData *field, const struct addr *addr)
+{
+	field->data = (uint8_t *)(uintptr_t)addr_bytes(addr, &field->len);
+}
+
+static void fill_endpoints(const struct pool *pool, void *arg)
+{
+	struct fill *fill = arg;
+
+	for (uint32_t i = 0; i < pool->member_count; i++) {
+		const struct endpoint *endpoint = pool->members[i];
+		Sluice__EndpointStats *row = arena_alloc(fill->arena, sizeof(*row));
+		Sluice__Counters *counters = arena_alloc(fill->arena, sizeof(*counters));
+
+		if (fill->arena->failed)
+			return;
+		sluice__endpoint_stats__init(row);
+		sluice__counters__init(counters);
+		row->pool = text(pool->name);
+		set_address(&row->address, &endpoint->address);
+		row->port = ntohs(endpoint->port);
+		row->counters = counters;
+		add_endpoint(fill->dataplane, endpoint->slot, counters);
+		fill->stats->endpoints[fill->stats->n_endpoints++] = row;
+	}
+}
+
+// A listener's counters are those of its pool: a pool belongs to one Service port.
+static void fill_listener(const struct listener *listener, void *arg)
+{
+	struct fill *fill = arg;
+	Sluice__ListenerStats *row = arena_alloc(fill->arena, sizeof(*row));
+	Sluice__ListenerKey *key = arena_alloc(fill->arena, sizeof(*key));
+	Sluice__Counters *counters = arena_alloc(fill->arena, sizeof(*counters));
+
+	if (fill->arena->failed)
+		return;
+	sluice__listener_stats__init(row);
+	sluice__listener_key__init(key);
+	sluice__counters__init(counters);
+	set_address(&key->vip, &listener->vip);
+	key->protocol = listener->protocol;
+	key->port = ntohs(listener->port);
+	row->key = key;
+	row->counters = counters;
+	for (uint32_t i = 0; i < listener->pool->member_count; i++)
+		add_endpoint(fill->dataplane, listener->pool->members[i]->slot, counters);
+	fill->stats->listeners[fill->stats->n_listeners++] = row;
+}
+
+static void fill_tables(
+	const struct dataplane *dataplane, struct arena *arena, Sluice__Stats *stats)
+{
+	const struct tables *tables = tables_current(dataplane->store);
+	struct fill fill = {dataplane, arena, stats, 0};
+	size_t endpoints = 0, listeners = 0;
+
+	tables_each_pool(tables, count_endpoints, &endpoints);
+	tables_each_listener(tables, count_listener, &listeners);
+	stats->endpoints = arena_alloc(arena, endpoints * sizeof(*stats->endpoints));
+	stats->listeners = arena_alloc(arena, listeners * sizeof(*stats->listeners));
+	if (arena->failed)
+		return;
+	tables_each_pool(tables, fill_endpoints, &fill);
+	tables_each_listener(tables, fill_listener, &fill);
+}
+
+static void fill_process(struct dataplane *dataplane, struct arena *arena, Sluice__Stats *stats)
+{
+	stats->memory = text(dataplane->hugepages ? "huge pages" : "4 kB pages");
+	stats->buffers = dataplane->buffer_count;
+	stats->buffers_free = rte_mempool_avail_count(dataplane->pool);
+	stats->workers = arena_alloc(arena, dataplane->worker_count * sizeof(*stats->workers));
+	stats->ports = arena_alloc(arena, dataplane->port_count * sizeof(*stats->ports));
+	if (arena->failed)
+		return;
+	for (unsigned i = 0; i < dataplane->worker_count; i++)
+		stats->workers[stats->n_workers++] = worker_stats(arena, dataplane->workers[i]);
+	for (unsigned i = 0; i < dataplane->port_count; i++)
+		stats->ports[stats->n_ports++] =
+			port_stats(arena, &dataplane->ports[i], &dataplane->settings->ports[i]);
+}
+
+void stats_send(
+	void *arg, struct channel *channel, uint64_t id, const Sluice__StatsRequest *request)
+{
+	struct dataplane *dataplane = arg;
+	Sluice__Stats stats = SLUICE__STATS__INIT;
+	Sluice__Hello hello = SLUICE__HELLO__INIT;
+	Sluice__Stats empty = SLUICE__STATS__INIT;
+	struct arena arena = {0};
+
+	stats_hello(dataplane, &hello);
+	stats.hello = &hello;
+	empty.hello = &hello;
+	fill_process(dataplane, &arena, &stats);
+	fill_drops(dataplane, &arena, &stats);
+	if (request->endpoints)
+		fill_tables(dataplane, &arena, &stats);
+	channel_send_stats(channel, id, arena.failed ? &empty : &stats);
+	arena_free(&arena);
+}

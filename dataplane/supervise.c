@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The main lcore's loop: the channel, the kernel's side of the ports, and what a plan leaves to be
+// done. It sleeps in epoll; workers ring the doorbell when they have something for it.
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "dataplane.h"
+#include "log.h"
+#include "resolve.h"
+
+#define EVENTS     32
+#define HOST_BURST 64
+#define TWIN_BURST 64
+
+enum {
+	EVENT_CHANNEL = SLUICE_IFACES_MAX,
+	EVENT_HOST,
+	EVENT_DOORBELL,
+	EVENT_SIGNAL
+};
+
+static int watch(int epoll, int fd, uint32_t what)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+// From the kernel, to be sent out of the port as it is.
+static void take_from_twin(struct dataplane *dataplane, struct iface *iface)
+{
+	struct rte_ring *inbox = dataplane->inboxes[iface->index % dataplane->worker_count];
+
+	for (unsigned i = 0; i < TWIN_BURST; i++) {
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(dataplane->pool);
+
+		if (!mbuf) {
+			dataplane->host_drops[DROP_NO_BUFFER]++;
+			return;
+		}
+		if (host_read(iface, mbuf) <= 0) {
+			rte_pktmbuf_free(mbuf);
+			return;
+		}
+		*packet_note(mbuf) = (struct note){.kind = NOTE_TRANSMIT, .iface = iface->index};
+		if (rte_ring_enqueue(inbox, mbuf)) {
+			dataplane->host_drops[DROP_HOST_FULL]++;
+			rte_pktmbuf_free(mbuf);
+			return;
+		}
+	}
+}
+
+// To the kernel. True when there may be more.
+static bool give_to_twins(struct dataplane *dataplane)
+{
+	struct rte_mbuf *mbufs[HOST_BURST];
+	unsigned n = rte_ring_dequeue_burst(dataplane->host_ring, (void **)mbufs, HOST_BURST, NULL);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct iface *iface = &dataplane->ifaces[packet_note(mbufs[i])->iface];
+		int error = host_write(iface, mbufs[i]);
+
+		if (error == -EAGAIN)
+			dataplane->host_drops[DROP_HOST_FULL]++;
+		else if (error)
+			dataplane->host_drops[DROP_HOST_WRITE]++;
+		rte_pktmbuf_free(mbufs[i]);
+	}
+	return n == HOST_BURST;
+}
+
+static void resolve_asked(struct dataplane *dataplane)
+{
+	struct resolve_request request;
+
+	while (rte_ring_dequeue_elem(dataplane->resolve_ring, &request, sizeof(request)) == 0)
+		host_resolve(dataplane->host, (uint16_t)request.iface, &request.neighbour);
+}
+
+static int smaller(int a, int b)
+{
+	if (a < 0)
+		return b;
+	return b >= 0 && b < a ? b : a;
+}
+
+// One turn: what waits, then sleep until there is more.
+static int turn(struct dataplane *dataplane, int epoll)
+{
+	struct doorbell *doorbell = &dataplane->doorbell;
+	struct epoll_event events[EVENTS];
+	int wait = plan_step(dataplane);
+	int n;
+
+	wait = smaller(wait, host_timeout_ms(dataplane->host));
+	__atomic_store_n(&doorbell->sleeping, 1, __ATOMIC_SEQ_CST);
+	if (!rte_ring_empty(dataplane->host_ring) || !rte_ring_empty(dataplane->resolve_ring))
+		wait = 0;
+	n = epoll_wait(epoll, events, EVENTS, wait);
+	__atomic_store_n(&doorbell->sleeping, 0, __ATOMIC_SEQ_CST);
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		uint32_t what = events[i].data.u32;
+		eventfd_t rung;
+
+		if (what == EVENT_CHANNEL)
+			channel_poll(dataplane->channel);
+		else if (what == EVENT_DOORBELL)
+			eventfd_read(doorbell->fd, &rung);
+		else if (what == EVENT_SIGNAL)
+			__atomic_store_n(&dataplane->stop, 1, __ATOMIC_RELAXED);
+		else if (what < dataplane->iface_count)
+			take_from_twin(dataplane, &dataplane->ifaces[what]);
+	}
+	if (host_poll(dataplane->host)) {
+		dataplane->fib_retired = true;
+		dataplane->grace = rte_rcu_qsbr_start(dataplane->qsbr);
+		dataplane->neighbours_due = 0;
+	}
+	resolve_asked(dataplane);
+	give_to_twins(dataplane);
+	return 0;
+}
+
+int supervise(struct dataplane *dataplane, struct reason *reason)
+{
+	sigset_t signals;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int signal_fd, error;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	error = epoll < 0 || signal_fd < 0 ? -errno : 0;
+	if (!error)
+		error = watch(epoll, signal_fd, EVENT_SIGNAL);
+	if (!error)
+		error = watch(epoll, dataplane->doorbell.fd, EVENT_DOORBELL);
+	if (!error)
+		error = watch(epoll, channel_fd(dataplane->channel), EVENT_CHANNEL);
+	if (!error)
+		error = watch(epoll, host_fd(dataplane->host), EVENT_HOST);
+	for (unsigned i = 0; i < dataplane->iface_count && !error; i++)
+		error = watch(epoll, dataplane->ifaces[i].twin, i);
+	while (!error && !__atomic_load_n(&dataplane->stop, __ATOMIC_RELAXED))
+		error = turn(dataplane, epoll);
+	if (error)
+		reason_add(reason, "the main loop: %s", strerror(-error));
+	if (signal_fd >= 0)
+		close(signal_fd);
+	if (epoll >= 0)
+		close(epoll);
+	return error;
+}

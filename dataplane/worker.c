@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// THE PACKET'S WAY
+//
+//   receive -> classify -> flow --hit------------> rewrite -> transmit
+//                           \--miss-> pick (open) --/
+//              ARP, ND, echo for a VIP: answered here.  Not ours: host.  Another worker's: handed
+//              over.
+//
+// A worker takes a burst from each of its queues, and from its inbox, all the way. The mbuf of
+// every packet ends once: sent, held by transmit or fragment, handed over, given to host, or
+// dropped by name.
+#include "worker.h"
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+#include <time.h>
+
+#include "host.h"
+
+static const char *const stage_names[STAGE_COUNT] = {
+	[STAGE_RECEIVE] = "receive",
+	[STAGE_CLASSIFY] = "classify",
+	[STAGE_FLOW] = "flow",
+	[STAGE_PICK] = "pick",
+	[STAGE_REWRITE] = "rewrite",
+	[STAGE_TRANSMIT] = "transmit",
+	[STAGE_HOST] = "host",
+};
+
+const char *worker_stage_name(enum worker_stage stage)
+{
+	return stage_names[stage];
+}
+
+// What kinds of next step there are in the burst, a bit each.
+static inline uint32_t steps(const struct packet *packets, unsigned n)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bits |= 1u << packets[i].next;
+	return bits;
+}
+
+static inline uint64_t stage_end(struct worker *worker, enum worker_stage stage, uint64_t since)
+{
+	uint64_t now = rte_rdtsc();
+
+	worker->counters.stage_cycles[stage] += now - since;
+	return now;
+}
+
+// Takes the mbuf, whatever becomes of it.
+static void give(struct worker *worker, struct rte_ring *ring, struct packet *packet,
+	const struct note *note, enum drop full)
+{
+	*packet_note(packet->mbuf) = *note;
+	if (rte_ring_enqueue(ring, packet->mbuf) == 0)
+		packet->next = PACKET_TAKEN;
+	else
+		packet_drop(packet, full);
+}
+
+static void hand_over(
+	struct worker *worker, struct packet *packet, uint16_t to, enum note_kind kind)
+{
+	struct note note = {
+		.ports = packet->ports,
+		.ip_id = packet->ip_id,
+		.iface = packet->iface,
+		.kind = (uint8_t)kind,
+		.flags = packet->flags & PACKET_NEW_ID,
+	};
+
+	if (kind == NOTE_PROCESS)
+		note.flags |= PACKET_HANDED;
+	worker->counters.handed_over++;
+	give(worker, worker->inboxes[to], packet, &note, DROP_HANDOFF_FULL);
+}
+
+// Fragments: to the worker that gathers their datagram, or through the table if that is us.
+static void fragments(struct worker *worker, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *packet = &worker->packets[i];
+		struct fragment_release release;
+		struct flow_key key;
+		uint16_t owner;
+
+		if (packet->next != PACKET_FRAGMENT)
+			continue;
+		key = flow_packet_key(packet);
+		owner = owner_of_fragment(worker->opener.rule, &key);
+		if (owner != worker->id) {
+			hand_over(worker, packet, owner, NOTE_FRAGMENT);
+			continue;
+		}
+		fragment_process(worker->fragments, packet, worker->flows->now, &release);
+		for (unsigned j = 0; j < release.count; j++)
+			if (rte_ring_enqueue(worker->inbox, release.mbufs[j])) {
+				worker->counters.drops[DROP_HANDOFF_FULL]++;
+				rte_pktmbuf_free(release.mbufs[j]);
+			}
+	}
+}
+
+// What was refused and whose sender is to know it.
+static void refuse(struct worker *worker, struct packet *packet)
+{
+	enum drop drop = packet->drop;
+
+	if (drop != DROP_NO_FLOW && drop != DROP_NO_ENDPOINT && drop != DROP_NO_LISTENER)
+		return;
+	if (packet->protocol == IPPROTO_TCP)
+		rewrite_reset(&worker->rewriter, packet, drop);
+	else
+		rewrite_unreachable(&worker->rewriter, packet, drop);
+}
+
+static void open_missed(struct worker *worker, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *packet = &worker->packets[i];
+
+		if (packet->next != PACKET_FLOW)
+			continue;
+		open_flow(&worker->opener, packet);
+		if (packet->next == PACKET_DROP)
+			refuse(worker, packet);
+	}
+}
+
+static void to_host(struct worker *worker, struct packet *packet)
+{
+	struct note note = {.iface = packet->iface, .kind = NOTE_HOST};
+	struct addr dst;
+
+	if (packet->family) {
+		struct flow_key key = flow_packet_key(packet);
+
+		addr_from_bytes(&dst, key.dst, key.family == 4 ? 4 : 16);
+		if (tables_vip(worker->opener.tables, &dst)) {
+			packet_drop(packet, DROP_ICMP_UNSUPPORTED); // the kernel has no VIP
+			return;
+		}
+	}
+	give(worker, worker->host, packet, &note, DROP_HOST_FULL);
+	doorbell_ring(worker->doorbell);
+}
+
+// Everything but TCP and UDP for a flow.
+static void rare(struct worker *worker, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *packet = &worker->packets[i];
+
+		if (packet->next == PACKET_ICMP_ERROR)
+			rewrite_icmp_error(&worker->rewriter, packet);
+		else if (packet->next == PACKET_ECHO)
+			rewrite_echo(&worker->rewriter, packet);
+		else if (packet->next == PACKET_NEIGHBOUR) {
+			const struct iface *iface = &worker->ifaces[packet->iface];
+			uint16_t l3 =
+				(uint16_t)(packet->l3 - rte_pktmbuf_mtod(packet->mbuf, uint8_t *));
+
+			if (host_answer(worker->opener.tables, iface, packet->mbuf, l3)) {
+				transmit_frame(&worker->transmitter, packet->mbuf, packet->iface);
+				packet->next = PACKET_TAKEN;
+			} else {
+				packet->next = PACKET_HOST;
+			}
+		}
+		if (packet->next == PACKET_FLOW) // its flow was given up for another of this burst
+			packet_drop(packet, DROP_NO_FLOW);
+		else if (packet->next == PACKET_HAND)
+			hand_over(worker, packet, packet->hop, NOTE_PROCESS);
+		else if (packet->next == PACKET_HOST)
+			to_host(worker, packet);
+	}
+}
+
+static void drop_marked(struct worker *worker, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (worker->packets[i].next == PACKET_DROP) {
+			worker->counters.drops[worker->packets[i].drop]++;
+			rte_pktmbuf_free(worker->packets[i].mbuf);
+		}
+}
+
+// The burst in worker->packets, classified, to its end.
+static void process(struct worker *worker, unsigned n, uint64_t since)
+{
+	const uint32_t common = 1u << PACKET_TRANSMIT | 1u << PACKET_TAKEN;
+	struct packet *packets = worker->packets;
+
+	if (unlikely(steps(packets, n) & 1u << PACKET_FRAGMENT))
+		fragments(worker, n);
+	worker->rewriter.deleted_before = worker->opener.deleted;
+	flow_lookup(worker->flows, packets, n);
+	since = stage_end(worker, STAGE_FLOW, since);
+	if (steps(packets, n) & 1u << PACKET_FLOW) {
+		open_missed(worker, n);
+		since = stage_end(worker, STAGE_PICK, since);
+	}
+	rewrite(&worker->rewriter, packets, n);
+	// A SYN may have ended one connection and begin another.
+	if (unlikely(steps(packets, n) & 1u << PACKET_FLOW)) {
+		open_missed(worker, n);
+		rewrite(&worker->rewriter, packets, n);
+	}
+	since = stage_end(worker, STAGE_REWRITE, since);
+	if (unlikely(steps(packets, n) & ~common)) {
+		rare(worker, n);
+		since = stage_end(worker, STAGE_HOST, since);
+	}
+	transmit(&worker->transmitter, packets, n);
+	if (unlikely(steps(packets, n) & 1u << PACKET_DROP))
+		drop_marked(worker, n);
+	stage_end(worker, STAGE_TRANSMIT, since);
+}
+
+static unsigned receive(struct worker *worker, struct worker_port *port)
+{
+	struct rte_mbuf *mbufs[PACKET_BURST];
+	uint64_t since = rte_rdtsc();
+	unsigned n = port_rx(port->port, worker->id, mbufs, PACKET_BURST);
+
+	if (n == 0)
+		return 0;
+	since = stage_end(worker, STAGE_RECEIVE, since);
+	classify(port->classify, mbufs, worker->packets, n);
+	since = stage_end(worker, STAGE_CLASSIFY, since);
+	process(worker, n, since);
+	return n;
+}
+
+// What others gave us: packets of our flows, fragments, frames of the kernel to be sent.
+static unsigned receive_inbox(struct worker *worker)
+{
+	struct rte_mbuf *mbufs[PACKET_BURST];
+	uint64_t since = rte_rdtsc();
+	unsigned n = rte_ring_dequeue_burst(worker->inbox, (void **)mbufs, PACKET_BURST, NULL);
+	unsigned kept = 0;
+
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct note *note = packet_note(mbufs[i]);
+		struct packet *packet = &worker->packets[kept];
+
+		if (note->kind == NOTE_TRANSMIT) {
+			transmit_frame(&worker->transmitter, mbufs[i], note->iface);
+			continue;
+		}
+		classify_frame(packet, mbufs[i], note->iface);
+		packet->flags |= note->flags & PACKET_HANDED;
+		if (packet->next == PACKET_FRAGMENT && (note->flags & PACKET_NEW_ID))
+			fragment_resume(packet, note);
+		kept++;
+	}
+	since = stage_end(worker, STAGE_RECEIVE, since);
+	if (kept)
+		process(worker, kept, since);
+	return n;
+}
+
+// Time: flows that are over, held packets, fragments that wait in vain, what the main lcore asks.
+static void housekeeping(struct worker *worker)
+{
+	unsigned budget = 32;
+	struct flow *flow;
+
+	for (unsigned i = 0; i < 32 && (flow = flow_expired(worker->flows, &budget)); i++)
+		open_delete(&worker->opener, flow);
+	worker->counters.drops[DROP_FRAGMENT_TIMEOUT] +=
+		fragment_expire(worker->fragments, worker->flows->now);
+	transmit_held(&worker->transmitter);
+	if (worker->transmitter.resolve_asked != worker->resolve_rung) {
+		worker->resolve_rung = worker->transmitter.resolve_asked;
+		doorbell_ring(worker->doorbell);
+	}
+	if (unlikely(__atomic_load_n(&worker->command, __ATOMIC_ACQUIRE) != NULL))
+		worker_command_step(worker);
+}
+
+unsigned worker_round(struct worker *worker)
+{
+	uint64_t begin = rte_rdtsc();
+	unsigned n = 0;
+
+	worker->flows->now =
+		(uint32_t)(((__uint128_t)(begin - worker->tick_base) * worker->tick_scale) >> 64);
+	worker->transmitter.now = worker->flows->now;
+	worker->opener.tables = __atomic_load_n(worker->tables, __ATOMIC_ACQUIRE);
+	worker->opener.fib = __atomic_load_n(worker->fib, __ATOMIC_ACQUIRE);
+	worker->transmitter.fib = worker->opener.fib;
+	for (unsigned i = 0; i < worker->port_count; i++)
+		if (worker->ports[i].receives)
+			n += receive(worker, &worker->ports[i]);
+	n += receive_inbox(worker);
+	housekeeping(worker);
+	transmit_flush(&worker->transmitter);
+	rte_rcu_qsbr_quiescent(worker->qsbr, worker->id);
+	worker->counters.packets += n;
+	if (n)
+		worker->counters.busy_cycles += rte_rdtsc() - begin;
+	return n;
+}
+
+// With idle = "adaptive": after a thousand empty rounds a nap, longer as the quiet lasts.
+static void rest(unsigned empty_rounds)
+{
+	struct timespec nap = {0, 20000};
+
+	if (empty_rounds < 1000)
+		return;
+	nap.tv_nsec += (empty_rounds - 1000) * 2000L;
+	if (nap.tv_nsec > 400000)
+		nap.tv_nsec = 400000;
+	nanosleep(&nap, NULL);
+}
+
+int worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	unsigned empty_rounds = 0;
+	uint64_t begin = rte_rdtsc();
+	uint64_t total = worker->counters.total_cycles;
+
+	rte_rcu_qsbr_thread_register(worker->qsbr, worker->id);
+	rte_rcu_qsbr_thread_online(worker->qsbr, worker->id);
+	while (!__atomic_load_n(worker->stop, __ATOMIC_RELAXED)) {
+		empty_rounds = worker_round(worker) ? 0 : empty_rounds + 1;
+		worker->counters.total_cycles = total + rte_rdtsc() - begin;
+		if (worker->adaptive)
+			rest(empty_rounds);
+	}
+	rte_rcu_qsbr_thread_offline(worker->qsbr, worker->id);
+	rte_rcu_qsbr_thread_unregister(worker->qsbr, worker->id);
+	return 0;
+}
