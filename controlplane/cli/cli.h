@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The console `sluice`: one command a call, a client of the API and of nothing else.
+//
+// One table of commands {words, help, arguments, path, print}; matching, abbreviations, help and
+// usage come from it. A command asks the API one question and prints the answer as tables made for
+// people, or with --json as it came. One process, one thread, no state.
+#pragma once
+
+#include "reason.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CLI_SOCKET        "/run/sluice/api.sock"
+#define CLI_ARGUMENTS_MAX 8
+#define CLI_WORDS_MAX     2
+
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_ERROR = 1,
+	CLI_USAGE = 2
+};
+
+struct cli_argument {
+	const char *name;  // also the API's
+	const char *value; // what stands for its value in the usage; NULL = a flag
+	const char *help;
+};
+
+struct cli_command {
+	const char *words[CLI_WORDS_MAX]; // "show", "vips"
+	const char *help;
+	const char *path; // of the API
+	struct cli_argument arguments[CLI_ARGUMENTS_MAX];
+	void (*print)(json_t *answer, FILE *out);
+};
+
+extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
+	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems;
+extern const struct cli_command *const cli_commands[]; // the last is NULL
+
+// The whole program. Answers to `out`, mistakes to `err`. An enum cli_exit.
+int cli_run(int argc, char **argv, FILE *out, FILE *err);
+
+// What the words of a call mean. The texts are borrowed from the words.
+struct cli_call {
+	const struct cli_command *command;
+	const char *values[CLI_ARGUMENTS_MAX]; // "" for a flag
+};
+
+// Words may be abbreviated as long as one command remains; -EINVAL with the reason when none or
+// several do, or when the arguments are not the command's.
+int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct reason *reason);
+void cli_usage(FILE *out);
+void cli_command_usage(const struct cli_command *command, FILE *out);
+
+// Asks the API behind the socket. CLI_OK with the answer (to be released), CLI_USAGE when it does
+// not like the question, else CLI_ERROR; both with the reason.
+enum cli_exit client_get(
+	const char *socket, const char *path_and_query, json_t **answer, struct reason *reason);
+// "/v1/flows?client=198.51.100.7"; to be freed.
+char *client_query(const struct cli_call *call);
+
+// A table whose columns are as wide as what is in them. Cells are added row by row.
+struct table;
+// One letter a column: 'l' aligned left, 'r' right.
+struct table *table_new(const char *columns);
+// The first row, one text a column.
+void table_head(struct table *table, const char *const *names);
+void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Prints it without trailing spaces and frees it. With no row but the first, prints `none`.
+void table_print(struct table *table, const char *none, FILE *out);
+
+#define HUMAN_TEXT 32
+// 0, 999, 1.23k, 45.6M, ...
+const char *human_count(uint64_t count, char text[static HUMAN_TEXT]);
+// 0 B, 999 B, 1.23 kB, ...
+const char *human_bytes(uint64_t bytes, char text[static HUMAN_TEXT]);
+// 12 s, 3 m 4 s, 5 h 6 m, 7 d 8 h
+const char *human_seconds(uint64_t seconds, char text[static HUMAN_TEXT]);
+
+// From a row of JSON: the member as text for a table; "-" for null or nothing.
+const char *row_text(json_t *row, const char *name);
+const char *row_count(json_t *row, const char *name, char text[static HUMAN_TEXT]);
+const char *row_bytes(json_t *row, const char *name, char text[static HUMAN_TEXT]);
+uint64_t row_number(json_t *row, const char *name);
+// An array of texts as "a, b"; "-" when it is empty. To be freed.
+char *row_list(json_t *row, const char *name);
+// "192.0.2.1:80", "[2001:db8::1]:80". To be freed.
+char *row_address_port(json_t *row, const char *address, const char *port);

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One GET over the unix socket of the API. libcurl appears nowhere else in cli/. See cli.h.
+#include "cli.h"
+
+#include <curl/curl.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_MS 2000L
+#define ANSWER_MS  15000L // the API itself waits three seconds for the dataplane
+
+struct body {
+	char *bytes;
+	size_t length;
+};
+
+static size_t take(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct body *body = arg;
+	size_t length = size * count;
+	char *grown = realloc(body->bytes, body->length + length + 1);
+
+	if (!grown)
+		return 0;
+	memcpy(grown + body->length, bytes, length);
+	body->bytes = grown;
+	body->length += length;
+	body->bytes[body->length] = '\0';
+	return length;
+}
+
+static void explain_no_connection(
+	CURL *curl, CURLcode code, const char *socket, struct reason *reason)
+{
+	long error = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		reason_add(reason, "the control plane does not answer at %s", socket);
+	else if (code == CURLE_COULDNT_CONNECT && (error == EACCES || error == EPERM))
+		reason_add(reason,
+			"%s may not be opened: use sudo, or become a member of the group that "
+			"owns it",
+			socket);
+	else if (code == CURLE_COULDNT_CONNECT)
+		reason_add(reason,
+			"the control plane is not running: nothing listens at %s\n"
+			"start it with: systemctl start sluice-controlplane (or name another "
+			"socket with --socket)",
+			socket);
+	else
+		reason_add(reason, "%s: %s", socket, curl_easy_strerror(code));
+}
+
+static enum cli_exit read_answer(
+	const struct body *body, long status, json_t **answer, struct reason *reason)
+{
+	json_t *json = json_loadb(body->bytes ? body->bytes : "", body->length, 0, NULL);
+	const char *error = json_string_value(json_object_get(json, "error"));
+
+	if (status == 200 && json) {
+		*answer = json;
+		return CLI_OK;
+	}
+	if (error)
+		reason_add(reason, "%s", error);
+	else
+		reason_add(reason, "the control plane's answer (%ld) cannot be read", status);
+	json_decref(json);
+	return status == 400 || status == 404 ? CLI_USAGE : CLI_ERROR;
+}
+
+enum cli_exit client_get(
+	const char *socket, const char *path_and_query, json_t **answer, struct reason *reason)
+{
+	enum cli_exit result = CLI_ERROR;
+	struct body body = {0};
+	char *url = NULL;
+	CURLcode code;
+	CURL *curl;
+
+	// Without TLS, which a unix socket does not need and which takes most of the time.
+	if (curl_global_init(CURL_GLOBAL_NOTHING) || !(curl = curl_easy_init())) {
+		reason_add(reason, "libcurl cannot start");
+		return CLI_ERROR;
+	}
+	if (asprintf(&url, "http://sluice%s", path_and_query) > 0) {
+		long status = 0;
+
+		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+		curl_easy_setopt(curl, CURLOPT_URL, url);
+		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+		curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS);
+		code = curl_easy_perform(curl);
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+		if (code)
+			explain_no_connection(curl, code, socket, reason);
+		else
+			result = read_answer(&body, status, answer, reason);
+		free(url);
+	}
+	free(body.bytes);
+	curl_easy_cleanup(curl);
+	curl_global_cleanup();
+	return result;
+}
+
+char *client_query(const struct cli_call *call)
+{
+	size_t size;
+	char *text;
+	FILE *file = open_memstream(&text, &size);
+	char separator = '?';
+
+	if (!file)
+		return NULL;
+	fputs(call->command->path, file);
+	for (unsigned i = 0; i < CLI_ARGUMENTS_MAX; i++) {
+		char *value;
+
+		if (!call->values[i])
+			continue;
+		value = curl_easy_escape(NULL, call->values[i], 0);
+		fprintf(file, "%c%s=%s", separator, call->command->arguments[i].name,
+			value ? value : "");
+		curl_free(value);
+		separator = '&';
+	}
+	fclose(file);
+	return text;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tables and numbers for people. See cli.h.
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GAP 2
+
+struct table {
+	const char *columns;
+	size_t width; // columns
+	char **cells;
+	size_t count;
+};
+
+struct table *table_new(const char *columns)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->columns = columns;
+	table->width = strlen(columns);
+	return table;
+}
+
+void table_head(struct table *table, const char *const *names)
+{
+	for (size_t i = 0; table && i < table->width; i++)
+		table_cell(table, "%s", names[i]);
+}
+
+void table_cell(struct table *table, const char *format, ...)
+{
+	char **cells;
+	va_list args;
+	char *text;
+
+	if (!table)
+		return;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	// Grows by whole powers of two.
+	if ((table->count & (table->count - 1)) == 0) {
+		cells = realloc(
+			table->cells, (table->count ? 2 * table->count : 1) * sizeof(*cells));
+		if (!cells) {
+			free(text);
+			return;
+		}
+		table->cells = cells;
+	}
+	table->cells[table->count++] = text;
+}
+
+// How many columns a text takes on the screen: UTF-8 counts by its first bytes.
+static size_t columns_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; text && *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static const char *cell_at(const struct table *table, size_t row, size_t column)
+{
+	size_t at = row * table->width + column;
+
+	return at < table->count && table->cells[at] ? table->cells[at] : "";
+}
+
+static void print_row(const struct table *table, size_t row, const size_t *widths, FILE *out)
+{
+	size_t last = table->width, pending = 0;
+
+	while (last && !*cell_at(table, row, last - 1))
+		last--;
+	for (size_t column = 0; column < last; column++) {
+		const char *cell = cell_at(table, row, column);
+		size_t pad = widths[column] - columns_of(cell);
+
+		if (table->columns[column] == 'r') {
+			pending += pad;
+			pad = 0;
+		}
+		fprintf(out, "%*s%s", (int)pending, "", cell);
+		pending = pad + GAP;
+	}
+	fputc('\n', out);
+}
+
+void table_print(struct table *table, const char *none, FILE *out)
+{
+	size_t rows, *widths;
+
+	if (!table)
+		return;
+	rows = (table->count + table->width - 1) / table->width;
+	widths = calloc(table->width + 1, sizeof(*widths));
+	for (size_t i = 0; widths && i < table->count; i++) {
+		size_t width = columns_of(table->cells[i]);
+
+		if (width > widths[i % table->width])
+			widths[i % table->width] = width;
+	}
+	if (rows <= 1)
+		fprintf(out, "%s\n", none);
+	for (size_t row = 0; widths && rows > 1 && row < rows; row++)
+		print_row(table, row, widths, out);
+	for (size_t i = 0; i < table->count; i++)
+		free(table->cells[i]);
+	free(widths);
+	free(table->cells);
+	free(table);
+}
+
+// Three figures and the unit, never rounded up to a figure that needs the next unit.
+static const char *scaled(uint64_t value, const char *unit, char text[static HUMAN_TEXT])
+{
+	static const char prefixes[] = "kMGTPE";
+	uint64_t scale = 1;
+	unsigned prefix = 0;
+
+	if (value < 1000) {
+		snprintf(text, HUMAN_TEXT, "%llu%s", (unsigned long long)value, unit);
+		return text;
+	}
+	for (; prefix < 6 && value / scale >= 1000; prefix++)
+		scale *= 1000;
+	// In hundredths, cut off: 999,999 is 999k and not 1000k.
+	uint64_t whole = value / scale, part = value % scale / (scale / 1000);
+	const char *space = *unit ? " " : "";
+
+	if (*unit == ' ')
+		unit++;
+	if (whole >= 100)
+		snprintf(text, HUMAN_TEXT, "%llu%s%c%s", (unsigned long long)whole, space,
+			prefixes[prefix - 1], unit);
+	else if (whole >= 10)
+		snprintf(text, HUMAN_TEXT, "%llu.%llu%s%c%s", (unsigned long long)whole,
+			(unsigned long long)part / 100, space, prefixes[prefix - 1], unit);
+	else
+		snprintf(text, HUMAN_TEXT, "%llu.%02llu%s%c%s", (unsigned long long)whole,
+			(unsigned long long)part / 10, space, prefixes[prefix - 1], unit);
+	return text;
+}
+
+const char *human_count(uint64_t count, char text[static HUMAN_TEXT])
+{
+	return scaled(count, "", text);
+}
+
+const char *human_bytes(uint64_t bytes, char text[static HUMAN_TEXT])
+{
+	return scaled(bytes, " B", text);
+}
+
+const char *human_seconds(uint64_t seconds, char text[static HUMAN_TEXT])
+{
+	unsigned long long s = seconds;
+
+	if (s < 60)
+		snprintf(text, HUMAN_TEXT, "%llu s", s);
+	else if (s < 3600)
+		snprintf(text, HUMAN_TEXT, "%llu m %llu s", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(text, HUMAN_TEXT, "%llu h %llu m", s / 3600, s / 60 % 60);
+	else
+		snprintf(text, HUMAN_TEXT, "%llu d %llu h", s / 86400, s / 3600 % 24);
+	return text;
+}
+
+const char *row_text(json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text && *text ? text : "-";
+}
+
+uint64_t row_number(json_t *row, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(row, name));
+}
+
+const char *row_count(json_t *row, const char *name, char text[static HUMAN_TEXT])
+{
+	if (!json_is_integer(json_object_get(row, name)))
+		return "-";
+	return human_count(row_number(row, name), text);
+}
+
+const char *row_bytes(json_t *row, const char *name, char text[static HUMAN_TEXT])
+{
+	if (!json_is_integer(json_object_get(row, name)))
+		return "-";
+	return human_bytes(row_number(row, name), text);
+}
+
+char *row_list(json_t *row, const char *name)
+{
+	json_t *list = json_object_get(row, name), *item;
+	size_t size, i;
+	char *text;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	json_array_foreach(list, i, item)
+		fprintf(file, "%s%s", i ? ", " : "", json_string_value(item));
+	if (!json_array_size(list))
+		fputc('-', file);
+	fclose(file);
+	return text;
+}
+
+char *row_address_port(json_t *row, const char *address, const char *port)
+{
+	const char *host = json_string_value(json_object_get(row, address));
+	unsigned long long number = row_number(row, port);
+	char *text;
+	int n;
+
+	if (!host)
+		return strdup("-");
+	if (strchr(host, ':'))
+		n = asprintf(&text, "[%s]:%llu", host, number);
+	else
+		n = asprintf(&text, "%s:%llu", host, number);
+	return n < 0 ? NULL : text;
+}
