@@ -255,25 +255,22 @@ def compile_commands(build):
 
 
 def rule_headers(build):
-    """Each header compiles alone, with the flags of a source file of its own folder or, for want of
-    one, of any other's."""
-    flags, any_flags = {}, set()
+    """Each header compiles alone, with the flags of the source files of its own folder or, for want
+    of one, of all."""
+    flags, everything, some_entry = {}, {}, None
     for name, entry in compile_commands(build):
-        words = [word for word in entry["command"].split() if re.match(r"-[IDfmW]|-std|-isystem", word)]
-        words = [word for word in words if not word.startswith(("-W", "-fsanitize"))]
-        flags.setdefault(os.path.dirname(name), (entry, words))
-        any_flags.update(word for word in words if word.startswith("-I"))
-    if not flags:
+        words = [word for word in entry["command"].split() if re.match(r"-[IDfm]|-std", word)]
+        words = {word: None for word in words if not word.startswith("-fsanitize")}
+        flags.setdefault(os.path.dirname(name), (entry, {}))[1].update(words)
+        everything.update(words)
+        some_entry = some_entry or entry
+    if not some_entry:
         return
-    some_entry, some_words = next(iter(flags.values()))
 
     def check(name):
-        entry, words = flags.get(os.path.dirname(name), (None, None))
-        if entry is None:
-            entry, words = some_entry, some_words + sorted(any_flags)
+        entry, words = flags.get(os.path.dirname(name), (some_entry, everything))
         run = subprocess.run(
-            [entry["command"].split()[0] if "ccache" not in entry["command"] else "cc",
-             *words, "-D_GNU_SOURCE", "-Wno-pragma-once-outside-header", "-fsyntax-only",
+            [entry["command"].split()[0], *words, "-D_GNU_SOURCE", "-Wno-pragma-once-outside-header", "-fsyntax-only",
              "-x", "c", str(ROOT / name)],
             cwd=entry["directory"], capture_output=True, text=True,
         )
@@ -291,22 +288,21 @@ def rule_globals(build):
         tuple(line.split()[:2]) for line in read("tests/lint/globals.txt")
         if line.strip() and not line.startswith("#")
     }
-    found = set()
     for name, entry in compile_commands(build):
-        if not ours(name):
+        if not ours(name) or name.startswith("build"):
             continue
         words = entry["command"].split()
         built = Path(entry["directory"]) / words[words.index("-o") + 1]
         if not built.is_file():
             continue
-        listed = subprocess.run(["nm", "--defined-only", built], capture_output=True, text=True).stdout
+        listed = subprocess.run(
+            ["nm", "--format=sysv", "--defined-only", built], capture_output=True, text=True).stdout
         for line in listed.split("\n"):
-            parts = line.split()
-            if len(parts) != 3 or parts[1] not in "bBdDcC" or parts[2].startswith(("__", ".")):
+            parts = [part.strip() for part in line.split("|")]
+            if len(parts) != 7 or parts[3] != "OBJECT" or parts[6].startswith((".data.rel.ro", ".rodata")):
                 continue
-            symbol = re.sub(r"\.\d+$", "", parts[2])
-            found.add((name, symbol))
-            if (name, symbol) not in allowed:
+            symbol = re.sub(r"\.\d+$", "", parts[0])
+            if (name, symbol) not in allowed and ("*", symbol) not in allowed:
                 yield name, 1, f"{symbol} is a mutable global; state hangs from a struct passed in"
 
 
