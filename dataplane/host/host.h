@@ -44,8 +44,8 @@ void host_resolve(struct host *host, uint16_t iface, const struct addr *neighbou
 void host_use(struct host *host, uint16_t hop);
 // The routes of the plan: all of them, each time. Installed with a protocol number of our own, so
 // that ours that are no longer named are removed and nobody else's are touched.
-int host_set_routes(struct host *host, const struct fib_route *routes, unsigned count,
-	struct reason *reason);
+int host_set_routes(
+	struct host *host, const struct fib_route *routes, unsigned count, struct reason *reason);
 
 // One frame, without VLAN tag, whole. 0, or -errno (-EAGAIN: the twin's queue is full).
 int host_write(const struct iface *iface, const struct rte_mbuf *mbuf);
@@ -57,8 +57,8 @@ int host_read(const struct iface *iface, struct rte_mbuf *mbuf);
 // answered on this interface becomes its answer, in place, ready to be sent out of the same
 // interface, and true is returned. Anything else is left as it is. `l3` is the offset of the ARP
 // or IPv6 header; the frame has no VLAN tag. Hostile input; never reads beyond the mbuf.
-bool host_answer(const struct tables *tables, const struct iface *iface, struct rte_mbuf *mbuf,
-	uint16_t l3);
+bool host_answer(
+	const struct tables *tables, const struct iface *iface, struct rte_mbuf *mbuf, uint16_t l3);
 // Writes a gratuitous ARP (RFC 5227 section 3) or unsolicited neighbour advertisement for the VIP
 // into the empty mbuf.
 void host_announce(const struct iface *iface, const struct addr *vip, struct rte_mbuf *mbuf);
