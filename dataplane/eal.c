@@ -110,7 +110,7 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 {
 	const struct settings *settings = dataplane->settings;
 	uint32_t buffer_bytes = port_buffer_bytes(settings->ports, settings->port_count);
-	char lcores[SLUICE_WORKERS_MAX * 12], memory[16], prefix[32];
+	char lcores[SLUICE_WORKERS_MAX * 12], memory[16];
 	char *argv[24];
 	unsigned needed;
 	int argc = 0;
@@ -124,19 +124,19 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 		return error;
 	lcores_text(settings, lcores, sizeof(lcores));
 	snprintf(memory, sizeof(memory), "%u", needed);
-	snprintf(prefix, sizeof(prefix), "sluice-%d", (int)getpid());
 	argv[argc++] = (char *)(uintptr_t)program;
 	argv[argc++] = (char[]){"--lcores"};
 	argv[argc++] = lcores;
 	argv[argc++] = (char[]){"--no-telemetry"};
 	argv[argc++] = (char[]){"--log-level=lib.*:warning"};
 	argv[argc++] = (char[]){"--log-level=pmd.*:warning"};
-	argv[argc++] = (char[]){"--in-memory"};
 	if (!has_kind(settings, "pci"))
 		argv[argc++] = (char[]){"--no-pci"};
 	if (dataplane->hugepages) {
+		argv[argc++] = (char[]){"--in-memory"};
 		argv[argc++] = (char[]){"--single-file-segments"};
 	} else {
+		argv[argc++] = (char[]){"--no-shconf"};
 		argv[argc++] = (char[]){"--no-huge"};
 		argv[argc++] = (char[]){"-m"};
 		argv[argc++] = memory;

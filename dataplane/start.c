@@ -22,6 +22,7 @@ static int add_iface(
 	struct dataplane *dataplane, unsigned port, uint16_t vlan, struct reason *reason)
 {
 	const struct port *under = &dataplane->ports[port];
+	const char *name = dataplane->settings->ports[port].name;
 	struct iface *iface = &dataplane->ifaces[dataplane->iface_count];
 
 	if (dataplane->iface_count == SLUICE_IFACES_MAX) {
@@ -38,9 +39,9 @@ static int add_iface(
 		.twin = -1,
 	};
 	if (vlan)
-		snprintf(iface->name, sizeof(iface->name), "%.11s.%u", under->name, vlan);
+		snprintf(iface->name, sizeof(iface->name), "%.11s.%u", name, vlan);
 	else
-		snprintf(iface->name, sizeof(iface->name), "%s", under->name);
+		snprintf(iface->name, sizeof(iface->name), "%s", name);
 	dataplane->classify[port]->iface_of_vlan[vlan] = (uint8_t)dataplane->iface_count++;
 	return 0;
 }

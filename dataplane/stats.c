@@ -112,7 +112,7 @@ static void add_offloads(Sluice__PortStats *stats, const struct port *port, stru
 }
 
 static Sluice__PortStats *port_stats(
-	struct arena *arena, const struct port *port, const struct port_settings *settings)
+	struct arena *arena, struct port *port, const struct port_settings *settings)
 {
 	Sluice__PortStats *stats = arena_alloc(arena, sizeof(*stats));
 	char *mac = arena_alloc(arena, RTE_ETHER_ADDR_FMT_SIZE);
