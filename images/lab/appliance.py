@@ -128,6 +128,13 @@ class Appliance:
     def show(self, noun, *words):
         return json.loads(self.sluice("show", noun, *words, "--json").stdout)
 
+    def in_force(self):
+        """Has the dataplane the newest plan?"""
+        dataplane = self.show("status")["dataplane"]
+        if dataplane.get("refused"):
+            raise LabError(f"the plan was refused: {dataplane['refused']}")
+        return dataplane["connected"] and dataplane["current"]
+
     def memory(self):
         """What pages the dataplane uses: "hugepages 2 MB" or "4 kB pages"."""
         return self.show("workers")["memory"]

@@ -73,7 +73,7 @@ def apply_manifests(directory):
 
 def service_address(box, service):
     """The IPv4 address the Service was given."""
-    for row in box.show("services"):
+    for row in box.show("services")["services"]:
         if row["service"].endswith(f"/{service}"):
             for address in row.get("addresses", []):
                 if ":" not in address:
@@ -120,8 +120,7 @@ def up():
     say("Starting sluice-dataplane and sluice-controlplane")
     box = Appliance(lab.box, RUN, settings())
     box.start_all()
-    say(f"The dataplane says: {box.show('ports')[0]['name']} and others up, "
-        f"memory {box.memory()}")
+    say(f"The dataplane uses {box.memory()}")
 
     say("Applying config/examples and images/lab/manifests")
     apply_manifests(STATE / "manifests")

@@ -16,6 +16,7 @@ import sys
 
 PORT = 9000
 IP_PKTINFO = 8
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 
 
 def udp_socket(family, host):
@@ -25,7 +26,7 @@ def udp_socket(family, host):
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-    for buffer in (socket.SO_RCVBUFFORCE, socket.SO_SNDBUFFORCE):
+    for buffer in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):
         sock.setsockopt(socket.SOL_SOCKET, buffer, 8 << 20)
     sock.setblocking(False)
     sock.bind((host, PORT))

@@ -19,6 +19,7 @@ import wire
 from appliance import Appliance, default_settings
 from topology import POD4, POD6, WAN4, WAN6, LabError, Topology, destroy, wait_until
 
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 _numbers = itertools.count()
 TCP_PORTS = (("echo", "TCP", 9000), ("http", "TCP", 8080))
 UDP_PORTS = (("dgram", "UDP", 9000),)
@@ -121,12 +122,15 @@ class Lab:
         if len(families) > 1:
             spec.setdefault("ipFamilyPolicy", "RequireDualStack")
         things = [objects.service(name, ports, annotations, **spec)]
+        expected = set()
         for family in families:
+            rows = self.endpoints(family, pods, **(conditions or {}))
+            expected |= states_of(rows)
             things.append(objects.endpoint_slice(
                 name, f"IPv{family}", [(port, protocol, target) for port, protocol, _, target in ports],
-                self.endpoints(family, pods, **(conditions or {}))))
+                rows))
         self.apply(name, *things)
-        return self.wait_service(name, len(families)) if wait else None
+        return self.wait_service(name, len(families), expected) if wait else None
 
     def addresses(self, name):
         for row in self.rows("services"):
@@ -134,16 +138,18 @@ class Lab:
                 return row.get("addresses", [])
         return []
 
-    def wait_service(self, name, count=1):
-        """Until the Service has its addresses and the dataplane the plan with them."""
-        addresses = wait_until(
-            lambda: (found := self.addresses(name)) and len(found) >= count and found,
-            f"addresses of {name}")
+    def wait_service(self, name, count=1, expected=None):
+        """Until the Service has its addresses and these endpoints, in the plan and in force."""
+        def there():
+            found = self.addresses(name)
+            known = {(row["address"], row["state"]) for row in self.endpoint_rows(name)}
+            return len(found) >= count and expected in (None, known) and found
+        addresses = wait_until(there, f"Service {name} with {expected}")
         self.wait_in_force()
         return sorted(addresses, key=lambda text: ":" in text)
 
     def wait_in_force(self):
-        """Until the dataplane has the newest plan."""
+        """Until the dataplane has the plan that the control plane shows."""
         wait_until(self.box.in_force, "the plan in force")
 
     # Talking to VIPs
@@ -169,7 +175,7 @@ class Lab:
         family = socket.AF_INET6 if ":" in vip else socket.AF_INET
         sock = self.client.socket(family, socket.SOCK_DGRAM)
         sock.settimeout(timeout)
-        for buffer in (socket.SO_RCVBUFFORCE, socket.SO_SNDBUFFORCE):
+        for buffer in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):
             sock.setsockopt(socket.SOL_SOCKET, buffer, 8 << 20)
         sock.bind((source or ("::" if ":" in vip else "0.0.0.0"), source_port))
         return sock
@@ -249,18 +255,32 @@ class Lab:
         wait_until(lambda: len(self.flows(vip, states)) == count,
                    f"{count} flows of {vip} {states or ''}", seconds)
 
+    def endpoint_rows(self, name):
+        """Of one Service, as `show endpoints` tells."""
+        return [row for row in self.rows("endpoints") if row["service"].endswith(f"/default/{name}")]
+
     def endpoint_state(self, vip, pod):
-        """"ready", "draining", or None when the pod is not behind the VIP."""
-        for row in self.rows("endpoints"):
-            if row["name"] == pod and vip in row["vips"]:
-                return row["state"]
-        return None
+        """"ready", "draining", or None when the pod is not behind the VIP; what is in force."""
+        names = {row["service"] for row in self.rows("services") if vip in row["addresses"]}
+        found = [row for row in self.rows("endpoints") if row["service"] in names
+                 and row["name"] == pod and (":" in row["address"]) == (":" in vip)]
+        self.wait_in_force()
+        return found[0]["state"] if found else None
 
     @staticmethod
     def abort(sock):
         """Ends the connection with a reset."""
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
+
+
+def states_of(endpoints):
+    """What becomes of EndpointSlice endpoints: {(address, state)}. With nobody ready, those that
+    serve while they end take new flows."""
+    conditions = [(row["addresses"][0], row["conditions"]) for row in endpoints]
+    nobody = not any(is_["ready"] for _, is_ in conditions)
+    return {(address, "ready" if is_["ready"] or nobody else "draining")
+            for address, is_ in conditions if is_["ready"] or is_["serving"]}
 
 
 def mac_of(machine, device):

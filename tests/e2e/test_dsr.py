@@ -73,5 +73,5 @@ class TestDsr:
 
     @staticmethod
     def counted(dsr, family):
-        rows = [row for row in dsr.rows("endpoints") if dsr.vips[family] in row["vips"]]
+        rows = [row for row in dsr.endpoint_rows("dsr") if (":" in row["address"]) == (family == 6)]
         return (sum(row["packets_in"] for row in rows), sum(row["packets_out"] for row in rows))

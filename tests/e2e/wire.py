@@ -19,6 +19,7 @@ import harness  # noqa: E402
 from topology import CLIENT_HOST, LabError  # noqa: E402
 
 ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 1 << 4
 __all__ = ["Link", "UdpFlow", "TcpFlow", "ICMPv6DestUnreach", "IPv6ExtHdrFragment"]
 
@@ -29,7 +30,7 @@ class Link:
     def __init__(self, machine, device):
         with machine.entered():
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, 16 << 20)
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
             self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             self.sock.bind((device, ETH_P_ALL))
 
