@@ -27,6 +27,7 @@
 #include "log.h"
 #include "netdev.h"
 #include "port_internal.h"
+#include "xdp.h"
 
 #define RING_BYTES  (8u << 20) // a queue
 #define BLOCK_BYTES (1u << 18)
@@ -75,7 +76,7 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 		return rc;
 	}
 	if (strcmp(state->netdev.driver, "veth") == 0) {
-		state->pass = netdev_attach_pass(state->netdev.index);
+		state->pass = xdp_attach_pass(state->netdev.index);
 		if (state->pass < 0)
 			log_warning("port",
 				"%s: %s: no XDP program can be attached (%s): TCP from the other "
@@ -293,7 +294,6 @@ static uint16_t receive(struct port *port, uint16_t q, struct rte_mbuf **mbufs, 
 		if (take_frame(head, mbuf, status)) {
 			queue->rx_frames++;
 			queue->rx_bytes += mbuf->pkt_len;
-			mbuf->port = port->index;
 			mbufs[got++] = mbuf;
 		} else {
 			queue->rx_bad++;

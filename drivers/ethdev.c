@@ -66,6 +66,7 @@ static void choose_rss(struct port *port, struct plan *plan)
 		return;
 	memcpy(plan->key, port_rss_key, sizeof(port_rss_key));
 	plan->conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	plan->conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	rss->rss_key = plan->key;
 	rss->rss_key_len = info->hash_key_size;
 	rss->rss_hf = RSS_WANTED | (info->flow_type_rss_offloads &

@@ -313,6 +313,8 @@ void netdev_release(struct netdev *netdev)
 		set_lro(netdev, true);
 	if (netdev->former_ipv6 && if_nametoindex(netdev->name))
 		write_ipv6_disabled(netdev->name, false);
+	if (netdev->former_queues)
+		netdev_set_queues(netdev, netdev->former_queues);
 	netdev_unblock(netdev->name);
 	close(netdev->members);
 	close(netdev->control);
@@ -341,25 +343,40 @@ struct port_link netdev_link(const struct netdev *netdev)
 	return result;
 }
 
-uint16_t netdev_set_queues(const struct netdev *netdev, uint16_t queues)
+static int get_channels(const struct netdev *netdev, struct ethtool_channels *channels)
 {
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	*channels = (struct ethtool_channels){.cmd = ETHTOOL_GCHANNELS};
+	return ethtool(netdev, channels);
+}
 
-	if (ethtool(netdev, &channels))
+static uint16_t count_channels(const struct ethtool_channels *channels)
+{
+	uint32_t count = channels->combined_count ? channels->combined_count : channels->rx_count;
+
+	return (uint16_t)RTE_MAX(1u, count);
+}
+
+uint16_t netdev_set_queues(struct netdev *netdev, uint16_t queues)
+{
+	struct ethtool_channels channels;
+	uint16_t former;
+
+	if (get_channels(netdev, &channels))
 		return 1;
-	if (channels.max_combined) {
-		channels.combined_count = RTE_MIN(queues, channels.max_combined);
-		channels.rx_count = channels.tx_count = 0;
-	} else {
+	former = count_channels(&channels);
+	if (former == queues)
+		return former;
+	// NICs have pairs or each by itself; veth says it has both and means the latter.
+	if (channels.max_rx && channels.max_tx) {
 		uint32_t most = RTE_MIN(channels.max_rx, channels.max_tx);
 
 		channels.rx_count = channels.tx_count = RTE_MIN(queues, most);
+		channels.combined_count = 0;
+	} else {
+		channels.combined_count = RTE_MIN(queues, channels.max_combined);
 	}
 	channels.cmd = ETHTOOL_SCHANNELS;
-	ethtool(netdev, &channels);
-	channels = (struct ethtool_channels){.cmd = ETHTOOL_GCHANNELS};
-	if (ethtool(netdev, &channels))
-		return 1;
-	return (uint16_t)RTE_MAX(
-		1u, channels.combined_count ? channels.combined_count : channels.rx_count);
+	if (ethtool(netdev, &channels) == 0 && !netdev->former_queues)
+		netdev->former_queues = former;
+	return get_channels(netdev, &channels) ? 1 : count_channels(&channels);
 }

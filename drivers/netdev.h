@@ -23,6 +23,7 @@ struct netdev {
 	struct rte_ether_addr mac;
 	char driver[32]; // "veth", "ixgbe", ...
 	bool former_ipv6, former_gro, former_lro;
+	uint16_t former_queues; // 0 = unchanged
 };
 
 bool netdev_name_ok(const char *name);
@@ -39,13 +40,8 @@ struct port_link netdev_link(const struct netdev *netdev);
 // Gives the netdev as many receive and transmit queues as asked, or fewer when it has fewer.
 // The number it has now.
 void netdev_disable_gro(const struct netdev *netdev);
-uint16_t netdev_set_queues(const struct netdev *netdev, uint16_t queues);
+uint16_t netdev_set_queues(struct netdev *netdev, uint16_t queues);
 // netdev_nft.c: everything that arrives is dropped before the kernel's stack sees it, but after
 // packet sockets did. The netdev's name is in the name of the table.
 int netdev_block(const char *name); // 0 or -errno; no harm when already there
 int netdev_unblock(const char *name);
-
-// netdev_xdp.c: attaches a program that passes everything. It does nothing, but a veth that has
-// one tells its peer not to send segments larger than the MTU. The file descriptor of the
-// attachment, which lasts until it is closed, or -errno.
-int netdev_attach_pass(int index);

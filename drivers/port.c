@@ -16,6 +16,7 @@
 
 static const struct port_kind *const kinds[] = {
 	&port_pci,
+	&port_af_xdp,
 	&port_af_packet,
 	&port_memif,
 	&port_tap,

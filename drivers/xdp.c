@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// See xdp.h.
+#include "xdp.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int bpf(enum bpf_cmd command, union bpf_attr *attributes)
+{
+	long rc = syscall(__NR_bpf, command, attributes, sizeof(*attributes));
+
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static int load(const struct bpf_insn *program, uint32_t count, uint32_t flags)
+{
+	union bpf_attr attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.prog_type = BPF_PROG_TYPE_XDP;
+	attributes.insn_cnt = count;
+	attributes.insns = (uintptr_t)program;
+	attributes.license = (uintptr_t) "BSD";
+	attributes.expected_attach_type = BPF_XDP;
+	attributes.prog_flags = flags;
+	strcpy(attributes.prog_name, "sluice");
+	return bpf(BPF_PROG_LOAD, &attributes);
+}
+
+static int attach(int program, int index, uint32_t flags)
+{
+	union bpf_attr attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.link_create.prog_fd = (uint32_t)program;
+	attributes.link_create.target_ifindex = (uint32_t)index;
+	attributes.link_create.attach_type = BPF_XDP;
+	attributes.link_create.flags = flags;
+	return bpf(BPF_LINK_CREATE, &attributes);
+}
+
+int xdp_attach_pass(int index)
+{
+	static const struct bpf_insn program[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = load(program, sizeof(program) / sizeof(program[0]), BPF_F_XDP_HAS_FRAGS), rc;
+
+	if (fd == -EINVAL) // a kernel before 5.18, and no MTU above a page
+		fd = load(program, sizeof(program) / sizeof(program[0]), 0);
+	if (fd < 0)
+		return fd;
+	rc = attach(fd, index, XDP_FLAGS_DRV_MODE);
+	close(fd);
+	return rc;
+}
+
+int xdp_attach_redirect(int index, int map, bool fragments)
+{
+	const struct bpf_insn program[] = {
+		// return bpf_redirect_map(map, context->rx_queue_index, XDP_DROP)
+		{.code = BPF_LDX | BPF_MEM | BPF_W,
+			.dst_reg = BPF_REG_2,
+			.src_reg = BPF_REG_1,
+			.off = offsetof(struct xdp_md, rx_queue_index)},
+		{.code = BPF_LD | BPF_IMM | BPF_DW,
+			.dst_reg = BPF_REG_1,
+			.src_reg = BPF_PSEUDO_MAP_FD,
+			.imm = map},
+		{0}, // the upper half of the map's address
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = XDP_DROP},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = load(
+		program, sizeof(program) / sizeof(program[0]), fragments ? BPF_F_XDP_HAS_FRAGS : 0);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = attach(fd, index, XDP_FLAGS_DRV_MODE);
+	if (rc == -EOPNOTSUPP)
+		rc = attach(fd, index, XDP_FLAGS_SKB_MODE);
+	close(fd);
+	return rc;
+}
+
+int xdp_map_create(uint32_t queues)
+{
+	union bpf_attr attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.map_type = BPF_MAP_TYPE_XSKMAP;
+	attributes.key_size = sizeof(uint32_t);
+	attributes.value_size = sizeof(uint32_t);
+	attributes.max_entries = queues;
+	return bpf(BPF_MAP_CREATE, &attributes);
+}
+
+int xdp_map_set(int map, uint32_t queue, int socket)
+{
+	uint32_t value = (uint32_t)socket;
+	union bpf_attr attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.map_fd = (uint32_t)map;
+	attributes.key = (uintptr_t)&queue;
+	attributes.value = (uintptr_t)&value;
+	return bpf(BPF_MAP_UPDATE_ELEM, &attributes);
+}
