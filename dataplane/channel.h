@@ -25,15 +25,17 @@ struct channel_handlers {
 	int (*apply)(void *arg, const struct plan_change *change, struct reason *reason);
 	void (*hello)(void *arg, Sluice__Hello *hello);
 	// Calls channel_send_stats() before it returns.
-	void (*stats)(void *arg, struct channel *channel, uint64_t id, const Sluice__StatsRequest *request);
+	void (*stats)(void *arg, struct channel *channel, uint64_t id,
+		const Sluice__StatsRequest *request);
 	// Calls channel_send_flows(), now or later, once. The id is the channel's own, not the
 	// client's; when the client is gone by then, the answer is dropped.
-	void (*flows)(void *arg, struct channel *channel, uint64_t id, const struct flow_filter *filter);
+	void (*flows)(
+		void *arg, struct channel *channel, uint64_t id, const struct flow_filter *filter);
 };
 
 // Listens on `path` (created 0660, root and `group`; a stale socket is replaced) and accepts root
-// and members of the group alone (SO_PEERCRED); an unknown group leaves root. Up to 8 clients may be
-// connected. A client's transactions are refused while one that connected after it and has sent
+// and members of the group alone (SO_PEERCRED); an unknown group leaves root. Up to 8 clients may
+// be connected. A client's transactions are refused while one that connected after it and has sent
 // some is there: an old control plane cannot undo what its successor does.
 int channel_open(struct channel **channel, const char *path, const char *group,
 	const struct channel_handlers *handlers, struct reason *reason);

@@ -62,7 +62,10 @@ struct plan_change {
 	struct plan_listener_key *listeners_removed;
 	char **pools_removed;
 	struct prefix *routes_removed;
-	void *message; // what the strings point into, when plan_change_decode() made this
+	// Kept by plan_change_decode(): what strings, endpoints and sources point into.
+	void *message;
+	struct plan_endpoint *all_endpoints;
+	struct prefix *all_sources;
 };
 
 // From a serialized sluice.Transaction. `ifaces` gives the names that VIPs may refer to. NULL with
@@ -73,6 +76,7 @@ void plan_change_free(struct plan_change *change);
 
 // Builds the next snapshot and publishes it, or refuses (-EINVAL, -ENOMEM, -ESTALE when `base` is
 // neither 0 nor the current generation) with the reason and changes nothing.
-int tables_apply(struct tables_store *store, const struct plan_change *change, struct reason *reason);
+int tables_apply(
+	struct tables_store *store, const struct plan_change *change, struct reason *reason);
 // The routes of the current plan.
 const struct fib_route *tables_routes(const struct tables *tables, uint32_t *count);
