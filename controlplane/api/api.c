@@ -109,9 +109,8 @@ static void on_flows(void *arg, const Sluice__Flows *flows, const char *why)
 }
 
 // Asks the dataplane what the row needs. 0: the answer will come.
-static int ask(struct http_request *http)
+static int ask(struct http_request *http, struct publish *publish)
 {
-	struct publish *publish = http->api->options.publish;
 	Sluice__FlowsRequest filter;
 	struct addr address[3];
 
@@ -145,6 +144,7 @@ static enum MHD_Result take_argument(
 // Answers, or suspends the connection until it can be.
 static void begin(struct http_request *http, const char *url, const char *method)
 {
+	struct api_state state = {0};
 	int error;
 
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
@@ -165,15 +165,14 @@ static void begin(struct http_request *http, const char *url, const char *method
 		set_error(http, MHD_HTTP_BAD_REQUEST, reason_text(&http->reason));
 		return;
 	}
-	error = ask(http);
+	http->api->options.state(http->api->options.arg, &state);
+	error = ask(http, state.dataplane);
 	if (!error) {
 		MHD_suspend_connection(http->connection);
 		return;
 	}
-	if (error == -ENOTCONN && http->api->options.publish)
-		http->request.why = publish_state(http->api->options.publish).down_reason;
-	else
-		http->request.why = strerror(-error);
+	http->request.why = error == -ENOTCONN && state.dataplane ? state.publish.down_reason
+								  : strerror(-error);
 	handle(http);
 }
 

@@ -32,7 +32,8 @@ struct api_source {
 // What there is to tell. Everything is borrowed for one answer.
 struct api_state {
 	const struct settings *settings;
-	const struct plan *plan; // NULL before the first
+	const struct plan *plan;   // NULL before the first
+	struct publish *dataplane; // to ask; NULL = there is none
 	struct publish_state publish;
 	uint64_t started_us; // CLOCK_REALTIME
 	unsigned source_count, problem_count;
@@ -43,7 +44,6 @@ struct api_state {
 struct api_options {
 	const char *socket_path; // replaced when it is there; 0660, root and `group`
 	const char *group;
-	struct publish *publish; // may be NULL: no dataplane to ask
 	void *arg;
 	void (*state)(void *arg, struct api_state *state);
 };

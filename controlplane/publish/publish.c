@@ -347,14 +347,14 @@ void publish_close(struct publish *p)
 	uv_close((uv_handle_t *)&p->file_timer, file_timer_closed);
 }
 
-void publish_plan(struct publish *p, struct plan *plan)
+int publish_plan(struct publish *p, struct plan *plan)
 {
 	struct version *version = calloc(1, sizeof(*version));
 
 	if (!version) {
 		log_error("publish", "out of memory: a plan was dropped");
 		p->options.release(plan);
-		return;
+		return -ENOMEM;
 	}
 	version->plan = plan;
 	hold(p, &p->newest, version);
@@ -362,6 +362,7 @@ void publish_plan(struct publish *p, struct plan *plan)
 	push(p);
 	if (!p->state.connected)
 		file_is_behind(p);
+	return 0;
 }
 
 struct publish_state publish_state(const struct publish *p)

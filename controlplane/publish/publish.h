@@ -55,8 +55,9 @@ int publish_open(struct publish **publish, uv_loop_t *loop, const struct publish
 // loop has closed the handles.
 void publish_close(struct publish *publish);
 
-// Takes the plan over. It stays readable until the next call.
-void publish_plan(struct publish *publish, struct plan *plan);
+// Takes the plan over. It stays readable until the next call that returns 0. -ENOMEM gives it back
+// to release(), and the one before stays the newest.
+int publish_plan(struct publish *publish, struct plan *plan);
 
 // Valid until the loop runs again.
 struct publish_state publish_state(const struct publish *publish);

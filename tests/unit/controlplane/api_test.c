@@ -50,6 +50,7 @@ static void tell(void *arg, struct api_state *state)
 	*state = (struct api_state){
 		.settings = &s->settings,
 		.plan = s->plan,
+		.dataplane = s->publish,
 		.publish = publish_state(s->publish),
 		.started_us = 1000000,
 		.problem_count = s->problem.text ? 1 : 0,
@@ -78,7 +79,6 @@ static int setup(void **state)
 	publish_plan(s->publish, s->plan);
 	s->settings.file = TEXT("sluice.conf");
 	api.socket_path = s->socket;
-	api.publish = s->publish;
 	assert_int_equal(api_open(&s->api, &s->loop, &api, &reason), 0);
 	assert_int_equal(reason.count, 0);
 	*state = s;

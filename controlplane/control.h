@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The control plane's whole state and the parts of its program. main.c holds the order of things;
+// conf.c and source.c are its parts for the configuration and for where objects come from.
+// Loop thread only.
+#pragma once
+
+#include "api.h"
+#include "cluster.h"
+#include "model.h"
+#include "plan.h"
+#include "publish.h"
+#include "reason.h"
+#include "settings.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct control;
+
+struct source { // one place where objects come from
+	struct control *control;
+	struct source_settings settings; // a copy: it outlives a change of the configuration
+	struct cluster *cluster;         // NULL: it could not be opened
+	char *reason;                    // why; NULL when it was
+};
+
+struct control {
+	uv_loop_t loop;
+	uint64_t started_us; // CLOCK_REALTIME
+	const char *config_file;
+	struct settings *settings;
+	struct model *model;
+	struct store *store;
+	struct publish *publish;
+	struct api *api;
+	unsigned source_count;
+	struct source **sources;
+
+	const struct plan *plan;   // the newest; publish/ owns it
+	struct plan_lease *leases; // those of the disk, until there is a plan
+	unsigned lease_count;
+	bool leases_behind; // the disk does not have the plan's
+
+	uv_timer_t change; // lets changes come together
+	uv_timer_t retry;  // of the leases
+	uv_signal_t signals[3];
+	uv_fs_event_t config_watch;
+	uv_timer_t config_settle;
+	bool config_watched;
+
+	// What is wrong with ourselves, for show problems. A line each; "" = nothing.
+	struct reason config_mistakes, config_notes, store_mistakes;
+	struct api_source *told_sources; // what api/ was told last, until it asks again
+	struct plan_problem *told_problems;
+};
+
+// Something that the plan depends on has changed: soon there is a new one.
+void control_changed(struct control *control);
+
+// conf.c: sluice.conf, read at the start and again when it changes. A file with mistakes changes
+// nothing but `config_mistakes`.
+int conf_start(struct control *control, struct reason *reason);
+int conf_watch(struct control *control, struct reason *reason);
+void conf_unwatch(struct control *control);
+void conf_stop(struct control *control);
+void conf_reload(struct control *control);
+
+// source.c: opens, keeps or closes sources until they are those of the settings.
+int sources_follow(struct control *control, struct reason *reason);
+void sources_stop(struct control *control);
+// Every source has been read once: absence means something.
+bool sources_synced(const struct control *control);
+
+// report.c: what api/ tells about us.
+void report(void *arg, struct api_state *state);
+void report_free(struct control *control);

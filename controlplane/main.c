@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sluice-controlplane: one thread, one loop, and THE OBJECT'S WAY.
+//
+//     cluster  fills the model and says that it changed
+//        |     (changes within a few milliseconds go together)
+//     plan     = f(model, settings, leases), pure
+//        |     (leases go to the disk before anybody uses them)
+//     publish  the difference to the dataplane; last-good to the disk
+//
+// Nothing here empties the box: no plan is made before every source has been read, a configuration
+// with mistakes changes nothing, and the end of this process is not the dataplane's affair.
+#include "control.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CONFIG_FILE "/etc/sluice/sluice.conf"
+#define COALESCE_MS 5
+#define RETRY_MS    1000
+
+// THE OBJECT'S WAY
+
+static bool same_leases(const struct plan_lease *a, unsigned a_count, const struct plan *plan)
+{
+	if (a_count != plan->lease_count)
+		return false;
+	for (unsigned i = 0; i < a_count; i++)
+		if (strcmp(a[i].service, plan->leases[i].service) != 0 ||
+			addr_compare(&a[i].address, &plan->leases[i].address) != 0)
+			return false;
+	return true;
+}
+
+static void on_retry(uv_timer_t *timer);
+
+// The disk first: an address that was announced once is the Service's also after a restart. A disk
+// that cannot be written does not stop traffic: that is told, and tried again.
+static void keep_leases(struct control *c, const struct plan *plan)
+{
+	const struct plan_lease *leases = c->plan ? c->plan->leases : c->leases;
+	unsigned count = c->plan ? c->plan->lease_count : c->lease_count;
+
+	if (!c->leases_behind && same_leases(leases, count, plan))
+		return;
+	reason_clear(&c->store_mistakes);
+	c->leases_behind =
+		store_leases_write(c->store, plan->leases, plan->lease_count, &c->store_mistakes);
+	if (c->leases_behind) {
+		log_error("main", "%s", reason_text(&c->store_mistakes));
+		uv_timer_start(&c->retry, on_retry, RETRY_MS, 0);
+	}
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	struct control *c = timer->data;
+
+	if (c->plan)
+		keep_leases(c, c->plan);
+}
+
+static void plan_and_publish(struct control *c)
+{
+	struct plan *plan;
+
+	if (!sources_synced(c))
+		return;
+	plan = plan_make(c->model, c->settings, c->plan ? c->plan->leases : c->leases,
+		c->plan ? c->plan->lease_count : c->lease_count);
+	if (!plan) {
+		log_error("main", "out of memory: the plan stays what it was");
+		return;
+	}
+	keep_leases(c, plan);
+	if (publish_plan(c->publish, plan) == 0)
+		c->plan = plan;
+}
+
+static void on_change(uv_timer_t *timer)
+{
+	plan_and_publish(timer->data);
+}
+
+void control_changed(struct control *c)
+{
+	if (!uv_is_active((uv_handle_t *)&c->change))
+		uv_timer_start(&c->change, on_change, COALESCE_MS, 0);
+}
+
+// The parts, in the order of their start.
+
+static int start_model(struct control *c, struct reason *reason)
+{
+	(void)reason;
+	c->model = model_new();
+	return c->model ? 0 : -ENOMEM;
+}
+
+static void stop_model(struct control *c)
+{
+	model_free(c->model);
+}
+
+static int start_store(struct control *c, struct reason *reason)
+{
+	int error = store_open(&c->store, c->settings, reason);
+
+	if (error)
+		return error;
+	error = store_leases_read(c->store, &c->leases, &c->lease_count, &c->store_mistakes);
+	if (c->store_mistakes.count)
+		log_error("main", "%s", reason_text(&c->store_mistakes));
+	// Without them Services would get other addresses than they had.
+	if (error)
+		reason_add(reason, "%s", reason_text(&c->store_mistakes));
+	return error;
+}
+
+static void stop_store(struct control *c)
+{
+	store_leases_free(c->leases, c->lease_count);
+	store_close(c->store);
+	reason_clear(&c->store_mistakes);
+}
+
+static int start_api(struct control *c, struct reason *reason)
+{
+	struct api_options options = {.group = c->settings->group, .arg = c, .state = report};
+	char *path;
+	int error;
+
+	if (asprintf(&path, "%s/api.sock", c->settings->run_dir) < 0)
+		return -ENOMEM;
+	options.socket_path = path;
+	error = api_open(&c->api, &c->loop, &options, reason);
+	free(path);
+	return error;
+}
+
+static void stop_api(struct control *c)
+{
+	api_close(c->api);
+	report_free(c);
+}
+
+static int start_publish(struct control *c, struct reason *reason)
+{
+	struct publish_options options = {
+		.plan_file = store_plan_path(c->store), .release = plan_free};
+	char *path;
+	int error;
+
+	if (asprintf(&path, "%s/dataplane.sock", c->settings->run_dir) < 0)
+		return -ENOMEM;
+	options.socket_path = path;
+	error = publish_open(&c->publish, &c->loop, &options, reason);
+	free(path);
+	return error;
+}
+
+static void stop_publish(struct control *c)
+{
+	publish_close(c->publish);
+	c->publish = NULL;
+	c->plan = NULL;
+}
+
+// A source that cannot be opened is a problem to be shown, not a reason to leave the console
+// unanswered.
+static int start_sources(struct control *c, struct reason *reason)
+{
+	(void)reason;
+	if (sources_follow(c, &c->config_mistakes))
+		log_error("main", "%s", reason_text(&c->config_mistakes));
+	return 0;
+}
+
+static int start_timers(struct control *c, struct reason *reason)
+{
+	(void)reason;
+	uv_timer_init(&c->loop, &c->change);
+	uv_timer_init(&c->loop, &c->retry);
+	c->change.data = c->retry.data = c;
+	return 0;
+}
+
+static void stop_timers(struct control *c)
+{
+	uv_close((uv_handle_t *)&c->change, NULL);
+	uv_close((uv_handle_t *)&c->retry, NULL);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct control *c = signal->data;
+
+	if (number == SIGHUP) {
+		conf_reload(c);
+	} else {
+		log_notice("main", "%s: stopping", strsignal(number));
+		uv_stop(&c->loop);
+	}
+}
+
+static int start_signals(struct control *c, struct reason *reason)
+{
+	static const int numbers[] = {SIGHUP, SIGTERM, SIGINT};
+
+	(void)reason;
+	signal(SIGPIPE, SIG_IGN);
+	for (unsigned i = 0; i < 3; i++) {
+		uv_signal_init(&c->loop, &c->signals[i]);
+		c->signals[i].data = c;
+		uv_signal_start(&c->signals[i], on_signal, numbers[i]);
+	}
+	return 0;
+}
+
+static void stop_signals(struct control *c)
+{
+	for (unsigned i = 0; i < 3; i++)
+		uv_close((uv_handle_t *)&c->signals[i], NULL);
+}
+
+static const struct part {
+	int (*start)(struct control *c, struct reason *reason);
+	void (*stop)(struct control *c);
+} parts[] = {
+	{conf_start, conf_stop},
+	{start_model, stop_model},
+	{start_store, stop_store},
+	{start_timers, stop_timers},
+	{start_api, stop_api}, // stops after publish/, which answers what it waits for
+	{start_publish, stop_publish},
+	{start_sources, sources_stop},
+	{conf_watch, conf_unwatch},
+	{start_signals, stop_signals},
+};
+
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static int run(struct control *c)
+{
+	struct reason reason = {0};
+	struct timespec now;
+	unsigned started = 0;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	c->started_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	uv_loop_init(&c->loop);
+	while (!error && started < PARTS) {
+		error = parts[started].start(c, &reason);
+		started += !error;
+	}
+	if (error) {
+		log_error("main", "%s", reason.count ? reason_text(&reason) : strerror(-error));
+	} else {
+		log_notice("main", "sluice-controlplane %s runs with %s", SLUICE_VERSION,
+			c->config_file);
+		control_changed(c);
+		uv_run(&c->loop, UV_RUN_DEFAULT);
+	}
+	while (started)
+		parts[--started].stop(c);
+	uv_run(&c->loop, UV_RUN_DEFAULT); // what was closed
+	uv_loop_close(&c->loop);
+	reason_clear(&reason);
+	return error;
+}
+
+static int check(const char *file)
+{
+	struct reason reason = {0};
+	struct settings *settings = settings_read(file, &reason);
+
+	if (settings)
+		printf("%s: correct\n", file);
+	else
+		fprintf(stderr, "%s\n", reason_text(&reason));
+	reason_clear(&reason);
+	settings_free(settings);
+	return settings ? 0 : 1;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: sluice-controlplane [--config FILE] [--check]\n\n"
+	      "  -c, --config FILE  the appliance's configuration (default " CONFIG_FILE ")\n"
+	      "  -n, --check        check the configuration, say what is wrong, and end\n"
+	      "  -v, --verbose      log more\n"
+	      "  -V, --version      the version\n"
+	      "  -h, --help         this\n",
+		out);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'n'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct control control = {.config_file = CONFIG_FILE};
+	bool only_check = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:nvVh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			control.config_file = optarg;
+			break;
+		case 'n':
+			only_check = true;
+			break;
+		case 'v':
+			log_set_level(LOG_LEVEL_DEBUG);
+			break;
+		case 'V':
+			printf("sluice-controlplane %s\n", SLUICE_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (only_check)
+		return check(control.config_file);
+	return run(&control) ? 1 : 0;
+}

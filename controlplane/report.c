@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What api/ is told when it asks: the state as it is now, with what is wrong with ourselves. See
+// control.h.
+#include "control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBLEMS_MAX 200
+
+#define TEXT(literal) ((char *)(uintptr_t)(literal))
+
+struct lines {
+	struct plan_problem *problems;
+	unsigned count;
+};
+
+// Each line of the reason is a problem of its own. A line that begins with "file:number:" says
+// where; the rest is what.
+static void add_lines(struct lines *lines, enum problem_level level, const char *object,
+	const struct reason *reason)
+{
+	const char *at = reason_text(reason);
+
+	while (*at && lines->count < PROBLEMS_MAX) {
+		size_t length = strcspn(at, "\n"), file = strcspn(at, ":"), digits = 0;
+		struct plan_problem *problem = &lines->problems[lines->count];
+
+		if (file < length)
+			digits = strspn(at + file + 1, "0123456789");
+		if (digits && strncmp(at + file + 1 + digits, ": ", 2) == 0) {
+			problem->where = strndup(at, file + 1 + digits);
+			problem->text = strndup(at + file + digits + 3, length - file - digits - 3);
+		} else {
+			problem->where = strdup("");
+			problem->text = strndup(at, length);
+		}
+		problem->level = level;
+		problem->object = TEXT(object);
+		if (!problem->where || !problem->text) {
+			free(problem->where);
+			free(problem->text);
+			return;
+		}
+		lines->count++;
+		at += length + (at[length] == '\n');
+	}
+}
+
+void report_free(struct control *c)
+{
+	for (unsigned i = 0; c->told_problems && c->told_problems[i].text; i++) {
+		free(c->told_problems[i].where);
+		free(c->told_problems[i].text);
+	}
+	free(c->told_problems);
+	free(c->told_sources);
+	c->told_problems = NULL;
+	c->told_sources = NULL;
+}
+
+void report(void *arg, struct api_state *state)
+{
+	struct control *c = arg;
+	struct lines lines = {0};
+
+	report_free(c);
+	*state = (struct api_state){
+		.settings = c->settings,
+		.plan = c->plan,
+		.started_us = c->started_us,
+		.dataplane = c->publish,
+	};
+	if (c->publish)
+		state->publish = publish_state(c->publish);
+	c->told_problems = lines.problems = calloc(PROBLEMS_MAX + 1, sizeof(*lines.problems));
+	c->told_sources = calloc(c->source_count + 1, sizeof(*c->told_sources));
+	if (!lines.problems || !c->told_sources)
+		return;
+	add_lines(&lines, PROBLEM_ERROR, "sluice.conf", &c->config_mistakes);
+	add_lines(&lines, PROBLEM_WARNING, "sluice.conf", &c->config_notes);
+	add_lines(&lines, PROBLEM_ERROR, "leases", &c->store_mistakes);
+	state->problems = lines.problems;
+	state->problem_count = lines.count;
+	for (unsigned i = 0; i < c->source_count; i++)
+		c->told_sources[i] = (struct api_source){
+			.name = c->sources[i]->settings.name,
+			.kind = c->sources[i]->settings.kind,
+			.path = c->sources[i]->settings.path,
+			.synced = c->sources[i]->cluster && cluster_synced(c->sources[i]->cluster),
+		};
+	state->sources = c->told_sources;
+	state->source_count = c->source_count;
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The places where objects come from, one for each row of `sources` in sluice.conf. See control.h.
+// A row that did not change keeps its source and its objects; the others are opened anew, and what
+// the old ones gave is forgotten in the same turn of the loop: no plan is made between.
+#include "control.h"
+
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void on_changed(void *arg)
+{
+	struct source *source = arg;
+
+	control_changed(source->control);
+}
+
+static void source_free(struct source *source)
+{
+	if (source->cluster)
+		cluster_close(source->cluster);
+	free(source->settings.name);
+	free(source->settings.kind);
+	free(source->settings.path);
+	free(source->reason);
+	free(source);
+}
+
+static struct source *source_new(struct control *c, const struct source_settings *settings)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return NULL;
+	source->control = c;
+	source->settings.name = strdup(settings->name);
+	source->settings.kind = strdup(settings->kind);
+	source->settings.path = strdup(settings->path);
+	if (!source->settings.name || !source->settings.kind || !source->settings.path) {
+		source_free(source);
+		return NULL;
+	}
+	return source;
+}
+
+static bool same(const struct source *source, const struct source_settings *settings)
+{
+	return strcmp(source->settings.name, settings->name) == 0 &&
+	       strcmp(source->settings.kind, settings->kind) == 0 &&
+	       strcmp(source->settings.path, settings->path) == 0;
+}
+
+// The running source of that row, taken out of the list, or NULL.
+static struct source *take(struct control *c, const struct source_settings *settings)
+{
+	for (unsigned i = 0; i < c->source_count; i++) {
+		struct source *source = c->sources[i];
+
+		if (!source || !source->cluster || !same(source, settings))
+			continue;
+		c->sources[i] = NULL;
+		return source;
+	}
+	return NULL;
+}
+
+static int open_source(struct source *source, struct reason *reason)
+{
+	const struct cluster_handlers handlers = {source, on_changed};
+	struct control *c = source->control;
+	struct reason why = {0};
+	int error;
+
+	error = cluster_open(
+		&source->cluster, &c->loop, &source->settings, c->model, &handlers, &why);
+	if (error) {
+		source->cluster = NULL;
+		source->reason = strdup(reason_text(&why));
+		reason_add(reason, "%s", reason_text(&why));
+	}
+	reason_clear(&why);
+	return error;
+}
+
+int sources_follow(struct control *c, struct reason *reason)
+{
+	unsigned count = c->settings->source_count;
+	struct source **next = calloc(count + 1, sizeof(struct source *));
+	int error = 0;
+
+	if (!next)
+		return -1;
+	for (unsigned i = 0; i < count; i++)
+		next[i] = take(c, &c->settings->sources[i]);
+	for (unsigned i = 0; i < c->source_count; i++) {
+		if (!c->sources[i])
+			continue;
+		model_forget(c->model, c->sources[i]->settings.name);
+		source_free(c->sources[i]);
+	}
+	free(c->sources);
+	c->sources = next;
+	c->source_count = 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (!next[i]) {
+			struct source *source = source_new(c, &c->settings->sources[i]);
+
+			if (!source)
+				return -1;
+			next[i] = source;
+			if (open_source(source, reason))
+				error = -1;
+		}
+		c->source_count++;
+	}
+	return error;
+}
+
+void sources_stop(struct control *c)
+{
+	for (unsigned i = 0; i < c->source_count; i++)
+		source_free(c->sources[i]);
+	free(c->sources);
+	c->sources = NULL;
+	c->source_count = 0;
+}
+
+bool sources_synced(const struct control *c)
+{
+	if (c->source_count < c->settings->source_count)
+		return false;
+	for (unsigned i = 0; i < c->source_count; i++)
+		if (!c->sources[i]->cluster || !cluster_synced(c->sources[i]->cluster))
+			return false;
+	return true;
+}
