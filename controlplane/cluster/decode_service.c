@@ -157,6 +157,7 @@ void decode_service(const struct field *spec, struct service *service)
 		[SERVICE_EXTERNAL_NAME] = "ExternalName",
 		NULL};
 	unsigned type = SERVICE_CLUSTER_IP;
+	const struct tree *list;
 
 	service->class = service->requested = "";
 	field_choice(spec, "type", types, &type);
@@ -168,7 +169,8 @@ void decode_service(const struct field *spec, struct service *service)
 	read_families(spec, service);
 	read_affinity(spec, service);
 	read_sources(spec, service);
-	if (service->type == SERVICE_LOAD_BALANCER && service->port_count == 0 &&
-		!tree_get(spec->map, "ports"))
-		field_wrong(spec, NULL, "ports", "at least one port");
+	list = tree_get(spec->map, "ports");
+	if (service->type == SERVICE_LOAD_BALANCER &&
+		(!list || (list->kind == TREE_LIST && list->count == 0)))
+		field_wrong(spec, list, "ports", "at least one port");
 }

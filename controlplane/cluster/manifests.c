@@ -7,8 +7,8 @@
 //
 //	gone                     its objects go
 //	read, and it is YAML     its objects are those in it now; mistakes in single objects are
-// told 	not YAML, not readable   its objects stay as they were, and that is told 	still
-// being written left alone until it is closed, or has been quiet for a second 	the directory is
+// told 	not YAML, not readable   its objects stay as they were, and that is told still being
+// written left alone until it is closed, or has been quiet for a second 	the directory is
 // gone    everything stays, and that is told, until it is back
 //
 // A slow timer scans too: network file systems tell nothing.

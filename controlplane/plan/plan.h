@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the dataplane shall do, and why: plan = f(model, settings, leases).
 //
-// Pure: the same input gives the same plan, byte for byte, whatever the order in which objects came.
-// Arrays are sorted by key. Each row names the object that caused it, for `explain` and
-// `show problems`. A plan is immutable; the one before is kept until the next is published.
+// Pure: the same input gives the same plan, byte for byte, whatever the order in which objects
+// came. Arrays are sorted by key. Each row names the object that caused it, for `explain` and `show
+// problems`. A plan is immutable; the one before is kept until the next is published.
 #pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "addr.h"
 #include "settings.h"
 
 struct model;
 
-enum endpoint_state { ENDPOINT_READY = 1, ENDPOINT_DRAINING = 2 }; // the numbers of channel.proto
+enum endpoint_state {
+	ENDPOINT_READY = 1,
+	ENDPOINT_DRAINING = 2
+}; // the numbers of channel.proto
 
 struct plan_endpoint {
 	struct addr address;
@@ -26,7 +30,7 @@ struct plan_endpoint {
 };
 
 struct plan_pool {
-	char *name; // "cluster/namespace/service:protocol:port[:4|:6]"
+	char *name; // "cluster/namespace/service:tcp:80", for IPv6 with ":6" behind it
 	enum algorithm algorithm;
 	unsigned endpoint_count;
 	struct plan_endpoint *endpoints;
@@ -35,8 +39,8 @@ struct plan_pool {
 struct plan_listener {
 	struct addr vip;
 	uint8_t protocol; // IPPROTO_TCP, IPPROTO_UDP
-	uint16_t port;	  // host order
-	char *service;	  // "cluster/namespace/name"
+	uint16_t port;    // host order
+	char *service;    // "cluster/namespace/name"
 	char *pool;
 	enum mode mode;
 	uint32_t affinity_s;
@@ -46,8 +50,8 @@ struct plan_listener {
 
 struct plan_vip {
 	struct addr address;
-	char *pool;    // of addresses, in sluice.conf
-	bool shared;   // by more than one Service
+	char *pool;  // of addresses, in sluice.conf
+	bool shared; // by more than one Service
 	unsigned interface_count;
 	char **interfaces;
 	unsigned service_count;
@@ -60,7 +64,10 @@ struct plan_route {
 	char *node;
 };
 
-enum problem_level { PROBLEM_WARNING, PROBLEM_ERROR };
+enum problem_level {
+	PROBLEM_WARNING,
+	PROBLEM_ERROR
+};
 
 struct plan_problem {
 	enum problem_level level;
@@ -89,3 +96,5 @@ struct plan {
 struct plan *plan_make(const struct model *model, const struct settings *settings,
 	const struct plan_lease *leases, unsigned lease_count);
 void plan_free(struct plan *plan);
+// One line a row, by kind and key: for people, and for comparing plans.
+void plan_print(const struct plan *plan, FILE *stream);

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who gets which address.
+//
+// Four rounds over the Services in order of age; what a round gives no later one takes away:
+//
+//	1. what each has already (its lease), as long as it may have it and asks for nothing else
+//	2. what each asks for by address
+//	3. what each had, when it asks for an address it cannot have: a mistake does not cut it off
+//	4. for the others the first free address of the first pool
+//
+// An address is shared by Services with the same key (metallb.io/allow-shared-ip) of one cluster,
+// or by those of one namespace that all ask for that very address, as long as no protocol and port
+// is used twice.
+#include <string.h>
+
+#include "plan_internal.h"
+
+struct holder {
+	const struct want *want;
+	struct holder *next;
+};
+
+struct vip_row {
+	struct addr address;
+	const struct pool_settings *pool;
+	struct holder *holders;      // the first is the last to have come
+	struct vip_row *next;        // in its bucket
+	struct vip_row *next_shared; // of the same key
+};
+
+struct shared_key {                   // of an open hash
+	const char *cluster, *key;    // NULL: free
+	struct vip_row *rows, **tail; // in the order in which they were taken
+};
+
+struct cursor { // where the next free address of a range is looked for
+	struct addr next;
+	bool end;
+};
+
+struct vip_table {
+	size_t mask;
+	struct vip_row **buckets;
+	struct shared_key *keys;
+	unsigned count;
+	struct cursor **cursors; // by pool and range
+};
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
+{
+	const unsigned char *byte = bytes;
+
+	for (size_t i = 0; i < count; i++)
+		hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t hash_end(uint64_t hash)
+{
+	hash ^= hash >> 32;
+	hash *= UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
+static struct vip_row **row_slot(const struct planner *p, const struct addr *address)
+{
+	const struct vip_table *table = p->vips;
+	uint64_t hash = hash_end(hash_bytes(UINT64_C(0xcbf29ce484222325), address, 16));
+	struct vip_row **slot = &table->buckets[hash & table->mask];
+
+	while (*slot && addr_compare(&(*slot)->address, address) != 0)
+		slot = &(*slot)->next;
+	return slot;
+}
+
+bool ipam_is_vip(const struct planner *p, const struct addr *address)
+{
+	return *row_slot(p, address) != NULL;
+}
+
+static struct shared_key *key_slot(const struct planner *p, const struct want *want)
+{
+	const struct vip_table *table = p->vips;
+	const char *cluster = want->service->object.cluster;
+	uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), cluster, strlen(cluster) + 1);
+	size_t at = hash_end(hash_bytes(hash, want->share, strlen(want->share))) & table->mask;
+
+	// The table has at least twice as many places as there are wants.
+	while (table->keys[at].key && (strcmp(table->keys[at].key, want->share) != 0 ||
+					      strcmp(table->keys[at].cluster, cluster) != 0))
+		at = (at + 1) & table->mask;
+	return &table->keys[at];
+}
+
+static const struct pool_settings *pool_of(
+	const struct planner *p, const struct want *want, const struct addr *address)
+{
+	for (unsigned i = 0; i < p->settings->pool_count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		if (want->pool && want->pool != pool)
+			continue;
+		for (unsigned j = 0; j < pool->range_count; j++)
+			if (range_contains(&pool->ranges[j], address))
+				return pool;
+	}
+	return NULL;
+}
+
+bool ipam_has_family(const struct planner *p, const struct want *want, unsigned family)
+{
+	for (unsigned i = 0; i < p->settings->pool_count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		for (unsigned j = 0; (!want->pool || want->pool == pool) && j < pool->range_count;
+			j++)
+			if (family_of(&pool->ranges[j].first) == family)
+				return true;
+	}
+	return false;
+}
+
+const struct plan_lease *ipam_lease(
+	const struct planner *p, const struct want *want, unsigned family)
+{
+	unsigned low = 0, high = p->lease_count;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (strcmp(p->leases[middle].service, want->name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < p->lease_count && strcmp(p->leases[low].service, want->name) == 0; low++)
+		if (family_of(&p->leases[low].address) == family)
+			return &p->leases[low];
+	return NULL;
+}
+
+static bool asks_for(const struct want *want, const struct addr *address)
+{
+	unsigned family = family_of(address);
+
+	return want->family[family].requested &&
+	       addr_compare(&want->family[family].request, address) == 0;
+}
+
+static bool same_namespace(const struct want *a, const struct want *b)
+{
+	const struct object *x = &a->service->object, *y = &b->service->object;
+
+	return strcmp(x->namespace, y->namespace) == 0 && strcmp(x->cluster, y->cluster) == 0;
+}
+
+// Why `want` cannot be on the address beside `other`, or NULL.
+static const char *objection(struct planner *p, const struct want *want, const struct want *other,
+	const struct addr *address)
+{
+	bool same_cluster =
+		strcmp(want->service->object.cluster, other->service->object.cluster) == 0;
+	bool by_key = *want->share && same_cluster && strcmp(want->share, other->share) == 0;
+	bool by_request = !*want->share && !*other->share && same_namespace(want, other) &&
+			  asks_for(want, address) && asks_for(other, address);
+	char text[ADDR_TEXT];
+
+	if (!by_key && !by_request)
+		return arena_format(&p->scratch,
+			"%s is held by Service %s; to share it give both the same annotation "
+			"metallb.io/allow-shared-ip",
+			addr_format(address, text), other->name);
+	for (unsigned i = 0; i < want->port_count; i++)
+		for (unsigned j = 0; j < other->port_count; j++)
+			if (want->ports[i]->port == other->ports[j]->port &&
+				want->ports[i]->protocol == other->ports[j]->protocol)
+				return arena_format(&p->scratch,
+					"%s port %u of %s is used by Service %s",
+					want->ports[i]->protocol == IPPROTO_TCP ? "TCP" : "UDP",
+					want->ports[i]->port, addr_format(address, text),
+					other->name);
+	return NULL;
+}
+
+static void hold(struct planner *p, struct want *want, struct vip_row *row)
+{
+	struct holder *holder = arena_take(&p->scratch, sizeof(*holder));
+	unsigned family = family_of(&row->address);
+
+	if (!holder)
+		return;
+	*holder = (struct holder){want, row->holders};
+	row->holders = holder;
+	want->family[family].got = true;
+	want->family[family].address = row->address;
+}
+
+static struct vip_row *new_row(struct planner *p, const struct want *want,
+	const struct addr *address, const struct pool_settings *pool)
+{
+	struct vip_row *row = arena_take(&p->scratch, sizeof(*row));
+	struct vip_row **slot = row_slot(p, address);
+
+	if (!row)
+		return NULL;
+	row->address = *address;
+	row->pool = pool;
+	*slot = row;
+	p->vips->count++;
+	if (*want->share) {
+		struct shared_key *key = key_slot(p, want);
+
+		if (!key->key) {
+			key->key = want->share;
+			key->cluster = want->service->object.cluster;
+			key->tail = &key->rows;
+		}
+		*key->tail = row;
+		key->tail = &row->next_shared;
+	}
+	return row;
+}
+
+// Gives the address when it may be given; else says why not.
+static const char *try(struct planner *p, struct want *want, const struct addr *address)
+{
+	const struct pool_settings *pool = pool_of(p, want, address);
+	struct vip_row *row = *row_slot(p, address);
+	char text[ADDR_TEXT];
+
+	addr_format(address, text);
+	if (!pool)
+		return want->pool
+			       ? arena_format(&p->scratch, "%s is not in pool %s", text,
+					 want->pool->name)
+			       : arena_format(&p->scratch, "%s is in no pool of sluice.conf", text);
+	for (const struct holder *h = row ? row->holders : NULL; h; h = h->next) {
+		const char *why = objection(p, want, h->want, address);
+
+		if (why)
+			return why;
+	}
+	if (!row && p->vips->count >= SLUICE_VIPS_MAX)
+		return "there are as many VIPs as there can be";
+	if (!row)
+		row = new_row(p, want, address, pool);
+	if (row)
+		hold(p, want, row);
+	return NULL;
+}
+
+// Round 1 and 3.
+static void give_leased(struct planner *p, struct want *want, unsigned family, bool whatever_asked)
+{
+	const struct plan_lease *lease = ipam_lease(p, want, family);
+
+	if (!lease || want->family[family].got || !want->family[family].wanted)
+		return;
+	if (!whatever_asked && want->family[family].requested &&
+		addr_compare(&want->family[family].request, &lease->address) != 0)
+		return;
+	if (!whatever_asked && want->refused)
+		return;
+	try(p, want, &lease->address);
+}
+
+// Round 2.
+static void give_requested(struct planner *p, struct want *want, unsigned family)
+{
+	if (want->family[family].requested && want->family[family].wanted && !want->refused &&
+		!want->family[family].got)
+		want->family[family].failure = try(p, want, &want->family[family].request);
+}
+
+static bool give_shared(struct planner *p, struct want *want, unsigned family)
+{
+	struct shared_key *key = *want->share ? key_slot(p, want) : NULL;
+
+	for (struct vip_row *row = key ? key->rows : NULL; row; row = row->next_shared)
+		if (family_of(&row->address) == family && !try(p, want, &row->address))
+			return true;
+	return false;
+}
+
+static bool give_free(struct planner *p, struct want *want, unsigned family)
+{
+	for (unsigned i = 0; i < p->settings->pool_count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		if (want->pool && want->pool != pool)
+			continue;
+		for (unsigned j = 0; j < pool->range_count; j++) {
+			const struct range_settings *range = &pool->ranges[j];
+			struct cursor *cursor = &p->vips->cursors[i][j];
+
+			if (family_of(&range->first) != family)
+				continue;
+			// Nothing is given back while a plan is made: what is behind is taken.
+			while (!cursor->end && *row_slot(p, &cursor->next)) {
+				cursor->end = addr_compare(&cursor->next, &range->last) == 0;
+				cursor->next = addr_next(&cursor->next);
+			}
+			if (!cursor->end)
+				return !try(p, want, &cursor->next);
+		}
+	}
+	return false;
+}
+
+static void tell_failure(struct planner *p, const struct want *want, unsigned family)
+{
+	const struct object *object = &want->service->object;
+	char text[ADDR_TEXT];
+	char stays[ADDR_TEXT + 40] = "no address is given";
+
+	if (want->family[family].got)
+		snprintf(stays, sizeof(stays), "until then it stays at %s",
+			addr_format(&want->family[family].address, text));
+	if (want->family[family].failure)
+		problem_add(p, PROBLEM_ERROR, object,
+			"the address asked for cannot be given: %s; %s",
+			want->family[family].failure, stays);
+	else if (!want->family[family].got && !want->refused && want->family[family].required)
+		problem_add(p, PROBLEM_ERROR, object, "no address is given: %s%s has %s %s address",
+			want->pool ? "pool " : "no pool of sluice.conf",
+			want->pool ? want->pool->name : "",
+			!want->pool                        ? "a free"
+			: ipam_has_family(p, want, family) ? "no free"
+							   : "no",
+			family_name(family));
+}
+
+// Round 4.
+static void give_any(struct planner *p, struct want *want, unsigned family)
+{
+	if (!want->family[family].wanted)
+		return;
+	if (!want->family[family].got && !want->family[family].requested && !want->refused &&
+		!give_shared(p, want, family))
+		give_free(p, want, family);
+	tell_failure(p, want, family);
+}
+
+static struct vip_table *table_make(struct planner *p)
+{
+	struct vip_table *table = arena_take(&p->scratch, sizeof(*table));
+	size_t places = 64;
+
+	while (places < (size_t)p->want_count * 4)
+		places *= 2;
+	if (!table)
+		return NULL;
+	table->mask = places - 1;
+	table->buckets = arena_take_array(&p->scratch, places, sizeof(struct vip_row *));
+	table->keys = arena_take_array(&p->scratch, places, sizeof(*table->keys));
+	table->cursors =
+		arena_take_array(&p->scratch, p->settings->pool_count, sizeof(struct cursor *));
+	for (unsigned i = 0; table->cursors && i < p->settings->pool_count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		table->cursors[i] =
+			arena_take_array(&p->scratch, pool->range_count, sizeof(struct cursor));
+		for (unsigned j = 0; table->cursors[i] && j < pool->range_count; j++)
+			table->cursors[i][j].next = pool->ranges[j].first;
+	}
+	return p->scratch.failed ? NULL : table;
+}
+
+static void add_vip(struct planner *p, const struct vip_row *row)
+{
+	struct plan *plan = p->plan;
+	struct plan_vip *vip;
+
+	plan->vips = arena_grow(p->arena, plan->vips, plan->vip_count, sizeof(*plan->vips));
+	if (!plan->vips)
+		return;
+	vip = &plan->vips[plan->vip_count++];
+	vip->address = row->address;
+	vip->pool = arena_copy(p->arena, row->pool->name);
+	vip->interface_count = row->pool->interface_count;
+	vip->interfaces = arena_take_array(p->arena, vip->interface_count, sizeof(char *));
+	for (unsigned i = 0; vip->interfaces && i < vip->interface_count; i++)
+		vip->interfaces[i] = arena_copy(p->arena, row->pool->interfaces[i]);
+	vip->service_count = 0;
+	vip->services = NULL;
+	for (const struct holder *h = row->holders; h; h = h->next) {
+		unsigned at = vip->service_count;
+		char *name = arena_copy(p->arena, h->want->name);
+
+		vip->services = arena_grow(p->arena, vip->services, at, sizeof(char *));
+		if (!vip->services || !name)
+			return;
+		for (; at > 0 && strcmp(vip->services[at - 1], name) > 0; at--)
+			vip->services[at] = vip->services[at - 1];
+		vip->services[at] = name;
+		vip->service_count++;
+	}
+	vip->shared = vip->service_count > 1;
+}
+
+static void add_leases(struct planner *p, const struct want *want)
+{
+	struct plan *plan = p->plan;
+
+	for (unsigned family = 0; family < FAMILIES; family++) {
+		if (!want->family[family].got)
+			continue;
+		plan->leases = arena_grow(
+			p->arena, plan->leases, plan->lease_count, sizeof(*plan->leases));
+		if (!plan->leases)
+			return;
+		plan->leases[plan->lease_count++] = (struct plan_lease){
+			arena_copy(p->arena, want->name), want->family[family].address};
+	}
+}
+
+void ipam_assign(struct planner *p)
+{
+	p->vips = table_make(p);
+	for (int round = 1; p->vips && round <= 4; round++)
+		for (unsigned i = 0; i < p->want_count; i++)
+			for (unsigned family = 0; family < FAMILIES; family++) {
+				struct want *want = &p->wants[i];
+
+				if (want->port_count == 0)
+					continue; // nothing to listen on
+				if (round == 1 || round == 3)
+					give_leased(p, want, family, round == 3);
+				else if (round == 2)
+					give_requested(p, want, family);
+				else
+					give_any(p, want, family);
+			}
+	if (p->scratch.failed)
+		return;
+	for (size_t i = 0; i <= p->vips->mask; i++)
+		for (const struct vip_row *row = p->vips->buckets[i]; row; row = row->next)
+			add_vip(p, row);
+	for (unsigned i = 0; i < p->want_count; i++)
+		add_leases(p, &p->wants[i]);
+}

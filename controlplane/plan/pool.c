@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The endpoints behind one port of a Service, in one family.
+//
+// A port of an EndpointSlice belongs to the port of the Service with the same name and protocol; it
+// carries the number that targetPort came to for these pods. Of an endpoint's conditions:
+//
+//	ready, or publishNotReadyAddresses     READY
+//	terminating, and not ready             DRAINING: keeps its flows, gets no new ones
+//	neither                                not in the pool
+//
+// When no endpoint is ready, those that terminate but still serve get new flows, as in Kubernetes:
+// better they than nobody.
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_internal.h"
+
+struct member {
+	struct plan_endpoint endpoint;
+	bool serving;
+	const char *name;
+};
+
+struct members {
+	unsigned count, ready, unready;
+	struct member *list;
+	bool port_found, other_port;
+};
+
+static const struct node *find_node(const struct planner *p, const char *cluster, const char *name)
+{
+	size_t low = 0, high = p->node_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct object *node = p->nodes[middle];
+		int order = strcmp(node->cluster, cluster);
+
+		if (!order)
+			order = strcmp(node->name, name);
+		if (order == 0)
+			return (const struct node *)node;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static uint16_t node_weight(const struct planner *p, const char *cluster, const char *name)
+{
+	const struct node *node = *name ? find_node(p, cluster, name) : NULL;
+	const char *text = node ? object_annotation(&node->object, "sluice.dev/weight") : NULL;
+	unsigned long value;
+	char *end;
+
+	if (!text || *text < '0' || *text > '9')
+		return 1;
+	value = strtoul(text, &end, 10);
+	return *end || value < 1 || value > SLUICE_WEIGHT_MAX ? 1 : (uint16_t)value;
+}
+
+// The endpoint's own weight, else its node's by the Service, else its node's by the Node.
+static uint16_t weight_of(
+	const struct planner *p, const struct want *want, const struct slice_endpoint *endpoint)
+{
+	uint16_t by_node = 0;
+
+	for (unsigned i = 0; i < want->weight_count; i++) {
+		const struct weight *weight = &want->weights[i];
+
+		if (!*weight->node && addr_compare(&weight->address, &endpoint->address) == 0)
+			return weight->weight;
+		if (*weight->node && strcmp(weight->node, endpoint->node) == 0)
+			by_node = weight->weight;
+	}
+	return by_node ? by_node : node_weight(p, want->service->object.cluster, endpoint->node);
+}
+
+static const char *unusable(const struct planner *p, const struct addr *address)
+{
+	uint8_t first = addr_is_v4(address) ? address->byte[12] : address->byte[0];
+
+	if (ipam_is_vip(p, address))
+		return "is a VIP of ours";
+	if (addr_is_v4(address) ? first == 127 || first == 0 || first >= 224 : first == 0xff)
+		return "is no address of a pod";
+	if (!addr_is_v4(address) && first == 0xfe && (address->byte[1] & 0xc0) == 0x80)
+		return "is link-local";
+	return NULL;
+}
+
+static void add_member(struct planner *p, const struct want *want, struct members *members,
+	const struct slice_endpoint *from, uint16_t port)
+{
+	uint8_t conditions = from->conditions;
+	bool ready = (conditions & ENDPOINT_IS_READY) || want->service->publish_not_ready;
+	const char *why = unusable(p, &from->address);
+	char text[ADDR_TEXT];
+	struct member *member;
+
+	if (why) {
+		problem_add(p, PROBLEM_WARNING, &want->service->object,
+			"endpoint %s %s: it is not used", addr_format(&from->address, text), why);
+		return;
+	}
+	if (!ready && !(conditions & ENDPOINT_IS_TERMINATING)) {
+		members->unready++;
+		return;
+	}
+	members->list =
+		arena_grow(&p->scratch, members->list, members->count, sizeof(*members->list));
+	if (!members->list)
+		return;
+	member = &members->list[members->count++];
+	member->endpoint = (struct plan_endpoint){
+		.address = from->address,
+		.port = port,
+		.weight = weight_of(p, want, from),
+		.state = ready ? ENDPOINT_READY : ENDPOINT_DRAINING,
+	};
+	member->serving = conditions & ENDPOINT_IS_SERVING;
+	member->name = *from->name ? from->name : from->node;
+}
+
+static bool is_for(const struct slice_port *slice, const struct service_port *port)
+{
+	return slice->protocol == port->protocol && strcmp(slice->name, port->name) == 0;
+}
+
+static void collect(struct planner *p, const struct want *want, const struct service_port *port,
+	unsigned family, struct members *members)
+{
+	for (unsigned i = 0; i < want->slice_count; i++) {
+		const struct endpoint_slice *slice = want->slices[i];
+
+		if (slice->family != (family == V4 ? FAMILY_V4 : FAMILY_V6))
+			continue;
+		for (unsigned j = 0; j < slice->port_count; j++) {
+			uint16_t number = slice->ports[j].port;
+
+			if (!is_for(&slice->ports[j], port)) {
+				members->other_port = true;
+				continue;
+			}
+			members->port_found = true;
+			if (number == 0) // any: then what the Service says
+				number = port->target ? port->target : port->port;
+			if (want->mode == MODE_DSR) // the packet arrives as the client sent it
+				number = port->port;
+			for (unsigned k = 0; k < slice->endpoint_count; k++)
+				add_member(p, want, members, &slice->endpoints[k], number);
+			break; // one port of a name and protocol
+		}
+	}
+}
+
+static int compare_members(const void *left, const void *right)
+{
+	const struct member *a = left, *b = right;
+	int order = addr_compare(&a->endpoint.address, &b->endpoint.address);
+
+	if (!order)
+		order = a->endpoint.port - b->endpoint.port;
+	if (!order) // of one that is in two slices the better state counts
+		order = (int)a->endpoint.state - (int)b->endpoint.state;
+	if (!order)
+		order = b->serving - a->serving;
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static void sort_once(struct members *members)
+{
+	unsigned left = 0;
+
+	if (members->count > 1)
+		qsort(members->list, members->count, sizeof(*members->list), compare_members);
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct plan_endpoint *it = &members->list[i].endpoint;
+		const struct plan_endpoint *last = left ? &members->list[left - 1].endpoint : NULL;
+
+		if (last && last->port == it->port &&
+			addr_compare(&last->address, &it->address) == 0)
+			continue;
+		members->ready += it->state == ENDPOINT_READY;
+		members->list[left++] = members->list[i];
+	}
+	members->count = left;
+}
+
+// Nobody is ready: those that still serve step in.
+static bool promote(struct members *members)
+{
+	for (unsigned i = 0; i < members->count; i++) {
+		if (!members->list[i].serving)
+			continue;
+		members->list[i].endpoint.state = ENDPOINT_READY;
+		members->ready++;
+	}
+	return members->ready > 0;
+}
+
+static void bound(struct planner *p, const struct want *want, struct members *members)
+{
+	unsigned room = SLUICE_ENDPOINTS_MAX - p->endpoint_count;
+
+	if (room > SLUICE_POOL_ENDPOINTS_MAX)
+		room = SLUICE_POOL_ENDPOINTS_MAX;
+	if (members->count > room) {
+		problem_add(p, PROBLEM_ERROR, &want->service->object,
+			"%u endpoints, of which %u are used: a pool holds at most %d, all pools "
+			"together %d",
+			members->count, room, SLUICE_POOL_ENDPOINTS_MAX, SLUICE_ENDPOINTS_MAX);
+		members->count = room;
+	}
+	p->endpoint_count += members->count;
+}
+
+static void tell_state(struct planner *p, const struct want *want, const struct service_port *port,
+	unsigned family, const struct members *members, bool promoted)
+{
+	const struct object *object = &want->service->object;
+	const char *protocol = port->protocol == IPPROTO_TCP ? "TCP" : "UDP";
+
+	if (promoted)
+		problem_add(p, PROBLEM_WARNING, object,
+			"port %s %u: every %s endpoint is terminating; those that still serve get "
+			"new "
+			"connections",
+			protocol, port->port, family_name(family));
+	else if (members->ready)
+		return;
+	else if (!members->port_found && members->other_port)
+		problem_add(p, PROBLEM_WARNING, object,
+			"port %s %u has no endpoint: no %s EndpointSlice of the Service has a %s "
+			"port "
+			"named \"%s\", as the Service's port is",
+			protocol, port->port, family_name(family), protocol, port->name);
+	else if (!members->port_found)
+		problem_add(p, PROBLEM_WARNING, object,
+			"port %s %u has no endpoint: no %s EndpointSlice has the label "
+			"kubernetes.io/service-name=%s",
+			protocol, port->port, family_name(family), object->name);
+	else
+		problem_add(p, PROBLEM_WARNING, object,
+			"port %s %u has no ready %s endpoint (%u not ready, %u draining)", protocol,
+			port->port, family_name(family), members->unready, members->count);
+}
+
+struct plan_pool *pool_make(struct planner *p, const struct want *want,
+	const struct service_port *port, unsigned family)
+{
+	struct plan *plan = p->plan;
+	struct members members = {0};
+	struct plan_pool *pool;
+	bool promoted;
+
+	collect(p, want, port, family, &members);
+	sort_once(&members);
+	promoted = members.ready == 0 && promote(&members);
+	tell_state(p, want, port, family, &members, promoted);
+	bound(p, want, &members);
+	plan->pools = arena_grow(p->arena, plan->pools, plan->pool_count, sizeof(*plan->pools));
+	if (!plan->pools)
+		return NULL;
+	pool = &plan->pools[plan->pool_count];
+	pool->name = arena_format(p->arena, "%s:%s:%u%s", want->name,
+		port->protocol == IPPROTO_TCP ? "tcp" : "udp", port->port,
+		family == V4 ? "" : ":6");
+	pool->algorithm = want->algorithm;
+	pool->endpoint_count = members.count;
+	pool->endpoints = arena_take_array(p->arena, members.count, sizeof(*pool->endpoints));
+	if (!pool->name || !pool->endpoints)
+		return NULL;
+	for (unsigned i = 0; i < members.count; i++) {
+		pool->endpoints[i] = members.list[i].endpoint;
+		pool->endpoints[i].name = arena_copy(p->arena, members.list[i].name);
+	}
+	plan->pool_count++;
+	return pool;
+}

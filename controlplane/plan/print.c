@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A plan as text.
+#include "plan.h"
+
+static void print_vip(const struct plan_vip *vip, FILE *stream)
+{
+	char text[ADDR_TEXT];
+
+	fprintf(stream, "vip %s pool %s", addr_format(&vip->address, text), vip->pool);
+	for (unsigned i = 0; i < vip->interface_count; i++)
+		fprintf(stream, "%s%s", i ? "," : " on ", vip->interfaces[i]);
+	for (unsigned i = 0; i < vip->service_count; i++)
+		fprintf(stream, "%s%s", i ? "," : " for ", vip->services[i]);
+	fprintf(stream, "%s\n", vip->shared ? " shared" : "");
+}
+
+static void print_listener(const struct plan_listener *listener, FILE *stream)
+{
+	char text[ADDR_TEXT];
+	char prefix[PREFIX_TEXT];
+
+	fprintf(stream, "listener %s %s %u pool %s mode %s", addr_format(&listener->vip, text),
+		listener->protocol == IPPROTO_TCP ? "tcp" : "udp", listener->port, listener->pool,
+		mode_name(listener->mode));
+	if (listener->affinity_s)
+		fprintf(stream, " affinity %us", listener->affinity_s);
+	for (unsigned i = 0; i < listener->source_count; i++)
+		fprintf(stream, "%s%s", i ? "," : " from ",
+			prefix_format(&listener->sources[i], prefix));
+	fprintf(stream, " service %s\n", listener->service);
+}
+
+static void print_pool(const struct plan_pool *pool, FILE *stream)
+{
+	char text[ADDR_TEXT];
+
+	fprintf(stream, "pool %s %s\n", pool->name, algorithm_name(pool->algorithm));
+	for (unsigned i = 0; i < pool->endpoint_count; i++) {
+		const struct plan_endpoint *endpoint = &pool->endpoints[i];
+
+		fprintf(stream, "\tendpoint %s port %u weight %u %s%s%s\n",
+			addr_format(&endpoint->address, text), endpoint->port, endpoint->weight,
+			endpoint->state == ENDPOINT_READY ? "ready" : "draining",
+			endpoint->name[0] ? " " : "", endpoint->name);
+	}
+}
+
+void plan_print(const struct plan *plan, FILE *stream)
+{
+	char text[PREFIX_TEXT];
+	char via[ADDR_TEXT];
+
+	for (unsigned i = 0; i < plan->vip_count; i++)
+		print_vip(&plan->vips[i], stream);
+	for (unsigned i = 0; i < plan->listener_count; i++)
+		print_listener(&plan->listeners[i], stream);
+	for (unsigned i = 0; i < plan->pool_count; i++)
+		print_pool(&plan->pools[i], stream);
+	for (unsigned i = 0; i < plan->route_count; i++)
+		fprintf(stream, "route %s via %s node %s\n",
+			prefix_format(&plan->routes[i].to, text),
+			addr_format(&plan->routes[i].via, via), plan->routes[i].node);
+	for (unsigned i = 0; i < plan->lease_count; i++)
+		fprintf(stream, "lease %s %s\n", plan->leases[i].service,
+			addr_format(&plan->leases[i].address, via));
+	for (unsigned i = 0; i < plan->problem_count; i++) {
+		const struct plan_problem *problem = &plan->problems[i];
+
+		fprintf(stream, "%s %s (%s): %s\n",
+			problem->level == PROBLEM_ERROR ? "error" : "warning", problem->object,
+			problem->where, problem->text);
+	}
+}
