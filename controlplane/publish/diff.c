@@ -4,46 +4,22 @@
 // Each kind of row is sorted by its key (the plan's own order is not relied on) and the two lists
 // are walked together: a row only in the old plan is removed, a row that is new or not the same is
 // sent whole. The messages borrow names and addresses from the plans; everything else lies in
-// blocks that go all at once.
+// an arena that goes all at once.
 #include "publish.h"
+
+#include "arena.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES 65536
-
-struct block {
-	struct block *next;
-	size_t used, size;
-	_Alignas(16) char bytes[];
-};
-
 struct difference {
 	Sluice__Transaction transaction;
-	struct block *blocks;
-	bool failed; // out of memory on the way
+	struct arena arena; // says whether memory ran out on the way
 };
 
 static void *take(struct difference *d, size_t bytes)
 {
-	struct block *block = d->blocks;
-	void *memory;
-
-	bytes = (bytes + 15) & ~(size_t)15;
-	if (!block || block->size - block->used < bytes) {
-		size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-
-		block = d->failed ? NULL : malloc(sizeof(*block) + size);
-		if (!block) {
-			d->failed = true;
-			return NULL;
-		}
-		*block = (struct block){.next = d->blocks, .size = size};
-		d->blocks = block;
-	}
-	memory = block->bytes + block->used;
-	block->used += bytes;
-	return memset(memory, 0, bytes);
+	return arena_take(&d->arena, bytes);
 }
 
 // protobuf-c has no const: what it is given here is only ever packed.
@@ -117,8 +93,7 @@ static void walk(struct difference *d, const struct rows *kind, struct list from
 			j++;
 		}
 	}
-	if (!ok)
-		d->failed = true;
+	// Not ok is out of memory, which the arena remembers.
 }
 
 static int vip_compare(const void *a, const void *b)
@@ -362,7 +337,7 @@ struct difference *publish_diff(
 	t->listeners_removed = take(d, (from->listener_count + 1) * sizeof(*t->listeners_removed));
 	t->pools_removed = take(d, (from->pool_count + 1) * sizeof(*t->pools_removed));
 	t->routes_removed = take(d, (from->route_count + 1) * sizeof(*t->routes_removed));
-	if (!d->failed) {
+	if (!d->arena.failed) {
 		walk(d, &vip_rows, (struct list){from->vips, from->vip_count},
 			(struct list){to->vips, to->vip_count});
 		walk(d, &listener_rows, (struct list){from->listeners, from->listener_count},
@@ -372,7 +347,7 @@ struct difference *publish_diff(
 		walk(d, &route_rows, (struct list){from->routes, from->route_count},
 			(struct list){to->routes, to->route_count});
 	}
-	if (d->failed) {
+	if (d->arena.failed) {
 		difference_free(d);
 		return NULL;
 	}
@@ -394,13 +369,8 @@ bool difference_empty(const struct difference *difference)
 
 void difference_free(struct difference *difference)
 {
-	struct block *next;
-
 	if (!difference)
 		return;
-	for (struct block *block = difference->blocks; block; block = next) {
-		next = block->next;
-		free(block);
-	}
+	arena_clear(&difference->arena);
 	free(difference);
 }
