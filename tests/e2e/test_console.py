@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The console: each noun, plain and as JSON, and what it says when something is wrong."""
+
+import json
+
+import pytest
+
+NOUNS = ("vips", "services", "endpoints", "flows", "workers", "ports", "drops", "problems")
+PORTS = [("echo", "TCP", 7000, 9000), ("dgram", "UDP", 7000, 9000)]
+
+
+@pytest.fixture(scope="module")
+def busy(lab):
+    lab.vip = lab.apply_service("shown", PORTS)[0]
+    lab.ask_once(lab.vip, 7000)
+    lab.held = lab.connect(lab.vip, 7000)[0]
+    lab.write("wrong", "apiVersion: v1\nkind: Service\nmetadata: [\n")
+    yield lab
+    lab.held.close()
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+class TestShow:
+    def test_json(self, busy, noun):
+        answer = json.loads(busy.box.sluice("show", noun, "--json").stdout)
+        assert isinstance(answer[noun], list)
+        if noun != "drops":
+            assert answer[noun]
+
+    def test_plain(self, busy, noun):
+        text = busy.box.sluice("show", noun).stdout
+        assert text and "{" not in text.split("\n")[0]
+
+    def test_json_before_the_command(self, busy, noun):
+        assert json.loads(busy.box.sluice("--json", "show", noun).stdout)[noun] is not None
+
+
+def test_what_it_shows(busy):
+    assert busy.vip in busy.box.sluice("show", "vips").stdout
+    assert "default/shown" in busy.box.sluice("show", "services").stdout
+    endpoints = busy.box.sluice("show", "endpoints").stdout
+    assert all(pod in endpoints for pod in busy.pods)
+    assert "wrong.yaml" in busy.box.sluice("show", "problems").stdout
+    rows = busy.flows(busy.vip)
+    assert {row["protocol"] for row in rows} == {"tcp", "udp"}
+    assert all(row["client_port"] and row["endpoint"] and row["source_port"] for row in rows)
+
+
+def test_counters_move(busy):
+    def counted():
+        return sum(row["packets_in"] for row in busy.endpoint_rows("shown"))
+    before = counted()
+    for _ in range(5):
+        busy.ask_once(busy.vip, 7000)
+    assert counted() >= before + 5
+
+
+@pytest.mark.parametrize("words", (("show", "nonsense"), ("shew",), ("show",), ("show", "vips", "x")))
+def test_wrong_commands_are_explained(busy, words):
+    done = busy.box.sluice(*words, check=False)
+    assert done.returncode != 0 and (done.stderr + done.stdout).strip()
+
+
+def test_no_control_plane(busy):
+    done = busy.net.box.run(
+        busy.box.program("sluice"), "--socket", "/nowhere/api.sock", "show", "vips", check=False)
+    assert done.returncode != 0 and "/nowhere/api.sock" in done.stderr
