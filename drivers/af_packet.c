@@ -247,6 +247,28 @@ static void release_frame(struct queue *queue, struct tpacket2_hdr *head)
 	}
 }
 
+// The kernel takes the outer tag out of every frame. An mbuf has no place for its type, so that one
+// of another type than 802.1Q goes back in.
+static bool take_tag(const struct tpacket2_hdr *head, struct rte_mbuf *mbuf, uint32_t status)
+{
+	struct rte_ether_hdr *ether;
+	struct rte_vlan_hdr *tag;
+
+	if (!(status & TP_STATUS_VLAN_TPID_VALID) || head->tp_vlan_tpid == RTE_ETHER_TYPE_VLAN) {
+		mbuf->vlan_tci = head->tp_vlan_tci;
+		mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+		return true;
+	}
+	ether = (void *)rte_pktmbuf_prepend(mbuf, sizeof(*tag));
+	if (!ether)
+		return false;
+	memmove(ether, (uint8_t *)ether + sizeof(*tag), 2 * RTE_ETHER_ADDR_LEN);
+	tag = (struct rte_vlan_hdr *)(ether + 1);
+	ether->ether_type = htons(head->tp_vlan_tpid);
+	tag->vlan_tci = htons(head->tp_vlan_tci);
+	return true;
+}
+
 // False when the frame is no good: cut, or a super-frame that did not become smaller.
 static bool take_frame(const struct tpacket2_hdr *head, struct rte_mbuf *mbuf, uint32_t status)
 {
@@ -267,11 +289,7 @@ static bool take_frame(const struct tpacket2_hdr *head, struct rte_mbuf *mbuf, u
 	} else if (net->flags & VIRTIO_NET_HDR_F_DATA_VALID) {
 		mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	}
-	if (status & TP_STATUS_VLAN_VALID) {
-		mbuf->vlan_tci = head->tp_vlan_tci;
-		mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-	}
-	return true;
+	return !(status & TP_STATUS_VLAN_VALID) || take_tag(head, mbuf, status);
 }
 
 static uint16_t receive(struct port *port, uint16_t q, struct rte_mbuf **mbufs, uint16_t n)

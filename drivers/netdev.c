@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// See netdev.h. By ioctl, rtnetlink and /proc/sys/net, all of which mean the network namespace of
+// See netdev.h. By ioctl and /proc/sys/net, all of which mean the network namespace of
 // the caller; /sys/class/net would mean the one it was mounted in.
 #include "netdev.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -64,70 +61,6 @@ static int set_flags(const struct netdev *netdev, short set)
 		return rc;
 	ifr.ifr_flags |= set;
 	return request(netdev->control, netdev->name, SIOCSIFFLAGS, &ifr);
-}
-
-// What an address dump has found so far.
-struct address_list {
-	int index;
-	unsigned count, size;
-	char *text;
-};
-
-static int take_address(const struct nlmsghdr *message, void *data)
-{
-	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(message);
-	struct address_list *list = data;
-	const struct nlattr *attribute, *local = NULL;
-	size_t length = strlen(list->text);
-	char text[INET6_ADDRSTRLEN];
-
-	// An IPv6 link-local address comes by itself and goes with disable_ipv6.
-	if ((int)ifa->ifa_index != list->index || ifa->ifa_scope == RT_SCOPE_LINK)
-		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, message, sizeof(*ifa))
-	{
-		uint16_t type = mnl_attr_get_type(attribute);
-
-		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !local))
-			local = attribute;
-	}
-	if (!local || mnl_attr_get_payload_len(local) < (ifa->ifa_family == AF_INET ? 4 : 16) ||
-		!inet_ntop(ifa->ifa_family, mnl_attr_get_payload(local), text, sizeof(text)))
-		return MNL_CB_OK;
-	list->count++;
-	snprintf(list->text + length, list->size - length, "%s%s/%u", length ? ", " : "", text,
-		ifa->ifa_prefixlen);
-	return MNL_CB_OK;
-}
-
-int netdev_addresses(int index, char *text, unsigned size)
-{
-	struct address_list list = {.index = index, .text = text, .size = size};
-	char buffer[8192];
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-	struct ifaddrmsg *ifa;
-	int rc = -EIO;
-	ssize_t n;
-
-	text[0] = 0;
-	if (!socket)
-		return -errno;
-	message->nlmsg_type = RTM_GETADDR;
-	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	ifa = mnl_nlmsg_put_extra_header(message, sizeof(*ifa));
-	ifa->ifa_family = AF_UNSPEC;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
-		mnl_socket_sendto(socket, message, message->nlmsg_len) > 0) {
-		do {
-			n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-			rc = n < 0 ? -1 : mnl_cb_run(buffer, (size_t)n, 0, 0, take_address, &list);
-		} while (rc > 0);
-		if (rc < 0)
-			rc = -errno;
-	}
-	mnl_socket_close(socket);
-	return rc < 0 ? rc : (int)list.count;
 }
 
 static bool read_ipv6_disabled(const char *name)

@@ -27,8 +27,6 @@ struct netdev {
 };
 
 bool netdev_name_ok(const char *name);
-// Its addresses as text, without those that are link-local: how many, or -errno.
-int netdev_addresses(int index, char *text, unsigned size);
 int netdev_set_mtu(const char *name, uint16_t mtu);
 
 // Opens port->device, refuses it when it has addresses, sets the MTU, takes it from the kernel's
@@ -37,10 +35,20 @@ int netdev_seize(struct netdev *netdev, const struct port *port, struct reason *
 void netdev_release(struct netdev *netdev);
 
 struct port_link netdev_link(const struct netdev *netdev);
+// To be said again when something else turns it on.
+void netdev_disable_gro(const struct netdev *netdev);
 // Gives the netdev as many receive and transmit queues as asked, or fewer when it has fewer.
 // The number it has now.
-void netdev_disable_gro(const struct netdev *netdev);
 uint16_t netdev_set_queues(struct netdev *netdev, uint16_t queues);
+
+// netdev_query.c: what rtnetlink knows. The addresses as text, without those that are link-local:
+// how many, or -errno.
+int netdev_addresses(int index, char *text, unsigned size);
+// Appends what the kernel uses it for: "eth0 is up, it has 192.0.2.1/24". False: for nothing.
+bool netdev_in_use(const char *name, char *uses, unsigned size);
+// Frames the kernel wanted to send by it and dropped.
+uint64_t netdev_unsent(int index);
+
 // netdev_nft.c: everything that arrives is dropped before the kernel's stack sees it, but after
 // packet sockets did. The netdev's name is in the name of the table.
 int netdev_block(const char *name); // 0 or -errno; no harm when already there

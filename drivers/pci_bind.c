@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "netdev.h"
 
 #define CLASS_NETWORK 0x02 // the top byte of the class
 #define CLASS_BRIDGE  0x06

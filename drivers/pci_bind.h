@@ -31,7 +31,3 @@ const char *pci_user_driver(const char *sysfs);
 int pci_bind(struct pci_device *device, const char *port, const char *driver, bool force,
 	struct reason *reason);
 void pci_give_back(struct pci_device *device);
-
-// pci_use.c: is a netdev in use? Appends what it is used for: "is up, has address 192.0.2.1, ...".
-// False when it is not used.
-bool netdev_in_use(const char *name, char *uses, unsigned size);
