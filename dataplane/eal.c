@@ -106,12 +106,18 @@ static void lcores_text(const struct settings *settings, char *text, size_t size
 			settings->dataplane.worker_cpus[i]);
 }
 
+// DPDK takes char * and writes to none of them.
+static char *word(const char *constant)
+{
+	return (char *)(uintptr_t)constant;
+}
+
 int eal_start(struct dataplane *dataplane, const char *program, struct reason *reason)
 {
 	const struct settings *settings = dataplane->settings;
 	uint32_t buffer_bytes = port_buffer_bytes(settings->ports, settings->port_count);
 	char lcores[SLUICE_WORKERS_MAX * 12], memory[16];
-	char *argv[24];
+	const char *argv[24];
 	unsigned needed;
 	int argc = 0;
 	int error;
@@ -124,25 +130,27 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 		return error;
 	lcores_text(settings, lcores, sizeof(lcores));
 	snprintf(memory, sizeof(memory), "%u", needed);
-	argv[argc++] = (char *)(uintptr_t)program;
-	argv[argc++] = (char[]){"--lcores"};
+	argv[argc++] = program;
+	argv[argc++] = "--lcores";
 	argv[argc++] = lcores;
-	argv[argc++] = (char[]){"--no-telemetry"};
-	argv[argc++] = (char[]){"--log-level=lib.*:warning"};
-	argv[argc++] = (char[]){"--log-level=pmd.*:warning"};
+	argv[argc++] = "--no-telemetry";
+	argv[argc++] = "--log-level=lib.*:warning";
+	argv[argc++] = "--log-level=pmd.*:warning";
 	if (!has_kind(settings, "pci"))
-		argv[argc++] = (char[]){"--no-pci"};
+		argv[argc++] = "--no-pci";
 	if (dataplane->hugepages) {
-		argv[argc++] = (char[]){"--in-memory"};
-		argv[argc++] = (char[]){"--single-file-segments"};
+		argv[argc++] = "--in-memory";
+		argv[argc++] = "--single-file-segments";
 	} else {
-		argv[argc++] = (char[]){"--no-shconf"};
-		argv[argc++] = (char[]){"--no-huge"};
-		argv[argc++] = (char[]){"-m"};
-		argv[argc++] = memory;
+		argv[argc++] = "--no-shconf";
+		argv[argc++] = "--no-huge";
 	}
+	// All of it now: net_memif with zero-copy closes the file behind our huge pages once its
+	// peer has it, and from then on no more can be had.
+	argv[argc++] = "-m";
+	argv[argc++] = memory;
 	argv[argc] = NULL;
-	if (rte_eal_init(argc, argv) < 0) {
+	if (rte_eal_init(argc, (char **)(uintptr_t)argv) < 0) {
 		reason_add(reason, "DPDK does not start (%s): lcores %s, %u MB of %s",
 			rte_strerror(rte_errno), lcores, needed,
 			dataplane->hugepages ? "huge pages" : "4 kB pages");
