@@ -106,12 +106,6 @@ static void lcores_text(const struct settings *settings, char *text, size_t size
 			settings->dataplane.worker_cpus[i]);
 }
 
-// DPDK takes char * and writes to none of them.
-static char *word(const char *constant)
-{
-	return (char *)(uintptr_t)constant;
-}
-
 int eal_start(struct dataplane *dataplane, const char *program, struct reason *reason)
 {
 	const struct settings *settings = dataplane->settings;
@@ -150,6 +144,7 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 	argv[argc++] = "-m";
 	argv[argc++] = memory;
 	argv[argc] = NULL;
+	// DPDK takes char * and writes to none of them.
 	if (rte_eal_init(argc, (char **)(uintptr_t)argv) < 0) {
 		reason_add(reason, "DPDK does not start (%s): lcores %s, %u MB of %s",
 			rte_strerror(rte_errno), lcores, needed,
