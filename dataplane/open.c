@@ -263,6 +263,9 @@ static enum drop choose_source(struct opener *opener, const struct endpoint *end
 			return DROP_SNAT_NO_ADDRESS;
 	}
 	tuples = (uint64_t)ports * (addresses ? addresses : 1);
+	// Begun anywhere, so that after a restart ports are not used again in the same order.
+	if (counters->created == 0)
+		counters->source_cursor = (uint32_t)(opener->flows->seed[0] >> 32) ^ endpoint->slot * 2654435761u;
 	for (uint32_t i = 0; i < SOURCE_TRIES && i < tuples; i++) {
 		uint32_t number = (uint32_t)(counters->source_cursor++ % tuples);
 		uint32_t port = number / (addresses ? addresses : 1);
