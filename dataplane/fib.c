@@ -283,7 +283,7 @@ static bool same_answers(const struct fib *previous, const struct fib *fib)
 	return true;
 }
 
-// Seven parameters: three arrays with their lengths, and what was before.
+// house: seven parameters, three arrays with their lengths, and what was before.
 struct fib *fib_build(const struct fib *previous, const struct fib_route *routes,
 	unsigned route_count, const struct fib_neighbour *neighbours, unsigned neighbour_count,
 	const struct fib_source *sources, unsigned source_count)

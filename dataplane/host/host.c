@@ -416,6 +416,10 @@ void host_use(struct host *host, uint16_t hop)
 	if (host->used[hop] && now - host->used[hop] < USE_EVERY_US)
 		return;
 	host->used[hop] = now;
+	// NTF_USE would make an ordinary entry of one that was set by hand.
+	if (neighbours_is_fixed(
+		    &host->mirror.neighbours, fib->hops[hop].iface, &fib->hops[hop].address))
+		return;
 	tell_kernel(host, fib->hops[hop].iface, &fib->hops[hop].address);
 }
 

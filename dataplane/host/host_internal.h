@@ -66,6 +66,7 @@ void twin_close(struct iface *iface);
 // Neighbours: a hash by (interface, address) over a dense array.
 struct neighbours {
 	struct fib_neighbour *list;
+	bool *fixed; // beside it: set by hand, never to be asked for
 	uint32_t count, most;
 	uint32_t *slots; // index in list plus one; 0 = free
 	uint32_t mask;
@@ -77,8 +78,11 @@ void neighbours_fini(struct neighbours *neighbours);
 void neighbours_clear(struct neighbours *neighbours);
 const struct fib_neighbour *neighbours_find(
 	const struct neighbours *neighbours, uint16_t iface, const struct addr *address);
+bool neighbours_is_fixed(
+	const struct neighbours *neighbours, uint16_t iface, const struct addr *address);
 // True when it changed what a fib is made of.
-bool neighbours_put(struct neighbours *neighbours, const struct fib_neighbour *neighbour);
+bool neighbours_put(
+	struct neighbours *neighbours, const struct fib_neighbour *neighbour, bool fixed);
 bool neighbours_remove(struct neighbours *neighbours, uint16_t iface, const struct addr *address);
 
 struct next_hop {

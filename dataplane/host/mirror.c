@@ -300,7 +300,8 @@ bool mirror_neighbour(struct mirror *mirror, const struct nlmsghdr *message)
 			return false; // the kernel's entries for groups and broadcasts
 		neighbour.state = HOP_REACHABLE;
 	}
-	return neighbours_put(&mirror->neighbours, &neighbour);
+	return neighbours_put(
+		&mirror->neighbours, &neighbour, header->ndm_state & (NUD_PERMANENT | NUD_NOARP));
 }
 
 static void visit_neighbour(void *arg, const struct nlmsghdr *message)

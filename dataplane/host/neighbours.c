@@ -29,8 +29,9 @@ int neighbours_init(struct neighbours *neighbours, uint32_t most)
 		slots *= 2;
 	*neighbours = (struct neighbours){.most = most, .mask = slots - 1};
 	neighbours->list = calloc(most, sizeof(*neighbours->list));
+	neighbours->fixed = calloc(most, sizeof(*neighbours->fixed));
 	neighbours->slots = calloc(slots, sizeof(*neighbours->slots));
-	if (neighbours->list && neighbours->slots)
+	if (neighbours->list && neighbours->fixed && neighbours->slots)
 		return 0;
 	neighbours_fini(neighbours);
 	return -ENOMEM;
@@ -39,6 +40,7 @@ int neighbours_init(struct neighbours *neighbours, uint32_t most)
 void neighbours_fini(struct neighbours *neighbours)
 {
 	free(neighbours->list);
+	free(neighbours->fixed);
 	free(neighbours->slots);
 	*neighbours = (struct neighbours){0};
 }
@@ -72,13 +74,23 @@ const struct fib_neighbour *neighbours_find(
 	return index ? &neighbours->list[index - 1] : NULL;
 }
 
-bool neighbours_put(struct neighbours *neighbours, const struct fib_neighbour *neighbour)
+bool neighbours_is_fixed(
+	const struct neighbours *neighbours, uint16_t iface, const struct addr *address)
+{
+	uint32_t index = neighbours->slots[find_slot(neighbours, iface, address)];
+
+	return index && neighbours->fixed[index - 1];
+}
+
+bool neighbours_put(
+	struct neighbours *neighbours, const struct fib_neighbour *neighbour, bool fixed)
 {
 	uint32_t slot = find_slot(neighbours, neighbour->iface, &neighbour->address);
 	struct fib_neighbour *here;
 
 	if (neighbours->slots[slot]) {
 		here = &neighbours->list[neighbours->slots[slot] - 1];
+		neighbours->fixed[neighbours->slots[slot] - 1] = fixed;
 		if (here->state == neighbour->state &&
 			rte_is_same_ether_addr(&here->mac, &neighbour->mac))
 			return false;
@@ -95,6 +107,7 @@ bool neighbours_put(struct neighbours *neighbours, const struct fib_neighbour *n
 		return false;
 	}
 	neighbours->list[neighbours->count] = *neighbour;
+	neighbours->fixed[neighbours->count] = fixed;
 	neighbours->slots[slot] = ++neighbours->count;
 	return true;
 }
@@ -134,6 +147,7 @@ bool neighbours_remove(struct neighbours *neighbours, uint16_t iface, const stru
 		last = &neighbours->list[neighbours->count - 1];
 		slot = find_slot(neighbours, last->iface, &last->address);
 		neighbours->list[index - 1] = *last;
+		neighbours->fixed[index - 1] = neighbours->fixed[neighbours->count - 1];
 		neighbours->slots[slot] = index;
 	}
 	neighbours->count--;

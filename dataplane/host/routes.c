@@ -56,7 +56,7 @@ int wanted_set(struct wanted_routes *wanted, const struct fib_route *routes, uns
 	return 0;
 }
 
-// Six parameters: what makes a route one's own.
+// house: six parameters, what makes a route one's own.
 static struct nlmsghdr *begin_route(struct netlink *netlink, const struct wanted_routes *wanted,
 	uint16_t type, uint16_t flags, const struct prefix *to, uint32_t priority)
 {

@@ -36,6 +36,8 @@ static const struct sysctl sysctls[] = {
 	{"ipv4", "arp_announce", "2"},
 	// Routes may be asymmetric; a source that no route leads back to is still refused.
 	{"ipv4", "rp_filter", "2"},
+	// Removing an address takes along no other of the same subnet.
+	{"ipv4", "promote_secondaries", "1"},
 	// No address that changes by itself, and none lost when the twin goes down for a moment.
 	{"ipv6", "use_tempaddr", "0"},
 	{"ipv6", "keep_addr_on_down", "1"},
