@@ -37,6 +37,7 @@ void rows_see(const struct build *build, const struct rows *rows, uint32_t slot)
 	rows->numbers->stamps[slot] = build->edit.number;
 }
 
+// house: six parameters, as three kinds of rows are put in one way
 void rows_put(struct build *build, struct rows *rows, uint64_t hash, uint32_t slot,
 	const void *before, const void *after)
 {

@@ -85,6 +85,11 @@ static void take_turns(struct maglev *maglev, struct turn *turns, uint32_t count
 	}
 }
 
+static void *zeroed(size_t bytes)
+{
+	return calloc(1, bytes); // house: tables are built by the main lcore, away from packets
+}
+
 struct maglev *maglev_new(const struct maglev_member *members, uint32_t count)
 {
 	const struct band *band;
@@ -96,15 +101,15 @@ struct maglev *maglev_new(const struct maglev_member *members, uint32_t count)
 	if (count == 0 || count > MAGLEV_MEMBERS_MAX)
 		return NULL;
 	band = band_of(count);
-	maglev = calloc(1, sizeof(*maglev) + (size_t)band->size * band->cell_bytes);
+	maglev = zeroed(sizeof(*maglev) + (size_t)band->size * band->cell_bytes);
 	if (!maglev)
 		return NULL;
 	maglev->size = band->size;
 	maglev->cell_bytes = band->cell_bytes;
 	if (count == 1)
 		return maglev;
-	turns = calloc(count, sizeof(*turns));
-	taken = calloc(band->size / 64 + 1, sizeof(*taken));
+	turns = zeroed(count * sizeof(*turns));
+	taken = zeroed((band->size / 64 + 1) * sizeof(*taken));
 	if (!turns || !taken) {
 		free(maglev);
 		maglev = NULL;
