@@ -92,6 +92,7 @@ void fixture_free(struct host_fixture *fixture)
 	host_close(fixture->host);
 	for (unsigned i = 0; i < HOST_IFACES; i++)
 		run("ip link del %s 2>/dev/null || true", fixture->ifaces[i].name);
+	run("ip route flush table main"); // those of no device
 	reason_clear(&fixture->reason);
 	free(fixture);
 }
