@@ -3,7 +3,9 @@
 //
 // device = the path of the control socket. Options: role=client|server (client), id=, rsize= (log2
 // of the ring), bsize= (bytes of a ring buffer; from the MTU), zero-copy=yes|no (client only; no),
-// secret=. A client whose server is not there yet, or that went away, asks again from port_link().
+// secret=. A client whose server is not there yet, or that went away, asks again from port_link();
+// but one with zero-copy, once connected, cannot: the driver closed EAL's own file descriptors of
+// the memory it shared. Nor does it give back, when closed, the buffers that were in its rings.
 // The driver's MAC address is the same for every device, so each port is given one of its own.
 #include <errno.h>
 #include <rte_hash_crc.h>
@@ -14,12 +16,14 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "port_internal.h"
 
 #define RECONNECT_US 500000
 
 struct client { // state of a port in this role
 	usec_t tried_us;
+	bool zero_copy, lost;
 };
 
 static const char *const known[] = {
@@ -88,6 +92,19 @@ static int check(const struct port *port, const struct rte_kvargs *options, stru
 	return reason->count == before ? 0 : -EINVAL;
 }
 
+static int remember(struct port *port, bool zero_copy)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client) {
+		port_remove_vdev(port, "net_memif");
+		return -ENOMEM;
+	}
+	client->zero_copy = zero_copy;
+	port->state = client;
+	return 0;
+}
+
 static int probe(struct port *port, const struct port_settings *settings, struct reason *reason)
 {
 	struct rte_kvargs *options = port_options(settings, known, reason);
@@ -96,7 +113,7 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 	unsigned long id, rsize, bsize;
 	char arguments[512], mac[18];
 	const char *role;
-	bool client;
+	bool client, zero_copy;
 	int rc;
 
 	if (!options)
@@ -123,11 +140,12 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 		option(options, "mac", mac), rte_kvargs_get(options, "secret") ? ",secret=" : "",
 		option(options, "secret", ""));
 	client = strcmp(role, "client") == 0;
+	zero_copy = strcmp(option(options, "zero-copy", "no"), "yes") == 0;
 	rte_kvargs_free(options);
 	port->max_queues = UINT16_MAX;
 	rc = port_add_vdev(port, "net_memif", arguments, reason);
 	if (rc == 0 && client)
-		port->state = calloc(1, sizeof(struct client));
+		return remember(port, zero_copy);
 	return rc;
 }
 
@@ -144,8 +162,15 @@ static void reconnect(struct port *port)
 	struct client *client = port->state;
 	usec_t now = clock_now_us();
 
-	if (!client || now - client->tried_us < RECONNECT_US)
+	if (!client || client->lost || now - client->tried_us < RECONNECT_US)
 		return;
+	if (client->zero_copy && !port->detached) {
+		log_error("port",
+			"%s: %s: the peer is gone, and zero-copy connects only once: restart",
+			port->name, port->device);
+		client->lost = true;
+		return;
+	}
 	client->tried_us = now;
 	port->detached = true;
 	rte_eth_dev_stop(port->dpdk_id);

@@ -206,6 +206,9 @@ int netdev_seize(struct netdev *netdev, const struct port *port, struct reason *
 		rc = set_mtu(netdev, port, reason);
 	if (rc)
 		goto close;
+	// Blocked already: an earlier run crashed, and what it found first is not to be seen any
+	// more.
+	netdev->former_ipv6 = netdev_blocked(netdev->name) || !read_ipv6_disabled(netdev->name);
 	rc = netdev_block(netdev->name);
 	if (rc) {
 		reason_add(reason,
@@ -216,7 +219,6 @@ int netdev_seize(struct netdev *netdev, const struct port *port, struct reason *
 			port->name, netdev->name, strerror(-rc));
 		goto close;
 	}
-	netdev->former_ipv6 = !read_ipv6_disabled(netdev->name);
 	if (netdev->former_ipv6)
 		write_ipv6_disabled(netdev->name, true);
 	netdev->former_gro = set_gro(netdev, false);

@@ -53,3 +53,4 @@ uint64_t netdev_unsent(int index);
 // packet sockets did. The netdev's name is in the name of the table.
 int netdev_block(const char *name); // 0 or -errno; no harm when already there
 int netdev_unblock(const char *name);
+bool netdev_blocked(const char *name);

@@ -127,6 +127,17 @@ static int change(const char *name, bool block)
 	return send_batch(&batch);
 }
 
+// The answer is the table, or an error.
+bool netdev_blocked(const char *name)
+{
+	struct batch batch = {.sequence = (uint32_t)time(NULL)};
+	char table[16 + IFNAMSIZ];
+
+	snprintf(table, sizeof(table), "sluice-%s", name);
+	add_table(&batch, NFT_MSG_GETTABLE, 0, table);
+	return send_batch(&batch) == 0;
+}
+
 int netdev_block(const char *name)
 {
 	return change(name, true);

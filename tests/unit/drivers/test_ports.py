@@ -1,0 +1,553 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whole ports, on a real kernel: client ---- port_relay ---- server, each in a network namespace.
+
+The veths are as the kernel makes them, with every offload on: what arrives must still be frames of
+at most the MTU with true checksums. PORT_RELAY names the program. Run by meson, as root."""
+
+import contextlib
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "images" / "lab"))
+
+from scapy.all import (  # noqa: E402
+    ARP, IP, UDP, Dot1AD, Dot1Q, Ether, IPv6, PcapReader, Raw, fragment, wrpcap)
+from topology import Machine, destroy, run, wait_until  # noqa: E402
+
+RELAY = os.environ["PORT_RELAY"]
+PREFIX = f"ports{os.getpid()}"
+V4 = {"client": "10.77.0.1", "server": "10.77.0.2"}
+V6 = {"client": "fd77::1", "server": "fd77::2"}
+KINDS = ["af_packet", "af_xdp"]
+ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
+
+
+def huge_free():
+    text = Path("/proc/meminfo").read_text()
+    return int(text.split("HugePages_Free:")[1].split()[0])
+
+
+class Relay:
+    """port_relay, talked to."""
+
+    count = 0
+
+    def __init__(self, machine, *arguments, ready=True):
+        Relay.count += 1
+        words = [RELAY, "-s", f"{PREFIX}r{Relay.count}", *map(str, arguments)]
+        if machine:
+            words = ["ip", "netns", "exec", machine.name, *words]
+        self.child = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.forgets = False  # buffers, when closed: memif's zero-copy
+        if ready:
+            self.first = self.answer()
+
+    def answer(self, seconds=60):
+        ready, _, _ = select.select([self.child.stdout], [], [], seconds)
+        line = self.child.stdout.readline() if ready else ""
+        if not line.startswith("{"):
+            self.child.kill()
+            raise AssertionError(f"port_relay: {line or self.child.stderr.read()}")
+        return json.loads(line)
+
+    def ports(self):
+        self.child.stdin.write("?\n")
+        self.child.stdin.flush()
+        return self.answer()["ports"]
+
+    def refusal(self):
+        """What it said when it did not start."""
+        _, text = self.child.communicate(timeout=60)
+        assert self.child.returncode == 1, text
+        return text
+
+    def close(self):
+        """Every buffer must be back when the ports are closed."""
+        if self.child.poll() is None:
+            self.child.stdin.close()
+            last = self.answer()
+            self.child.wait(timeout=60)
+            assert last == {"in_use": 0} or self.forgets
+            assert self.child.returncode == 0
+        for stream in (self.child.stdin, self.child.stdout, self.child.stderr):
+            stream.close()
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait(timeout=60)
+
+
+class Wire:
+    """Client and server with the box between them; its ends are called wan and lan."""
+
+    def __init__(self, name, mtu):
+        self.mtu = mtu
+        self.relays = []
+        self.sockets = []
+        self.machines = {who: Machine(f"{PREFIX}-{name}-{who}").create()
+                         for who in ("client", "box", "server")}
+        self.box, self.client, self.server = (
+            self.machines[who] for who in ("box", "client", "server"))
+        for who, end in (("client", "wan"), ("server", "lan")):
+            machine = self.machines[who]
+            machine.ip(f"link add eth0 mtu {mtu} type veth peer name {end} mtu {mtu} "
+                       f"netns {self.box.name}",
+                       f"addr add {V4[who]}/24 dev eth0", f"addr add {V6[who]}/64 dev eth0 nodad",
+                       "link set eth0 up")
+        assert "tx-checksum-ip-generic: on" in self.client.run("ethtool", "-k", "eth0").stdout
+        assert "tcp-segmentation-offload: on" in self.client.run("ethtool", "-k", "eth0").stdout
+
+    def relay(self, kind, *more, queues=1, right=None, options=""):
+        left = (kind, "wan", options)
+        right = (kind, "lan", options) if right is None else right
+        relay = Relay(self.box, "-m", self.mtu, "-q", queues, *more, *left, *right)
+        self.relays.append(relay)
+        wait_until(lambda: all(port["up"] for port in relay.ports()), "links up")
+        return relay
+
+    def packet_socket(self, who, device="eth0"):
+        one = self.machines[who].socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        one.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        one.setsockopt(263, 8, 1)  # PACKET_AUXDATA of SOL_PACKET: the tag the kernel took out
+        one.bind((device, 0))
+        one.settimeout(10)
+        self.sockets.append(one)
+        return one
+
+    def close(self):
+        for one in self.sockets:
+            one.close()
+        errors = []
+        for relay in self.relays:
+            try:
+                relay.close()
+            except Exception as error:
+                relay.kill()
+                errors.append(error)
+        destroy("-".join(self.box.name.split("-")[:2]))
+        if errors:
+            raise errors[0]
+
+
+@pytest.fixture
+def make_wire():
+    wires = []
+
+    def make(mtu=1500):
+        wires.append(Wire(f"w{len(wires)}", mtu))
+        return wires[-1]
+
+    yield make
+    for wire in wires:
+        wire.close()
+
+
+def receive(one):
+    """One frame as it was on the wire, with the tag the kernel put aside."""
+    data, control, _, _ = one.recvmsg(65536, 256)
+    for level, kind, value in control:
+        if level == 263 and kind == 8:
+            status, _, _, _, _, tci, tpid = struct.unpack("=IIIHHHH", value[:20])
+            if status & 0x10:  # TP_STATUS_VLAN_VALID
+                tpid = tpid if status & 0x40 else 0x8100
+                data = data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
+    return data
+
+
+def send_and_receive(wire, frames, sender="client", receiver="server"):
+    """What of these frames comes out at the other side, in order, and nothing else of ours."""
+    out, back = wire.packet_socket(sender), wire.packet_socket(receiver)
+    mark = bytes(Ether(dst="02:00:00:00:00:aa"))[:6]
+    got = []
+    for frame in frames:
+        out.send(bytes(frame))
+    while len(got) < len(frames):
+        data = receive(back)
+        if data[:6] == mark:
+            got.append(data)
+    back.settimeout(0.3)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            data = receive(back)
+            if data[:6] == mark:
+                got.append(data)
+    return got
+
+
+def ether(**fields):
+    return Ether(src="02:00:00:00:00:bb", dst="02:00:00:00:00:aa", **fields)
+
+
+def filled(packet, length):
+    """The packet with a payload that makes the frame that long."""
+    return packet / Raw(bytes(i & 255 for i in range(length - len(packet))))
+
+
+def talk(wire, family, total=8 << 20):
+    """Bytes both ways by TCP between two kernels at once; both must get what was sent."""
+    addresses = V4 if family == socket.AF_INET else V6
+    listener = wire.server.socket(family)
+    listener.bind((addresses["server"], 0))
+    listener.listen()
+    content = os.urandom(1 << 16) * (total >> 16)
+    wanted = hashlib.sha256(content).digest()
+    seen = {}
+
+    def pump(one, who):
+        sender = threading.Thread(target=one.sendall, args=(content,))
+        sender.start()
+        digest, left = hashlib.sha256(), total
+        while left:
+            data = one.recv(1 << 18)
+            assert data, f"{who}: {left} bytes missing"
+            digest.update(data)
+            left -= len(data)
+        sender.join()
+        seen[who] = digest.digest()
+
+    def serve():
+        one, _ = listener.accept()
+        with one:
+            one.settimeout(60)
+            pump(one, "server")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with wire.client.socket(family) as one:
+        one.settimeout(60)
+        one.connect((addresses["server"], listener.getsockname()[1]))
+        pump(one, "client")
+    thread.join()
+    listener.close()
+    assert seen == {"client": wanted, "server": wanted}
+
+
+def check_clean(ports, mtu):
+    for port in ports:
+        assert port["bad_sums"] == 0, port
+        assert port["longest"] <= mtu + 14, port
+        assert port["many_segments"] == 0, port
+        assert port["rx_errors"] == 0 and port["tx_errors"] == 0, port
+        assert port["counters"] == 0 and port["rx"] == port["frames"], port
+
+
+@pytest.mark.parametrize("queues", [1, 3])
+@pytest.mark.parametrize("mtu", [1500, 9000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_tcp_of_real_kernels(make_wire, kind, mtu, queues):
+    wire = make_wire(mtu)
+    relay = wire.relay(kind, queues=queues)
+    talk(wire, socket.AF_INET)
+    talk(wire, socket.AF_INET6)
+    ports = relay.ports()
+    check_clean(ports, mtu)
+    for port in ports:
+        assert port["longest"] == mtu + 14, "full frames were meant to come"
+        assert port["mtu"] == mtu
+        assert port["speed"] == 10000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_udp_checksums_are_completed(make_wire, kind):
+    """Both families, lengths odd and even, fragments among them."""
+    wire = make_wire()
+    relay = wire.relay(kind)
+    for family, addresses in ((socket.AF_INET, V4), (socket.AF_INET6, V6)):
+        with wire.server.socket(family, socket.SOCK_DGRAM) as here, \
+                wire.client.socket(family, socket.SOCK_DGRAM) as there:
+            here.bind((addresses["server"], 0))
+            here.settimeout(10)
+            for length in (0, 1, 2, 19, 1000, 1401, 3000):
+                content = os.urandom(length)
+                there.sendto(content, (addresses["server"], here.getsockname()[1]))
+                assert here.recv(65536) == content
+    check_clean(relay.ports(), 1500)
+
+
+@pytest.mark.parametrize("mtu", [1500, 9000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_unchanged(make_wire, kind, mtu):
+    """Short and long, with one tag and two: each comes out as it went in, once, in order."""
+    wire = make_wire(mtu)
+    relay = wire.relay(kind)
+    udp = IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1, dport=2)
+    udp6 = IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=1, dport=2)
+    frames = [bytes(frame) for frame in (
+        ether() / udp / b"short",
+        filled(ether() / udp, mtu + 14),
+        filled(ether() / udp6, mtu + 14),
+        ether() / Dot1Q(vlan=100) / udp / b"tagged",
+        ether() / Dot1Q(vlan=4094, prio=5) / udp6 / b"tagged",
+        filled(ether() / Dot1Q(vlan=100) / udp, mtu + 18),
+        ether() / Dot1AD(vlan=7) / Dot1Q(vlan=8) / udp / b"two tags",
+        ether() / Dot1Q(vlan=7) / Dot1Q(vlan=8) / udp / b"two tags of a kind",
+        ether(type=0x88b5) / Raw(bytes(46)),
+    )]
+    assert send_and_receive(wire, frames) == frames
+    assert send_and_receive(wire, frames, "server", "client") == frames
+    ports = relay.ports()
+    assert all(port["vlan"] >= 3 for port in ports), ports
+    assert all(port["longest"] == mtu + 18 for port in ports), ports
+
+
+@pytest.mark.parametrize("queues", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_fragments_are_left_alone(make_wire, kind, queues):
+    """A port that reassembled them would hand us what no one sent."""
+    wire = make_wire()
+    wire.relay(kind, queues=queues)
+    datagram = IP(src="192.0.2.1", dst="192.0.2.2", id=77) / UDP(sport=1, dport=2) / Raw(bytes(4000))
+    frames = [bytes(ether() / part) for part in fragment(datagram, 1400)]
+    assert len(frames) > 2
+    assert send_and_receive(wire, frames) == frames
+
+
+def test_queues_share_the_work(make_wire):
+    """af_packet, four queues: every frame once, more than one queue, a flow in one queue."""
+    wire = make_wire()
+    relay = wire.relay("af_packet", queues=4)
+    frames = [bytes(ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1000 + i % 100, dport=2)
+                    / struct.pack("!I", i)) for i in range(400)]
+    got = send_and_receive(wire, frames)
+    assert sorted(got) == sorted(frames)
+    assert relay.ports()[0]["queues"] == 4
+    by_queue = relay.ports()[0]["by_queue"]
+    assert sum(1 for count in by_queue if count >= 40) >= 3, by_queue
+    order = {}
+    for data in got:
+        source, number = struct.unpack("!H", data[34:36])[0], struct.unpack("!I", data[42:46])[0]
+        assert order.get(source, -1) < number, "a flow was taken out of order"
+        order[source] = number
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kernel_keeps_off(make_wire, kind):
+    """The box has an address that its kernel would gladly answer for on any netdev."""
+    wire = make_wire()
+    wire.box.ip("addr add 10.77.0.99/32 dev lo")
+    one = wire.packet_socket("client")
+    question = bytes(Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:bb")
+                     / ARP(psrc=V4["client"], pdst="10.77.0.99"))
+
+    def answers():
+        one.settimeout(0.5)
+        one.send(question)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                packet = Ether(receive(one))
+                if ARP in packet and packet[ARP].op == 2 and packet[ARP].psrc == "10.77.0.99":
+                    return True
+        return False
+
+    wire.box.ip("link set wan up", "link set lan up")
+    assert answers(), "without a port the kernel answers"
+    gro = wire.box.run("ethtool", "-k", "wan").stdout
+    relay = wire.relay(kind)
+    assert not answers()
+    relay.kill()
+    assert not answers(), "a crash must not wake the kernel"
+    again = wire.relay(kind)
+    assert not answers()
+    again.close()
+    wire.relays.clear()
+    assert answers(), "closed ports are the kernel's again"
+    assert wire.box.run("ethtool", "-k", "wan").stdout == gro
+    assert "sluice" not in wire.box.run("nft", "list", "ruleset").stdout
+    with wire.box.entered():
+        assert Path("/proc/sys/net/ipv6/conf/wan/disable_ipv6").read_text() == "0\n"
+    assert " xdp" not in wire.box.run("ip", "link", "show", "wan").stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refuses_a_netdev_with_addresses(make_wire, kind):
+    wire = make_wire()
+    wire.box.ip("addr add 192.0.2.7/24 dev wan", "addr add 2001:db8::7/64 dev wan")
+    text = Relay(wire.box, kind, "wan", "", kind, "lan", "", ready=False).refusal()
+    assert "port left: device wan: has the kernel's address 192.0.2.7/24, 2001:db8::7/64" in text
+    assert "sluice.conf" in text
+    assert "sluice" not in wire.box.run("nft", "list", "ruleset").stdout
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("af_packet", "none", ""), 'device "none": no such netdev'),
+    (("af_xdp", "none", ""), 'device "none": no such netdev'),
+    (("af_packet", "lo", ""), "device lo: not an Ethernet netdev"),
+    (("af_packet", "lo", "color=red"), 'options: unknown "color"; kind af_packet knows: none'),
+    (("af_xdp", "lo", "copy=maybe"), "options: copy=maybe: expected yes or no"),
+    (("memif", "relative", ""), 'device "relative": expected the absolute path'),
+    (("memif", "/tmp/x", "role=king,rsize=99"), "options: role=king: expected client or server"),
+    (("memif", "/tmp/x", "role=king,rsize=99"), "options: rsize=99: expected a number from 1 to 14"),
+    (("pcap", "", ""), "expected <receive.pcap>,<transmit.pcap>"),
+    (("pcap", "/none.pcap", ""), "cannot read /none.pcap: No such file"),
+    (("pci", "eth0", ""), 'device "eth0": expected a PCI address'),
+    (("pci", "0000:fe:1f.7", ""), "device 0000:fe:1f.7: no such PCI device"),
+    (("token_ring", "x", ""), 'unknown kind "token_ring"; expected one of: pci'),
+])
+def test_refuses_with_a_reason(make_wire, arguments, words):
+    text = Relay(make_wire().box, *arguments, ready=False).refusal()
+    assert "port left: " in text and words in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_link_goes_and_comes(make_wire, kind):
+    wire = make_wire()
+    relay = wire.relay(kind)
+    wire.client.ip("link set eth0 down")
+    wait_until(lambda: not relay.ports()[0]["up"], "link down")
+    assert relay.ports()[1]["up"]
+    wire.client.ip("link set eth0 up")
+    wait_until(lambda: relay.ports()[0]["up"], "link up")
+    wire.client.run("ping", "-c", "1", "-W", "5", V4["server"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_counted(make_wire, kind):
+    """A relay that is stopped loses what finds no room, and nothing else, and says how many."""
+    wire = make_wire()
+    relay = wire.relay(kind)
+    before = relay.ports()[0]
+    out = wire.packet_socket("client")
+    frame = bytes(filled(ether() / IP(dst="192.0.2.2") / UDP(), 60))
+    sent = 8000
+    os.kill(relay_pid(relay), signal.SIGSTOP)
+    for _ in range(sent):
+        out.send(frame)
+    os.kill(relay_pid(relay), signal.SIGCONT)
+
+    def settled():
+        port = relay.ports()[0]
+        total = port["rx"] - before["rx"] + port["missed"] - before["missed"]
+        return port if total >= sent else None
+
+    port = wait_until(settled, "all frames accounted for")
+    assert port["missed"] > 1000
+    assert port["rx"] - before["rx"] > 1000
+    assert port["rx"] - before["rx"] + port["missed"] <= sent + 10
+    wire.client.run("ping", "-c", "1", "-W", "5", V4["server"])
+
+
+def relay_pid(relay):
+    """port_relay itself; `ip netns exec` becomes it."""
+    return relay.child.pid
+
+
+def test_send_errors_are_not_fatal(make_wire):
+    """A link that is down when we send: counted, and it goes on afterwards."""
+    wire = make_wire()
+    relay = wire.relay("af_packet")
+    wire.box.ip("link set lan down")
+    out = wire.packet_socket("client")
+    for _ in range(100):
+        out.send(bytes(filled(ether() / IP(dst="192.0.2.2") / UDP(), 60)))
+    wait_until(lambda: relay.ports()[0]["frames"] >= 100, "frames received")
+    assert relay.ports()[1]["tx_errors"] >= 100
+    wire.box.ip("link set lan up")
+    wait_until(lambda: relay.ports()[1]["up"], "link up")
+    wire.client.run("ping", "-c", "1", "-W", "5", V4["server"])
+
+
+@pytest.mark.parametrize("mtu", [1500, 9000])
+def test_tap(make_wire, mtu):
+    """The kernel of the box is the server, at the other end of a TAP."""
+    wire = make_wire(mtu)
+    relay = wire.relay("af_packet", queues=2, right=("tap", "wire0", ""))
+    wire.box.ip(f"addr add {V4['server']}/24 dev wire0", f"addr add {V6['server']}/64 dev wire0 nodad")
+    wire.server.ip("link set eth0 down")
+    mac = wire.box.run("ip", "-br", "link", "show", "wire0").stdout.split()[2]
+    assert mac.lower() != relay.ports()[1]["mac"].lower()
+    wire.server = wire.box
+    talk(wire, socket.AF_INET)
+    talk(wire, socket.AF_INET6)
+    ports = relay.ports()
+    check_clean(ports, mtu)
+    assert ports[1]["longest"] == mtu + 14 and ports[1]["queues"] == 2
+    relay.close()
+    wire.relays.clear()
+    assert "wire0" not in wire.box.run("ip", "link").stdout
+
+
+def test_tap_refuses_what_exists(make_wire):
+    wire = make_wire()
+    text = Relay(wire.box, "tap", "wan", "", ready=False).refusal()
+    assert "port left: device wan: " in text
+
+
+@pytest.mark.parametrize("mtu", [1500, 9000])
+@pytest.mark.parametrize("zero_copy", [False, True])
+def test_memif(make_wire, tmp_path, mtu, zero_copy):
+    """client -- relay -- memif -- relay -- server; and the two find each other anew."""
+    if zero_copy and huge_free() < 64:
+        pytest.skip("zero-copy needs hugepages, and there are none")
+    wire = make_wire(mtu)
+    path = tmp_path / "memif.sock"
+    huge = ["-h"] if zero_copy else []
+    options = "role=client,zero-copy=yes" if zero_copy else "role=client"
+
+    def start(end, kind_options):
+        relay = Relay(wire.box, "-m", mtu, *huge, "af_packet", end, "", "memif", path, kind_options)
+        wire.relays.append(relay)
+        return relay
+
+    client = start("wan", options)  # there is no server yet
+    client.forgets = zero_copy
+    assert not client.ports()[1]["up"]
+    server = start("lan", "role=server")
+    wait_until(lambda: client.ports()[1]["up"] and server.ports()[1]["up"], "memif connected")
+    talk(wire, socket.AF_INET)
+    talk(wire, socket.AF_INET6)
+    check_clean(client.ports(), mtu)
+    check_clean(server.ports(), mtu)
+    assert client.ports()[1]["mac"] != server.ports()[1]["mac"]
+    if zero_copy:
+        return
+    server.close()
+    wire.relays.remove(server)
+    wait_until(lambda: not client.ports()[1]["up"], "memif disconnected")
+    server = start("lan", "role=server")
+    wait_until(lambda: client.ports()[1]["up"] and server.ports()[1]["up"], "memif connected anew")
+    talk(wire, socket.AF_INET)
+
+
+def test_pcap(tmp_path):
+    """From file to file, unchanged."""
+    udp = IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1, dport=2)
+    frames = [ether() / udp / b"one", filled(ether() / Dot1Q(vlan=5) / udp, 1518),
+              *(ether() / udp / struct.pack("!I", i) for i in range(500))]
+    source, target = tmp_path / "in.pcap", tmp_path / "out.pcap"
+    wrpcap(str(source), frames)
+    relay = Relay(None, "pcap", source, "", "pcap", f",{target}", "")
+    wait_until(lambda: relay.ports()[0]["rx"] == len(frames), "the file read")
+    assert relay.ports()[1]["tx"] == len(frames)
+    relay.close()
+    with PcapReader(str(target)) as reader:
+        assert [bytes(packet) for packet in reader] == [bytes(frame) for frame in frames]
+
+
+def test_one_port_with_hugepages(make_wire):
+    """Echo with swapped addresses, in memory as the product has it."""
+    if huge_free() < 64:
+        pytest.skip("no hugepages")
+    wire = make_wire()
+    relay = Relay(wire.box, "-h", "af_packet", "wan", "")
+    wire.relays.append(relay)
+    wait_until(lambda: relay.ports()[0]["up"], "link up")
+    one = wire.packet_socket("client")
+    frame = bytes(ether() / IP(dst="192.0.2.2") / UDP() / b"echo")
+    one.send(frame)
+    deadline = time.monotonic() + 10
+    while receive(one) != frame[6:12] + frame[:6] + frame[12:]:
+        assert time.monotonic() < deadline
