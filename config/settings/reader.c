@@ -178,7 +178,7 @@ const setting_t *read_member(const setting_t *group, const char *key)
 }
 
 void read_number(struct reader *r, const setting_t *group, const char *key, uint32_t least,
-	uint32_t most, uint32_t *out) // limits and default make it six: a struct would hide more
+	uint32_t most, uint32_t *out) // house: limits beside the place; a struct would hide more
 {
 	const setting_t *setting = read_member(group, key);
 	int type = setting ? config_setting_type(setting) : CONFIG_TYPE_NONE;

@@ -10,6 +10,7 @@
 
 static const struct cluster_kind *const kinds[] = {&cluster_manifests};
 
+// house: six parameters, each once and from another part of the caller
 int cluster_open(struct cluster **out, uv_loop_t *loop, const struct source_settings *settings,
 	struct model *model, const struct cluster_handlers *handlers, struct reason *reason)
 {

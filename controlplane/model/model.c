@@ -299,7 +299,7 @@ static void take_out(struct model *model, struct origin *origin)
 
 int model_replace(struct model *model, const char *cluster, const char *name,
 	struct object *const *objects, size_t count, const struct model_problem *problems,
-	size_t problem_count) // the array pairs make it seven; a struct for them would be used once
+	size_t problem_count) // house: two arrays with their counts; a struct would be used once
 {
 	struct origin *origin = *origin_slot(model, cluster, name);
 	bool made = false;
@@ -394,6 +394,7 @@ const struct object *model_find(const struct model *model, enum object_kind kind
 	return find(model, kind, cluster, namespace, name);
 }
 
+// house: a name has four parts
 const struct object *model_find_in(const struct model *model, const char *origin,
 	enum object_kind kind, const char *cluster, const char *namespace, const char *name)
 {

@@ -8,89 +8,19 @@
 //	3. what each had, when it asks for an address it cannot have: a mistake does not cut it off
 //	4. for the others the first free address of the first pool
 //
+// The lease of a Service that is gone is remembered for as long as nobody else needs its address:
+// who comes back, be it in another order after a restart, finds what it had. A new Service gets
+// such an address only by asking for it, or when no other is left.
+//
 // An address is shared by Services with the same key (metallb.io/allow-shared-ip) of one cluster,
 // or by those of one namespace that all ask for that very address, as long as no protocol and port
 // is used twice.
 #include <string.h>
 
 #include "plan_internal.h"
+#include "vip_table.h"
 
-struct holder {
-	const struct want *want;
-	struct holder *next;
-};
-
-struct vip_row {
-	struct addr address;
-	const struct pool_settings *pool;
-	struct holder *holders;      // the first is the last to have come
-	struct vip_row *next;        // in its bucket
-	struct vip_row *next_shared; // of the same key
-};
-
-struct shared_key {                   // of an open hash
-	const char *cluster, *key;    // NULL: free
-	struct vip_row *rows, **tail; // in the order in which they were taken
-};
-
-struct cursor { // where the next free address of a range is looked for
-	struct addr next;
-	bool end;
-};
-
-struct vip_table {
-	size_t mask;
-	struct vip_row **buckets;
-	struct shared_key *keys;
-	unsigned count;
-	struct cursor **cursors; // by pool and range
-};
-
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-	const unsigned char *byte = bytes;
-
-	for (size_t i = 0; i < count; i++)
-		hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-static uint64_t hash_end(uint64_t hash)
-{
-	hash ^= hash >> 32;
-	hash *= UINT64_C(0x9e3779b97f4a7c15);
-	return hash ^ hash >> 29;
-}
-
-static struct vip_row **row_slot(const struct planner *p, const struct addr *address)
-{
-	const struct vip_table *table = p->vips;
-	uint64_t hash = hash_end(hash_bytes(UINT64_C(0xcbf29ce484222325), address, 16));
-	struct vip_row **slot = &table->buckets[hash & table->mask];
-
-	while (*slot && addr_compare(&(*slot)->address, address) != 0)
-		slot = &(*slot)->next;
-	return slot;
-}
-
-bool ipam_is_vip(const struct planner *p, const struct addr *address)
-{
-	return *row_slot(p, address) != NULL;
-}
-
-static struct shared_key *key_slot(const struct planner *p, const struct want *want)
-{
-	const struct vip_table *table = p->vips;
-	const char *cluster = want->service->object.cluster;
-	uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), cluster, strlen(cluster) + 1);
-	size_t at = hash_end(hash_bytes(hash, want->share, strlen(want->share))) & table->mask;
-
-	// The table has at least twice as many places as there are wants.
-	while (table->keys[at].key && (strcmp(table->keys[at].key, want->share) != 0 ||
-					      strcmp(table->keys[at].cluster, cluster) != 0))
-		at = (at + 1) & table->mask;
-	return &table->keys[at];
-}
+#define REMEMBERED_MAX 4096
 
 static const struct pool_settings *pool_of(
 	const struct planner *p, const struct want *want, const struct addr *address)
@@ -120,22 +50,29 @@ bool ipam_has_family(const struct planner *p, const struct want *want, unsigned 
 	return false;
 }
 
-const struct plan_lease *ipam_lease(
-	const struct planner *p, const struct want *want, unsigned family)
+// The first of the Service's leases, or where it would be.
+static unsigned first_lease(const struct planner *p, const char *service)
 {
 	unsigned low = 0, high = p->lease_count;
 
 	while (low < high) {
 		unsigned middle = (low + high) / 2;
 
-		if (strcmp(p->leases[middle].service, want->name) < 0)
+		if (strcmp(p->leases[middle].service, service) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < p->lease_count && strcmp(p->leases[low].service, want->name) == 0; low++)
-		if (family_of(&p->leases[low].address) == family)
-			return &p->leases[low];
+	return low;
+}
+
+const struct plan_lease *ipam_lease(
+	const struct planner *p, const struct want *want, unsigned family)
+{
+	for (unsigned at = first_lease(p, want->name);
+		at < p->lease_count && strcmp(p->leases[at].service, want->name) == 0; at++)
+		if (family_of(&p->leases[at].address) == family)
+			return &p->leases[at];
 	return NULL;
 }
 
@@ -189,43 +126,22 @@ static void hold(struct planner *p, struct want *want, struct vip_row *row)
 
 	if (!holder)
 		return;
+	if (!row->holders) {
+		p->vips->count++;
+		if (*want->share)
+			vip_row_share(p, want, row);
+	}
 	*holder = (struct holder){want, row->holders};
 	row->holders = holder;
 	want->family[family].got = true;
 	want->family[family].address = row->address;
 }
 
-static struct vip_row *new_row(struct planner *p, const struct want *want,
-	const struct addr *address, const struct pool_settings *pool)
-{
-	struct vip_row *row = arena_take(&p->scratch, sizeof(*row));
-	struct vip_row **slot = row_slot(p, address);
-
-	if (!row)
-		return NULL;
-	row->address = *address;
-	row->pool = pool;
-	*slot = row;
-	p->vips->count++;
-	if (*want->share) {
-		struct shared_key *key = key_slot(p, want);
-
-		if (!key->key) {
-			key->key = want->share;
-			key->cluster = want->service->object.cluster;
-			key->tail = &key->rows;
-		}
-		*key->tail = row;
-		key->tail = &row->next_shared;
-	}
-	return row;
-}
-
 // Gives the address when it may be given; else says why not.
 static const char *try(struct planner *p, struct want *want, const struct addr *address)
 {
 	const struct pool_settings *pool = pool_of(p, want, address);
-	struct vip_row *row = *row_slot(p, address);
+	struct vip_row *row = *vip_slot(p, address);
 	char text[ADDR_TEXT];
 
 	addr_format(address, text);
@@ -240,10 +156,10 @@ static const char *try(struct planner *p, struct want *want, const struct addr *
 		if (why)
 			return why;
 	}
-	if (!row && p->vips->count >= SLUICE_VIPS_MAX)
+	if ((!row || !row->holders) && p->vips->count >= SLUICE_VIPS_MAX)
 		return "there are as many VIPs as there can be";
 	if (!row)
-		row = new_row(p, want, address, pool);
+		row = vip_row_new(p, address, pool);
 	if (row)
 		hold(p, want, row);
 	return NULL;
@@ -274,12 +190,24 @@ static void give_requested(struct planner *p, struct want *want, unsigned family
 
 static bool give_shared(struct planner *p, struct want *want, unsigned family)
 {
-	struct shared_key *key = *want->share ? key_slot(p, want) : NULL;
+	struct shared_key *key = *want->share ? vip_share_slot(p, want) : NULL;
 
 	for (struct vip_row *row = key ? key->rows : NULL; row; row = row->next_shared)
 		if (family_of(&row->address) == family && !try(p, want, &row->address))
 			return true;
 	return false;
+}
+
+// From those who are gone, when nothing else is left.
+static void give_remembered(struct planner *p, struct want *want, unsigned family)
+{
+	for (unsigned i = 0; i < p->lease_count; i++) {
+		const struct addr *address = &p->leases[i].address;
+
+		if (p->vips->remembered[i] && family_of(address) == family &&
+			!ipam_is_vip(p, address) && !try(p, want, address))
+			return;
+	}
 }
 
 static bool give_free(struct planner *p, struct want *want, unsigned family)
@@ -295,8 +223,8 @@ static bool give_free(struct planner *p, struct want *want, unsigned family)
 
 			if (family_of(&range->first) != family)
 				continue;
-			// Nothing is given back while a plan is made: what is behind is taken.
-			while (!cursor->end && *row_slot(p, &cursor->next)) {
+			// Nothing is given back while a plan is made: what was passed stays taken.
+			while (!cursor->end && *vip_slot(p, &cursor->next)) {
 				cursor->end = addr_compare(&cursor->next, &range->last) == 0;
 				cursor->next = addr_next(&cursor->next);
 			}
@@ -336,34 +264,9 @@ static void give_any(struct planner *p, struct want *want, unsigned family)
 	if (!want->family[family].wanted)
 		return;
 	if (!want->family[family].got && !want->family[family].requested && !want->refused &&
-		!give_shared(p, want, family))
-		give_free(p, want, family);
+		!give_shared(p, want, family) && !give_free(p, want, family))
+		give_remembered(p, want, family);
 	tell_failure(p, want, family);
-}
-
-static struct vip_table *table_make(struct planner *p)
-{
-	struct vip_table *table = arena_take(&p->scratch, sizeof(*table));
-	size_t places = 64;
-
-	while (places < (size_t)p->want_count * 4)
-		places *= 2;
-	if (!table)
-		return NULL;
-	table->mask = places - 1;
-	table->buckets = arena_take_array(&p->scratch, places, sizeof(struct vip_row *));
-	table->keys = arena_take_array(&p->scratch, places, sizeof(*table->keys));
-	table->cursors =
-		arena_take_array(&p->scratch, p->settings->pool_count, sizeof(struct cursor *));
-	for (unsigned i = 0; table->cursors && i < p->settings->pool_count; i++) {
-		const struct pool_settings *pool = &p->settings->pools[i];
-
-		table->cursors[i] =
-			arena_take_array(&p->scratch, pool->range_count, sizeof(struct cursor));
-		for (unsigned j = 0; table->cursors[i] && j < pool->range_count; j++)
-			table->cursors[i][j].next = pool->ranges[j].first;
-	}
-	return p->scratch.failed ? NULL : table;
 }
 
 static void add_vip(struct planner *p, const struct vip_row *row)
@@ -398,44 +301,89 @@ static void add_vip(struct planner *p, const struct vip_row *row)
 	vip->shared = vip->service_count > 1;
 }
 
-static void add_leases(struct planner *p, const struct want *want)
+static void add_lease(struct planner *p, const char *service, const struct addr *address)
 {
 	struct plan *plan = p->plan;
 
-	for (unsigned family = 0; family < FAMILIES; family++) {
-		if (!want->family[family].got)
-			continue;
-		plan->leases = arena_grow(
-			p->arena, plan->leases, plan->lease_count, sizeof(*plan->leases));
-		if (!plan->leases)
-			return;
-		plan->leases[plan->lease_count++] = (struct plan_lease){
-			arena_copy(p->arena, want->name), want->family[family].address};
+	plan->leases = arena_grow(p->arena, plan->leases, plan->lease_count, sizeof(*plan->leases));
+	if (plan->leases)
+		plan->leases[plan->lease_count++] =
+			(struct plan_lease){arena_copy(p->arena, service), *address};
+}
+
+// Before round 4, so that it passes them over: the leases of those who are gone.
+static void remember(struct planner *p)
+{
+	static const struct want anybody;
+	bool *remembered = p->vips->remembered;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < p->lease_count; i++)
+		remembered[i] = true;
+	for (unsigned i = 0; i < p->want_count; i++) {
+		const struct want *want = &p->wants[i];
+
+		for (unsigned at = first_lease(p, want->name);
+			want->port_count && at < p->lease_count &&
+			strcmp(p->leases[at].service, want->name) == 0;
+			at++)
+			remembered[at] = false;
 	}
+	for (unsigned i = 0; i < p->lease_count; i++) {
+		const struct addr *address = &p->leases[i].address;
+		const struct pool_settings *pool =
+			remembered[i] ? pool_of(p, &anybody, address) : NULL;
+
+		remembered[i] = pool && !ipam_is_vip(p, address) && count < REMEMBERED_MAX;
+		if (!remembered[i])
+			continue;
+		count++;
+		if (!*vip_slot(p, address))
+			vip_row_new(p, address, pool);
+	}
+}
+
+static void add_remembered(struct planner *p)
+{
+	for (unsigned i = 0; i < p->lease_count; i++)
+		if (p->vips->remembered[i] && !ipam_is_vip(p, &p->leases[i].address))
+			add_lease(p, p->leases[i].service, &p->leases[i].address);
+}
+
+static void run_round(struct planner *p, int round)
+{
+	for (unsigned i = 0; i < p->want_count; i++)
+		for (unsigned family = 0; family < FAMILIES; family++) {
+			struct want *want = &p->wants[i];
+
+			if (want->port_count == 0)
+				continue; // nothing to listen on
+			if (round == 1 || round == 3)
+				give_leased(p, want, family, round == 3);
+			else if (round == 2)
+				give_requested(p, want, family);
+			else
+				give_any(p, want, family);
+		}
 }
 
 void ipam_assign(struct planner *p)
 {
-	p->vips = table_make(p);
-	for (int round = 1; p->vips && round <= 4; round++)
-		for (unsigned i = 0; i < p->want_count; i++)
-			for (unsigned family = 0; family < FAMILIES; family++) {
-				struct want *want = &p->wants[i];
-
-				if (want->port_count == 0)
-					continue; // nothing to listen on
-				if (round == 1 || round == 3)
-					give_leased(p, want, family, round == 3);
-				else if (round == 2)
-					give_requested(p, want, family);
-				else
-					give_any(p, want, family);
-			}
+	p->vips = vip_table_make(p);
+	for (int round = 1; p->vips && round <= 4; round++) {
+		if (round == 4)
+			remember(p);
+		run_round(p, round);
+	}
 	if (p->scratch.failed)
 		return;
 	for (size_t i = 0; i <= p->vips->mask; i++)
 		for (const struct vip_row *row = p->vips->buckets[i]; row; row = row->next)
-			add_vip(p, row);
+			if (row->holders)
+				add_vip(p, row);
 	for (unsigned i = 0; i < p->want_count; i++)
-		add_leases(p, &p->wants[i]);
+		for (unsigned family = 0; family < FAMILIES; family++)
+			if (p->wants[i].family[family].got)
+				add_lease(p, p->wants[i].name, &p->wants[i].family[family].address);
+	add_remembered(p);
 }

@@ -89,7 +89,7 @@ struct plan {
 	struct plan_pool *pools;
 	struct plan_route *routes;
 	struct plan_problem *problems;
-	struct plan_lease *leases; // those to be kept from now on
+	struct plan_lease *leases; // to be kept from now on, those of Services that are gone too
 };
 
 // `leases` are those of the last plan (or of the disk). NULL only when out of memory.

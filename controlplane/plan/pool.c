@@ -24,7 +24,7 @@ struct member {
 struct members {
 	unsigned count, ready, unready;
 	struct member *list;
-	bool port_found, other_port;
+	bool port_found, other_port, promoted;
 };
 
 static const struct node *find_node(const struct planner *p, const char *cluster, const char *name)
@@ -218,12 +218,12 @@ static void bound(struct planner *p, const struct want *want, struct members *me
 }
 
 static void tell_state(struct planner *p, const struct want *want, const struct service_port *port,
-	unsigned family, const struct members *members, bool promoted)
+	unsigned family, const struct members *members)
 {
 	const struct object *object = &want->service->object;
 	const char *protocol = port->protocol == IPPROTO_TCP ? "TCP" : "UDP";
 
-	if (promoted)
+	if (members->promoted)
 		problem_add(p, PROBLEM_WARNING, object,
 			"port %s %u: every %s endpoint is terminating; those that still serve get "
 			"new "
@@ -254,12 +254,11 @@ struct plan_pool *pool_make(struct planner *p, const struct want *want,
 	struct plan *plan = p->plan;
 	struct members members = {0};
 	struct plan_pool *pool;
-	bool promoted;
 
 	collect(p, want, port, family, &members);
 	sort_once(&members);
-	promoted = members.ready == 0 && promote(&members);
-	tell_state(p, want, port, family, &members, promoted);
+	members.promoted = members.ready == 0 && promote(&members);
+	tell_state(p, want, port, family, &members);
 	bound(p, want, &members);
 	plan->pools = arena_grow(p->arena, plan->pools, plan->pool_count, sizeof(*plan->pools));
 	if (!plan->pools)

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vip_table.h"
+
+#include <string.h>
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
+{
+	const unsigned char *byte = bytes;
+
+	for (size_t i = 0; i < count; i++)
+		hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t hash_end(uint64_t hash)
+{
+	hash ^= hash >> 32;
+	hash *= UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
+struct vip_row **vip_slot(const struct planner *p, const struct addr *address)
+{
+	const struct vip_table *table = p->vips;
+	uint64_t hash = hash_end(hash_bytes(UINT64_C(0xcbf29ce484222325), address, 16));
+	struct vip_row **slot = &table->buckets[hash & table->mask];
+
+	while (*slot && addr_compare(&(*slot)->address, address) != 0)
+		slot = &(*slot)->next;
+	return slot;
+}
+
+bool ipam_is_vip(const struct planner *p, const struct addr *address)
+{
+	const struct vip_row *row = *vip_slot(p, address);
+
+	return row && row->holders;
+}
+
+struct shared_key *vip_share_slot(const struct planner *p, const struct want *want)
+{
+	const struct vip_table *table = p->vips;
+	const char *cluster = want->service->object.cluster;
+	uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), cluster, strlen(cluster) + 1);
+	size_t at = hash_end(hash_bytes(hash, want->share, strlen(want->share))) & table->mask;
+
+	// The table has at least twice as many places as there are wants.
+	while (table->keys[at].key && (strcmp(table->keys[at].key, want->share) != 0 ||
+					      strcmp(table->keys[at].cluster, cluster) != 0))
+		at = (at + 1) & table->mask;
+	return &table->keys[at];
+}
+
+struct vip_row *vip_row_new(
+	struct planner *p, const struct addr *address, const struct pool_settings *pool)
+{
+	struct vip_row *row = arena_take(&p->scratch, sizeof(*row));
+	struct vip_row **slot = vip_slot(p, address);
+
+	if (!row)
+		return NULL;
+	row->address = *address;
+	row->pool = pool;
+	*slot = row;
+	return row;
+}
+
+void vip_row_share(struct planner *p, const struct want *want, struct vip_row *row)
+{
+	struct shared_key *key = vip_share_slot(p, want);
+
+	if (!key->key) {
+		key->key = want->share;
+		key->cluster = want->service->object.cluster;
+		key->tail = &key->rows;
+	}
+	*key->tail = row;
+	key->tail = &row->next_shared;
+}
+
+struct vip_table *vip_table_make(struct planner *p)
+{
+	struct vip_table *table = arena_take(&p->scratch, sizeof(*table));
+	size_t places = 64;
+
+	while (places < ((size_t)p->want_count + p->lease_count) * 4)
+		places *= 2;
+	if (!table)
+		return NULL;
+	table->mask = places - 1;
+	table->buckets = arena_take_array(&p->scratch, places, sizeof(struct vip_row *));
+	table->keys = arena_take_array(&p->scratch, places, sizeof(*table->keys));
+	table->cursors =
+		arena_take_array(&p->scratch, p->settings->pool_count, sizeof(struct cursor *));
+	for (unsigned i = 0; table->cursors && i < p->settings->pool_count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		table->cursors[i] =
+			arena_take_array(&p->scratch, pool->range_count, sizeof(struct cursor));
+		for (unsigned j = 0; table->cursors[i] && j < pool->range_count; j++)
+			table->cursors[i][j].next = pool->ranges[j].first;
+	}
+	return p->scratch.failed ? NULL : table;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The addresses spoken for while a plan is made, found by address and by sharing key. For ipam.c.
+// All of it lives in the planner's scratch.
+#pragma once
+
+#include "plan_internal.h"
+
+struct holder {
+	const struct want *want;
+	struct holder *next;
+};
+
+struct vip_row {
+	struct addr address;
+	const struct pool_settings *pool;
+	struct holder *holders;      // the first is the last to have come
+	struct vip_row *next;        // in its bucket
+	struct vip_row *next_shared; // of the same key
+};
+
+struct shared_key {                   // of an open hash
+	const char *cluster, *key;    // NULL: free
+	struct vip_row *rows, **tail; // in the order in which they were taken
+};
+
+struct cursor { // where the next free address of a range is looked for
+	struct addr next;
+	bool end;
+};
+
+struct vip_table {
+	size_t mask;
+	struct vip_row **buckets;
+	struct shared_key *keys;
+	unsigned count;
+	struct cursor **cursors; // by pool and range
+	bool *remembered;        // by lease: of a Service that is gone
+};
+
+struct vip_table *vip_table_make(struct planner *p); // NULL: out of memory
+// Where the row of the address is, or would be put.
+struct vip_row **vip_slot(const struct planner *p, const struct addr *address);
+struct vip_row *vip_row_new(
+	struct planner *p, const struct addr *address, const struct pool_settings *pool);
+// The rows that Services with the want's sharing key have; `key` is NULL in it when there are none.
+struct shared_key *vip_share_slot(const struct planner *p, const struct want *want);
+void vip_row_share(struct planner *p, const struct want *want, struct vip_row *row);
