@@ -90,6 +90,7 @@ struct vip_table *vip_table_make(struct planner *p)
 	table->mask = places - 1;
 	table->buckets = arena_take_array(&p->scratch, places, sizeof(struct vip_row *));
 	table->keys = arena_take_array(&p->scratch, places, sizeof(*table->keys));
+	table->remembered = arena_take_array(&p->scratch, p->lease_count, sizeof(bool));
 	table->cursors =
 		arena_take_array(&p->scratch, p->settings->pool_count, sizeof(struct cursor *));
 	for (unsigned i = 0; table->cursors && i < p->settings->pool_count; i++) {
