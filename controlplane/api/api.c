@@ -27,7 +27,7 @@ struct api {
 	char *socket_path, *group;
 	struct MHD_Daemon *daemon;
 	int fd;
-	uv_poll_t listener, epoll;
+	uv_poll_t epoll;
 	uv_timer_t timer; // when the daemon wants to run without an event
 	unsigned open_handles;
 };
@@ -147,6 +147,14 @@ static void begin(struct http_request *http, const char *url, const char *method
 	struct api_state state = {0};
 	int error;
 
+	// Told as an answer, so that whoever asks reads why instead of a closed connection.
+	if (!peer_allowed(
+		    MHD_get_connection_info(http->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+			    ->connect_fd,
+		    http->api->group)) {
+		set_error(http, MHD_HTTP_FORBIDDEN, "only root and the appliance's group may ask");
+		return;
+	}
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		set_error(http, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is understood");
 		return;
@@ -267,32 +275,6 @@ static void on_epoll(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
-static void on_connection(uv_poll_t *poll, int status, int events)
-{
-	static const char refusal[] = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
-				      "Connection: close\r\nContent-Length: 55\r\n\r\n"
-				      "{\"error\":\"only root and the appliance's group may ask\"}";
-	struct api *api = poll->data;
-	struct sockaddr_un peer = {.sun_family = AF_UNIX};
-	int fd;
-
-	(void)status;
-	(void)events;
-	fd = accept4(api->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
-	if (!peer_allowed(fd, api->group)) {
-		(void)!send(fd, refusal, sizeof(refusal) - 1, MSG_NOSIGNAL);
-		close(fd);
-		return;
-	}
-	// Takes the descriptor over, also when it fails.
-	if (MHD_add_connection(api->daemon, fd, (struct sockaddr *)&peer, sizeof(sa_family_t)) !=
-		MHD_YES)
-		log_warning("api", "a connection was refused: too many");
-	run(api);
-}
-
 // Binds beside the final name, so that nobody finds a socket with other rights than it shall have.
 static int listen_at(struct api *api, struct reason *reason)
 {
@@ -350,23 +332,20 @@ int api_open(
 	error = listen_at(api, reason);
 	if (error)
 		goto failed;
-	api->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		on_request, api, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
-		CONNECTIONS_MAX, MHD_OPTION_END);
+	api->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		on_request, api, MHD_OPTION_LISTEN_SOCKET, api->fd, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_END);
 	if (!api->daemon) {
 		reason_add(reason, "%s: the HTTP server cannot start", api->socket_path);
 		error = -EIO;
 		goto failed;
 	}
-	api->listener.data = api->epoll.data = api->timer.data = api;
-	api->open_handles = 3;
-	uv_poll_init(loop, &api->listener, api->fd);
+	api->epoll.data = api->timer.data = api;
+	api->open_handles = 2;
 	uv_poll_init(loop, &api->epoll,
 		MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
 	uv_timer_init(loop, &api->timer);
-	uv_poll_start(&api->listener, UV_READABLE, on_connection);
 	uv_poll_start(&api->epoll, UV_READABLE, on_epoll);
 	*out = api;
 	return 0;
@@ -384,11 +363,8 @@ void api_close(struct api *api)
 	if (!api)
 		return;
 	unlink(api->socket_path);
-	uv_poll_stop(&api->listener);
 	uv_poll_stop(&api->epoll);
-	MHD_stop_daemon(api->daemon);
-	close(api->fd);
-	uv_close((uv_handle_t *)&api->listener, handle_closed);
+	MHD_stop_daemon(api->daemon); // closes the socket, too
 	uv_close((uv_handle_t *)&api->epoll, handle_closed);
 	uv_close((uv_handle_t *)&api->timer, handle_closed);
 }

@@ -513,7 +513,8 @@ static void only_root_and_the_group(void **state)
 		snprintf(name.sun_path, sizeof(name.sun_path), "%s", s->socket);
 		if (connect(fd, (struct sockaddr *)&name, sizeof(name)))
 			_exit(2);
-		n = read(fd, answer, sizeof(answer));
+		n = write(fd, "GET /v1/vips HTTP/1.1\r\nHost: x\r\n\r\n", 34);
+		n = n == 34 ? read(fd, answer, sizeof(answer)) : 0;
 		_exit(n > 12 && memcmp(answer, "HTTP/1.1 403", 12) == 0 ? 0 : 3);
 	}
 	do
