@@ -14,13 +14,13 @@
 
 #include "addr.h"
 
-#define HOP_NONE  0	// index of no hop
-#define HOP_MAX   65535 // most hops
+#define HOP_NONE 0     // index of no hop
+#define HOP_MAX  65535 // most hops
 
 enum hop_state {
 	HOP_UNRESOLVED, // neighbour not known yet; ask host/ to resolve it
-	HOP_REACHABLE,	// mac is valid
-	HOP_FAILED,	// the kernel gave up for now
+	HOP_REACHABLE,  // mac is valid
+	HOP_FAILED,     // the kernel gave up for now
 };
 
 struct hop {
@@ -31,11 +31,12 @@ struct hop {
 };
 
 enum fib_result {
-	FIB_HOP,	 // *hop is set
-	FIB_NEIGHBOUR, // on the link of *iface, or a gateway there, but not among the hops: resolve *via
-	FIB_LOCAL,	 // one of the appliance's own addresses
-	FIB_NONE,	 // no route
-	FIB_REJECT,	 // blackhole, unreachable, prohibit, or out of an interface that is not ours
+	FIB_HOP,       // *hop is set
+	FIB_NEIGHBOUR, // on the link of *iface, or a gateway there, but not among the hops: resolve
+		       // *via
+	FIB_LOCAL,     // one of the appliance's own addresses
+	FIB_NONE,      // no route
+	FIB_REJECT,    // blackhole, unreachable, prohibit, or out of an interface that is not ours
 };
 
 struct fib_answer {
@@ -73,8 +74,8 @@ struct fib {
 };
 
 // Builds a fib. `previous` (may be NULL) gives the indices to keep. NULL when out of memory.
-struct fib *fib_build(const struct fib *previous, const struct fib_route *routes, unsigned route_count,
-	const struct fib_neighbour *neighbours, unsigned neighbour_count,
+struct fib *fib_build(const struct fib *previous, const struct fib_route *routes,
+	unsigned route_count, const struct fib_neighbour *neighbours, unsigned neighbour_count,
 	const struct fib_source *sources, unsigned source_count);
 void fib_free(struct fib *fib);
 
