@@ -208,9 +208,9 @@ bool tables_has_removed(struct tables_store *store)
 void tables_each_removed(const struct tables_store *store, void (*endpoint)(uint32_t slot, void *),
 	void (*listener)(uint32_t slot, void *), void *arg)
 {
-	for (uint32_t i = 0; i < store->endpoints.passing; i++)
+	for (uint32_t i = 0; endpoint && i < store->endpoints.passing; i++)
 		endpoint(store->endpoints.removed[i], arg);
-	for (uint32_t i = 0; i < store->listeners.passing; i++)
+	for (uint32_t i = 0; listener && i < store->listeners.passing; i++)
 		listener(store->listeners.removed[i], arg);
 }
 

@@ -148,7 +148,8 @@ void tables_reclaim(struct tables_store *store);
 // again. What is removed meanwhile waits for the next pass; until the release this returns false.
 bool tables_has_removed(struct tables_store *store);
 // The slots of the pass under way, between its end and the release, so that their counters can be
-// set to zero. `endpoint` is called for those of endpoints, `listener` for those of listeners.
+// set to zero. `endpoint` is called for those of endpoints, `listener` for those of listeners;
+// either may be NULL.
 void tables_each_removed(const struct tables_store *store, void (*endpoint)(uint32_t slot, void *),
 	void (*listener)(uint32_t slot, void *), void *arg);
 void tables_release_slots(struct tables_store *store);
