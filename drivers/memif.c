@@ -8,7 +8,6 @@
 // the memory it shared. Nor does it give back, when closed, the buffers that were in its rings.
 // The driver's MAC address is the same for every device, so each port is given one of its own.
 #include <errno.h>
-#include <rte_hash_crc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,21 +33,6 @@ static const char *option(const struct rte_kvargs *options, const char *key, con
 	const char *value = rte_kvargs_get(options, key);
 
 	return value ? value : otherwise;
-}
-
-// The same port on the same box has the same address each time; two ends of one link differ.
-static void make_mac(const struct port *port, const char *role, char text[static 18])
-{
-	char host[64] = "";
-	uint32_t hash;
-
-	gethostname(host, sizeof(host) - 1);
-	hash = rte_hash_crc(host, (uint32_t)strlen(host), 0);
-	hash = rte_hash_crc(port->device, (uint32_t)strlen(port->device), hash);
-	hash = rte_hash_crc(port->name, (uint32_t)strlen(port->name), hash);
-	hash = rte_hash_crc(role, (uint32_t)strlen(role), hash);
-	snprintf(text, 18, "02:6d:%02x:%02x:%02x:%02x", hash >> 24, hash >> 16 & 255,
-		hash >> 8 & 255, hash & 255);
 }
 
 static unsigned long number(const struct port *port, const struct rte_kvargs *options,
@@ -111,7 +95,8 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 	unsigned before = reason->count;
 	unsigned long frame = port->mtu + ETHERNET_OVERHEAD;
 	unsigned long id, rsize, bsize;
-	char arguments[512], mac[18];
+	char arguments[512], mac[RTE_ETHER_ADDR_FMT_SIZE];
+	struct rte_ether_addr address;
 	const char *role;
 	bool client, zero_copy;
 	int rc;
@@ -120,7 +105,8 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 		return -EINVAL;
 	rc = check(port, options, reason);
 	role = option(options, "role", "client");
-	make_mac(port, role, mac);
+	port_make_mac(port, role, &address);
+	rte_ether_format_addr(mac, sizeof(mac), &address);
 	id = number(port, options, "id", (unsigned long[]){0, UINT32_MAX, 0}, reason);
 	rsize = number(port, options, "rsize", (unsigned long[]){1, 14, 10}, reason);
 	// Frames may span buffers of the ring, but one a frame is faster.

@@ -11,6 +11,7 @@
 #include <rte_errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "port_internal.h"
 
@@ -132,6 +133,27 @@ struct rte_kvargs *port_options(
 		return NULL;
 	}
 	return options;
+}
+
+// FNV-1a
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+void port_make_mac(const struct port *port, const char *role, struct rte_ether_addr *mac)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	char host[64] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	hash = hash_text(hash_text(hash_text(hash, host), port->device), role);
+	hash ^= hash >> 48;
+	for (unsigned i = 0; i < RTE_ETHER_ADDR_LEN; i++)
+		mac->addr_bytes[i] = (uint8_t)(hash >> 8 * i);
+	mac->addr_bytes[0] = 0x02;
 }
 
 int port_add_vdev(

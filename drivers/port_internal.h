@@ -20,6 +20,10 @@ extern const struct port_kind port_pcap;
 struct rte_kvargs *port_options(
 	const struct port_settings *settings, const char *const known[], struct reason *reason);
 
+// A locally administered address for our end of a virtual wire: the same on this box each time, and
+// another for each device and role.
+void port_make_mac(const struct port *port, const char *role, struct rte_ether_addr *mac);
+
 // Creates the virtual DPDK device "net_<driver>_<port's name>" and sets port->dpdk_id.
 int port_add_vdev(
 	struct port *port, const char *driver, const char *arguments, struct reason *reason);

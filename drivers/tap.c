@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <rte_hash_crc.h>
 #include <rte_malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,19 +39,6 @@ struct tap {
 
 static const char *const known[] = {NULL};
 
-// Our end has an address of its own, the same each time.
-static void make_mac(const struct port *port, struct rte_ether_addr *mac)
-{
-	char host[64] = "";
-	uint32_t hash;
-
-	gethostname(host, sizeof(host) - 1);
-	hash = rte_hash_crc(host, (uint32_t)strlen(host), 0);
-	hash = rte_hash_crc(port->device, (uint32_t)strlen(port->device), hash);
-	*mac = (struct rte_ether_addr){
-		{0x02, 0x74, hash >> 24, hash >> 16 & 255, hash >> 8 & 255, hash & 255}};
-}
-
 static int probe(struct port *port, const struct port_settings *settings, struct reason *reason)
 {
 	struct rte_kvargs *options = port_options(settings, known, reason);
@@ -76,7 +62,7 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 		rte_free(state);
 		return -errno;
 	}
-	make_mac(port, &port->mac);
+	port_make_mac(port, "tap", &port->mac);
 	port->max_queues = SLUICE_WORKERS_MAX;
 	port->state = state;
 	return 0;
