@@ -164,7 +164,7 @@ int channel_open(struct channel **channel, const char *path, const char *group,
 			sizeof(name.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
-	strcpy(name.sun_path, path);
+	memcpy(name.sun_path, path, strlen(path) + 1);
 	opened = calloc(1, sizeof(*opened));
 	if (!opened)
 		return -ENOMEM;

@@ -137,7 +137,7 @@ static const char *show_prefix(const Sluice__Prefix *prefix, char buf[static PRE
 		snprintf(buf, PREFIX_TEXT + 16, "%s/%u", show(prefix->address, text),
 			prefix->length);
 	else
-		strcpy(buf, "(none)");
+		snprintf(buf, PREFIX_TEXT + 16, "(none)");
 	return buf;
 }
 

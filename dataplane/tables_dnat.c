@@ -9,15 +9,6 @@
 
 #include <arpa/inet.h>
 
-bool dnat_equal(const void *value, const void *key)
-{
-	const struct dnat *dnat = value;
-	const struct address_key *wanted = key;
-
-	return dnat->port == wanted->port && dnat->protocol == wanted->protocol &&
-	       addr_compare(&dnat->address, wanted->address) == 0;
-}
-
 struct dnat_visit {
 	struct build *build;
 	const struct listener *listener;

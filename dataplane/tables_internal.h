@@ -43,6 +43,30 @@ struct address_key { // of listeners and dnats
 	uint8_t protocol;
 };
 
+// Inlined where workers look up: once a new flow.
+static inline uint64_t address_key_hash(const struct address_key *key)
+{
+	return map_hash(key->address->byte, (uint64_t)key->protocol << 16 | key->port);
+}
+
+static inline bool listener_equal(const void *value, const void *key)
+{
+	const struct listener *listener = value;
+	const struct address_key *wanted = key;
+
+	return listener->port == wanted->port && listener->protocol == wanted->protocol &&
+	       addr_compare(&listener->vip, wanted->address) == 0;
+}
+
+static inline bool dnat_equal(const void *value, const void *key)
+{
+	const struct dnat *dnat = value;
+	const struct address_key *wanted = key;
+
+	return dnat->port == wanted->port && dnat->protocol == wanted->protocol &&
+	       addr_compare(&dnat->address, wanted->address) == 0;
+}
+
 // Which listeners a pool has: a list through the listeners' slots, for the writer alone.
 struct links {
 	uint32_t *first;           // by pool slot
@@ -115,9 +139,6 @@ void pool_difference(const struct pool *from, const struct pool *without,
 	void (*visit)(void *arg, const struct endpoint *endpoint), void *arg);
 
 // tables_listener.c
-uint64_t address_key_hash(const struct address_key *key);
-bool listener_equal(const void *value, const void *key); // key: struct address_key
-bool dnat_equal(const void *value, const void *key);
 const struct vip *vip_find(const struct tables *tables, const struct addr *address);
 void listeners_build(struct build *build); // fills listener_steps; after pools_build()
 bool links_reserve(struct links *links, uint32_t listeners, uint32_t pools);

@@ -2,25 +2,9 @@
 // Listeners in a change of the tables: those it names, and those whose pool it changes.
 #include "tables_internal.h"
 
-#include "maglev.h"
-
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-
-uint64_t address_key_hash(const struct address_key *key)
-{
-	return map_hash(key->address->byte, (uint64_t)key->protocol << 16 | key->port);
-}
-
-bool listener_equal(const void *value, const void *key)
-{
-	const struct listener *listener = value;
-	const struct address_key *wanted = key;
-
-	return listener->port == wanted->port && listener->protocol == wanted->protocol &&
-	       addr_compare(&listener->vip, wanted->address) == 0;
-}
 
 static const struct listener *listener_find(
 	const struct tables *tables, const struct addr *vip, uint8_t protocol, in_port_t port)
@@ -175,7 +159,7 @@ static void listener_set(struct build *build, const struct plan_listener *plan)
 		rows_see(build, &build->listeners, before->slot);
 	if (!listener_check(build, plan, where, next.pool))
 		return;
-	strcpy(next.service, plan->service);
+	memcpy(next.service, plan->service, strlen(plan->service) + 1);
 	if (before && listener_same(before, &next) && sources_same(before, plan))
 		return;
 	next.slot =

@@ -292,7 +292,7 @@ static const struct pool *pool_make(struct build *build, const struct draft *dra
 	pool->slot = draft->slot;
 	pool->algorithm = plan->algorithm;
 	pool->member_count = count;
-	strcpy(pool->name, plan->name);
+	memcpy(pool->name, plan->name, strlen(plan->name) + 1);
 	members = (const struct endpoint **)(pool + 1);
 	for (uint32_t i = 0; i < count; i++)
 		if (draft->members[i]->state == ENDPOINT_READY)

@@ -167,7 +167,7 @@ static int read_body(
 int plan_file_read(const char *path, uint8_t **bytes, size_t *length, struct reason *reason)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct header header;
+	struct header header = {0};
 	int error;
 
 	if (fd < 0) {

@@ -101,8 +101,8 @@ static void check_chi_square(const struct fixture *f, uint32_t picks, double lim
 
 static void test_nobody_is_ready(void **state)
 {
-	for (uint8_t a = ALGORITHM_MAGLEV; a <= ALGORITHM_SOURCE_HASH; a++) {
-		struct fixture *f = fixture_new(a, 0, 3, NULL);
+	for (unsigned a = ALGORITHM_MAGLEV; a <= ALGORITHM_SOURCE_HASH; a++) {
+		struct fixture *f = fixture_new((uint8_t)a, 0, 3, NULL);
 		struct pick_key key = {1, 2};
 		struct pick_load load = {f->flows, MEMBERS_MAX};
 
@@ -113,8 +113,8 @@ static void test_nobody_is_ready(void **state)
 
 static void test_draining_are_never_chosen(void **state)
 {
-	for (uint8_t a = ALGORITHM_MAGLEV; a <= ALGORITHM_SOURCE_HASH; a++) {
-		struct fixture *f = fixture_new(a, 3, 3, NULL);
+	for (unsigned a = ALGORITHM_MAGLEV; a <= ALGORITHM_SOURCE_HASH; a++) {
+		struct fixture *f = fixture_new((uint8_t)a, 3, 3, NULL);
 
 		for (uint64_t i = 0; i < 1000; i++)
 			pick(f, i, i); // asserts it

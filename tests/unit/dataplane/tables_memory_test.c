@@ -78,7 +78,7 @@ static void gather_listener(const struct listener *listener, void *arg)
 {
 	uint64_t *sum = arg;
 
-	*sum = *sum * 31 + listener->slot * 7 + listener->port + listener->pool->member_count;
+	*sum = *sum * 31 + listener->slot * 7ull + listener->port + listener->pool->member_count;
 }
 
 static void gather_pool(const struct pool *pool, void *arg)
