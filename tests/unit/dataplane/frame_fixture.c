@@ -7,6 +7,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +43,16 @@ static void fence(const void *from, const void *to, bool closed)
 
 void frames_start(const char *program)
 {
-	char *arguments[] = {strdup(program), "--no-huge", "--in-memory", "--no-pci",
+	cpu_set_t cpus;
+	char *arguments[] = {strdup(program), "--no-huge", "--no-shconf", "--no-pci",
 		"--no-telemetry", "-m", "256", "-l", "0", "--log-level=*:error", NULL};
 
+	sched_getaffinity(0, sizeof(cpus), &cpus);
 	if (rte_eal_init((int)(sizeof(arguments) / sizeof(arguments[0])) - 1, arguments) < 0) {
 		fprintf(stderr, "DPDK does not start\n");
 		exit(1);
 	}
+	sched_setaffinity(0, sizeof(cpus), &cpus); // DPDK has pinned us to one
 	free(arguments[0]);
 }
 
