@@ -34,9 +34,9 @@ enum fib_result {
 	FIB_HOP,       // *hop is set
 	FIB_NEIGHBOUR, // on the link of *iface, or a gateway there, but not among the hops: resolve
 		       // *via
-	FIB_LOCAL,     // one of the appliance's own addresses
-	FIB_NONE,      // no route
-	FIB_REJECT,    // blackhole, unreachable, prohibit, or out of an interface that is not ours
+	FIB_LOCAL,  // one of the appliance's own addresses
+	FIB_NONE,   // no route
+	FIB_REJECT, // blackhole, unreachable, prohibit, or out of an interface that is not ours
 };
 
 struct fib_answer {
@@ -48,9 +48,9 @@ struct fib_answer {
 
 struct fib_route {
 	struct prefix to;
-	enum fib_result result; // FIB_HOP (towards iface, via), FIB_LOCAL or FIB_REJECT
-	uint16_t iface;
 	struct addr via; // zero = on the link
+	uint16_t iface;
+	enum fib_result result; // FIB_HOP (towards iface, via), FIB_LOCAL or FIB_REJECT
 };
 
 struct fib_neighbour {

@@ -190,7 +190,7 @@ static bool is_solicitation(
 			return false;
 	} else if (memcmp(ip->src_addr, nd->target, 16) == 0 ||
 		   (!is_solicited_node(ip->dst_addr, nd->target) &&
-			   memcmp(ip->dst_addr, nd->target, 16))) {
+			   memcmp(ip->dst_addr, nd->target, 16) != 0)) {
 		return false;
 	}
 	return is_intact(ip, payload);

@@ -100,10 +100,11 @@ static void keep_words(struct netlink *netlink, const struct nlmsghdr *answer)
 		header += NLMSG_ALIGN(error->msg.nlmsg_len) - NLMSG_HDRLEN;
 	if (mnl_nlmsg_get_payload_len(answer) < header)
 		return;
-	mnl_attr_for_each(attribute, answer,
-		header) if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
-			    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-		snprintf(netlink->said, sizeof(netlink->said), "%s", mnl_attr_get_str(attribute));
+	mnl_attr_for_each (attribute, answer, header)
+		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
+			mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+			snprintf(netlink->said, sizeof(netlink->said), "%s",
+				mnl_attr_get_str(attribute));
 }
 
 // One read of the request socket. 1 = more is to come, 0 or -errno = the verdict.
@@ -209,9 +210,11 @@ void netlink_attributes(
 {
 	const struct nlattr *attribute;
 
-	memset(table, 0, (most + 1) * sizeof(*table));
+	for (unsigned i = 0; i <= most; i++)
+		table[i] = NULL;
 	if (mnl_nlmsg_get_payload_len(message) < header)
 		return;
-	mnl_attr_for_each(attribute, message, header) if (mnl_attr_get_type(attribute) <= most)
-		table[mnl_attr_get_type(attribute)] = (const struct rtattr *)attribute;
+	mnl_attr_for_each (attribute, message, header)
+		if (mnl_attr_get_type(attribute) <= most)
+			table[mnl_attr_get_type(attribute)] = (const struct rtattr *)attribute;
 }

@@ -30,9 +30,9 @@ static int compare_wanted(const void *a, const void *b)
 
 static int compare_present(const void *a, const void *b)
 {
-	const struct kernel_route *const *x = a, *const *y = b;
+	const struct kernel_route *x = a, *y = b;
 
-	return compare_prefixes(&(*x)->to, &(*y)->to);
+	return compare_prefixes(&x->to, &y->to);
 }
 
 int wanted_set(struct wanted_routes *wanted, const struct fib_route *routes, unsigned count)
@@ -148,10 +148,10 @@ static void remove_present(const struct wanted_routes *wanted, struct netlink *n
 }
 
 // Those of our protocol in the main table, sorted by prefix. NULL when there is no memory.
-static const struct kernel_route **list_present(
+static struct kernel_route *list_present(
 	const struct wanted_routes *wanted, const struct mirror *mirror, uint32_t *count)
 {
-	const struct kernel_route **list = calloc((size_t)mirror->route_count + 1, sizeof(*list));
+	struct kernel_route *list = calloc((size_t)mirror->route_count + 1, sizeof(*list));
 
 	*count = 0;
 	if (!list)
@@ -159,7 +159,7 @@ static const struct kernel_route **list_present(
 	for (uint32_t i = 0; i < mirror->route_count; i++)
 		if (!mirror->routes[i].local_table &&
 			mirror->routes[i].protocol == wanted->protocol)
-			list[(*count)++] = &mirror->routes[i];
+			list[(*count)++] = mirror->routes[i];
 	qsort(list, *count, sizeof(*list), compare_present);
 	return list;
 }
@@ -168,7 +168,7 @@ int wanted_apply(struct wanted_routes *wanted, const struct mirror *mirror, stru
 	struct reason *reason)
 {
 	uint32_t count, p = 0, w = 0;
-	const struct kernel_route **present = list_present(wanted, mirror, &count);
+	struct kernel_route *present = list_present(wanted, mirror, &count);
 	int first = 0;
 
 	if (!present)
@@ -183,17 +183,17 @@ int wanted_apply(struct wanted_routes *wanted, const struct mirror *mirror, stru
 		else if (w == wanted->count)
 			order = -1;
 		else
-			order = compare_prefixes(&present[p]->to, &want->to);
+			order = compare_prefixes(&present[p].to, &want->to);
 		if (order < 0) {
-			remove_present(wanted, netlink, present[p++]);
+			remove_present(wanted, netlink, &present[p++]);
 			continue;
 		}
 		// Several of one prefix, with other metrics, are of no use to us.
-		for (; p < count && compare_prefixes(&present[p]->to, &want->to) == 0; p++) {
-			if (is_as_wanted(mirror, wanted, present[p], want))
+		for (; p < count && compare_prefixes(&present[p].to, &want->to) == 0; p++) {
+			if (is_as_wanted(mirror, wanted, &present[p], want))
 				right = true;
-			else if (present[p]->priority != wanted->priority)
-				remove_present(wanted, netlink, present[p]);
+			else if (present[p].priority != wanted->priority)
+				remove_present(wanted, netlink, &present[p]);
 		}
 		rc = right ? 0 : put_wanted(wanted, want, netlink, reason);
 		first = first ? first : rc;
