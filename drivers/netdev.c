@@ -255,27 +255,34 @@ void netdev_release(struct netdev *netdev)
 	close(netdev->control);
 }
 
+// 0 when the driver does not say.
+static uint32_t read_speed(const struct netdev *netdev)
+{
+	// The struct ends in as many words as the driver has, three times over; at most 127 of
+	// them.
+	uint32_t buffer[sizeof(struct ethtool_link_settings) / sizeof(uint32_t) + 3 * INT8_MAX] = {
+		0};
+	struct ethtool_link_settings *settings = (void *)buffer;
+
+	settings->cmd = ETHTOOL_GLINKSETTINGS;
+	// The first call says, as a negative number, how many words there are.
+	if (ethtool(netdev, settings) || settings->link_mode_masks_nwords >= 0)
+		return 0;
+	settings->link_mode_masks_nwords = (int8_t)-settings->link_mode_masks_nwords;
+	settings->cmd = ETHTOOL_GLINKSETTINGS;
+	if (ethtool(netdev, settings) || settings->speed == (uint32_t)SPEED_UNKNOWN)
+		return 0;
+	return settings->speed;
+}
+
 struct port_link netdev_link(const struct netdev *netdev)
 {
-	struct {
-		struct ethtool_link_settings settings;
-		uint32_t modes[3 * SCHAR_MAX];
-	} link = {.settings = {.cmd = ETHTOOL_GLINKSETTINGS}};
-	struct port_link result = {false, 0};
 	struct ifreq ifr;
 
 	if (request(netdev->control, netdev->name, SIOCGIFFLAGS, &ifr) ||
 		(ifr.ifr_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING))
-		return result;
-	result.up = true;
-	// The first call says, as a negative number, how many words of modes there are.
-	if (ethtool(netdev, &link) || link.settings.link_mode_masks_nwords >= 0)
-		return result;
-	link.settings.link_mode_masks_nwords = (int8_t)-link.settings.link_mode_masks_nwords;
-	link.settings.cmd = ETHTOOL_GLINKSETTINGS;
-	if (ethtool(netdev, &link) == 0 && link.settings.speed != (uint32_t)SPEED_UNKNOWN)
-		result.speed_mbps = link.settings.speed;
-	return result;
+		return (struct port_link){false, 0};
+	return (struct port_link){true, read_speed(netdev)};
 }
 
 static int get_channels(const struct netdev *netdev, struct ethtool_channels *channels)
