@@ -29,6 +29,7 @@
 #define GATHER_MOST_US   1000000
 #define RESOLVE_EVERY_US 1000000  // one neighbour is asked for so often; the kernel asks thrice
 #define USE_EVERY_US     25000000 // less than the kernel's reachable time, 30 s on average
+#define FORGET_CALLS     1000     // more than fill the buffer of events
 #define ASKED_SLOTS      4096
 #define ASKS_A_SECOND    2000 // of different neighbours, so that a scan cannot fill the kernel's table
 
@@ -288,10 +289,24 @@ void host_reclaim(struct host *host)
 	host->retired = NULL;
 }
 
+static void ignore_event(void *arg, const struct nlmsghdr *message)
+{
+}
+
+// What waits is older than the dump that is to come, and must not be taken for news after it.
+static void forget_events(struct host *host)
+{
+	for (unsigned i = 0; i < FORGET_CALLS; i++)
+		if (netlink_events(&host->netlink, ignore_event, NULL) == 0)
+			break;
+}
+
 static int refresh(struct host *host)
 {
 	int rc = 0;
 
+	if (host->neighbours_changed)
+		forget_events(host);
 	if (host->routes_changed) {
 		rc = mirror_dump_routes(&host->mirror, &host->netlink);
 		if (rc < 0)

@@ -45,7 +45,8 @@ struct nlmsghdr *netlink_begin(
 int netlink_talk(struct netlink *netlink, struct nlmsghdr *message);
 // Sends it as a dump and visits every answer. -EINTR when the kernel's table changed meanwhile.
 int netlink_dump(struct netlink *netlink, struct nlmsghdr *message, netlink_visit visit, void *arg);
-// Visits the events that wait, at most about 2 MB of them. -ENOBUFS when some were lost.
+// Visits events that wait: 0 when there are no more, 1 when there may be (a call reads a limited
+// number), -ENOBUFS when some were lost.
 int netlink_events(struct netlink *netlink, netlink_visit visit, void *arg);
 int netlink_events_fd(const struct netlink *netlink);
 // Puts an address in its family's own form.

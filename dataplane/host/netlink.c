@@ -183,7 +183,7 @@ int netlink_events(struct netlink *netlink, netlink_visit visit, void *arg)
 			if (message->nlmsg_type >= NLMSG_MIN_TYPE)
 				visit(arg, message);
 	}
-	return 0;
+	return 1;
 }
 
 int netlink_events_fd(const struct netlink *netlink)
