@@ -115,8 +115,9 @@ void field_choice(const struct field *in, const char *key, const char *const *na
 			*out = i;
 			return;
 		}
-		n += (size_t)snprintf(
-			expected + n, sizeof(expected) - n, "%s%s", i ? ", " : "one of ", names[i]);
+		if (*names[i])
+			n += (size_t)snprintf(expected + n, sizeof(expected) - n, "%s%s",
+				n ? ", " : "one of ", names[i]);
 	}
 	field_wrong(in, tree, key, expected);
 }

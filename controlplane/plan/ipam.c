@@ -249,7 +249,8 @@ static void tell_failure(struct planner *p, const struct want *want, unsigned fa
 			"the address asked for cannot be given: %s; %s",
 			want->family[family].failure, stays);
 	else if (!want->family[family].got && !want->refused && want->family[family].required)
-		problem_add(p, PROBLEM_ERROR, object, "no address is given: %s%s has %s %s address",
+		problem_add(p, PROBLEM_ERROR, object,
+			"no %s address is given: %s%s has %s %s address", family_name(family),
 			want->pool ? "pool " : "no pool of sluice.conf",
 			want->pool ? want->pool->name : "",
 			!want->pool                        ? "a free"

@@ -25,6 +25,7 @@ struct members {
 	unsigned count, ready, unready;
 	struct member *list;
 	bool port_found, other_port, promoted;
+	uint16_t retargeted; // what the pods listen on, where mode dsr cannot send to it
 };
 
 static const struct node *find_node(const struct planner *p, const char *cluster, const char *name)
@@ -147,8 +148,10 @@ static void collect(struct planner *p, const struct want *want, const struct ser
 			members->port_found = true;
 			if (number == 0) // any: then what the Service says
 				number = port->target ? port->target : port->port;
-			if (want->mode == MODE_DSR) // the packet arrives as the client sent it
+			if (want->mode == MODE_DSR && number != port->port) {
+				members->retargeted = number; // it arrives as the client sent it
 				number = port->port;
+			}
 			for (unsigned k = 0; k < slice->endpoint_count; k++)
 				add_member(p, want, members, &slice->endpoints[k], number);
 			break; // one port of a name and protocol
@@ -223,6 +226,11 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 	const struct object *object = &want->service->object;
 	const char *protocol = port->protocol == IPPROTO_TCP ? "TCP" : "UDP";
 
+	if (members->retargeted)
+		problem_add(p, PROBLEM_WARNING, object,
+			"port %s %u: in mode dsr pods get packets as the client sent them and must "
+			"listen on port %u themselves; their port %u is not used",
+			protocol, port->port, port->port, members->retargeted);
 	if (members->promoted)
 		problem_add(p, PROBLEM_WARNING, object,
 			"port %s %u: every %s endpoint is terminating; those that still serve get "
