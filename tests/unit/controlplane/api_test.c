@@ -3,6 +3,7 @@
 // one loop holds the client, the API, publish/ and the dataplane.
 #include "api.h"
 #include "api_internal.h"
+#include "counted.h"
 #include "fake_dataplane.h"
 #include "plan_sample.h"
 
@@ -195,108 +196,11 @@ static long long number_of(json_t *row, const char *name)
 	return json_integer_value(json_object_get(row, name));
 }
 
-// A dataplane that has counted something for everything in the plan.
-struct counted {
-	Sluice__Stats stats;
-	Sluice__Hello hello;
-	Sluice__WorkerStats worker, *workers[1];
-	Sluice__StageCycles stage, *stages[1];
-	Sluice__PortStats port, *ports[1];
-	Sluice__DropStats drop[2], *drops[2];
-	Sluice__ListenerStats listener, *listeners[1];
-	Sluice__ListenerKey key;
-	Sluice__EndpointStats endpoint[3], *endpoints[3];
-	Sluice__Counters counters[4];
-	Sluice__Flow flow, *flow_list[1];
-	Sluice__Flows flows;
-	uint8_t vip[4], pod[3][4], client[4];
-};
-
-static void count(struct counted *c)
-{
-	static const uint8_t vip[] = {192, 0, 2, 100}, client[] = {198, 51, 100, 7};
-
-	sluice__stats__init(&c->stats);
-	sluice__hello__init(&c->hello);
-	sluice__worker_stats__init(&c->worker);
-	sluice__stage_cycles__init(&c->stage);
-	sluice__port_stats__init(&c->port);
-	sluice__listener_stats__init(&c->listener);
-	sluice__listener_key__init(&c->key);
-	sluice__flow__init(&c->flow);
-	sluice__flows__init(&c->flows);
-	memcpy(c->vip, vip, 4);
-	memcpy(c->client, client, 4);
-	c->stats.hello = &c->hello;
-	c->stats.memory = TEXT("4 kB pages");
-	c->stats.n_workers = c->stats.n_ports = c->stats.n_listeners = 1;
-	c->stats.workers = c->workers;
-	c->workers[0] = &c->worker;
-	c->worker.flows = 95;
-	c->worker.flows_capacity = 100;
-	c->worker.busy_cycles = 25;
-	c->worker.total_cycles = 100;
-	c->worker.n_stages = 1;
-	c->worker.stages = c->stages;
-	c->stages[0] = &c->stage;
-	c->stage.stage = TEXT("classify");
-	c->stage.cycles = 300;
-	c->stage.packets = 10;
-	c->stats.ports = c->ports;
-	c->ports[0] = &c->port;
-	c->port.name = TEXT("wan");
-	c->stats.n_drops = 2;
-	c->stats.drops = c->drops;
-	for (unsigned i = 0; i < 2; i++) {
-		sluice__drop_stats__init(&c->drop[i]);
-		c->drop[i].reason = TEXT(i ? "bad_checksum" : "no_endpoint");
-		c->drop[i].help = TEXT("because");
-		c->drop[i].packets = i ? 0 : 5;
-		c->drops[i] = &c->drop[i];
-	}
-	for (unsigned i = 0; i < 4; i++) {
-		sluice__counters__init(&c->counters[i]);
-		c->counters[i].flows = 10 + i;
-		c->counters[i].bytes_out = 5000000000 + i;
-	}
-	c->stats.listeners = c->listeners;
-	c->listeners[0] = &c->listener;
-	c->listener.key = &c->key;
-	c->listener.counters = &c->counters[3];
-	c->key.vip = (ProtobufCBinaryData){4, c->vip};
-	c->key.protocol = SLUICE__L4_PROTOCOL__L4_TCP;
-	c->key.port = 80;
-	c->stats.n_endpoints = 3;
-	c->stats.endpoints = c->endpoints;
-	for (unsigned i = 0; i < 3; i++) {
-		const uint8_t pod[] = {10, 244, 1, (uint8_t)(1 + i)};
-
-		memcpy(c->pod[i], pod, 4);
-		sluice__endpoint_stats__init(&c->endpoint[i]);
-		c->endpoint[i].pool = TEXT("local/default/web:TCP:80");
-		c->endpoint[i].address = (ProtobufCBinaryData){4, c->pod[i]};
-		c->endpoint[i].port = 8080;
-		c->endpoint[i].counters = &c->counters[i];
-		c->endpoints[2 - i] = &c->endpoint[i]; // in any order
-	}
-	c->flow.protocol = SLUICE__L4_PROTOCOL__L4_TCP;
-	c->flow.mode = SLUICE__MODE__MODE_FULL_NAT;
-	c->flow.state = TEXT("established");
-	c->flow.client = (ProtobufCBinaryData){4, c->client};
-	c->flow.vip = (ProtobufCBinaryData){4, c->vip};
-	c->flow.endpoint = (ProtobufCBinaryData){4, c->pod[0]};
-	c->flow.packets = 9;
-	c->flow_list[0] = &c->flow;
-	c->flows.n_flows = 1;
-	c->flows.flows = c->flow_list;
-	c->flows.total = 4711;
-}
-
 static void with_dataplane(struct stage *s, struct counted *c)
 {
 	bool current = false;
 
-	count(c);
+	counted_fill(c);
 	s->fake.stats = &c->stats;
 	s->fake.flows = &c->flows;
 	fake_start(&s->fake, &s->loop, s->channel);

@@ -4,7 +4,6 @@
 // never comes fails after ten seconds.
 #include "clock.h"
 #include "fake_dataplane.h"
-#include "plan_file.h"
 #include "plan_sample.h"
 #include "publish.h"
 
@@ -124,40 +123,17 @@ static bool was_asked(struct stage *s)
 // The plan file holds the generation that was waited for.
 static bool is_on_disk(struct stage *s)
 {
-	struct reason reason = {0};
-	Sluice__Transaction *t;
 	uint64_t generation = 0;
-	uint8_t *bytes;
-	size_t length;
 
-	if (plan_file_read(s->file, &bytes, &length, &reason) == 0) {
-		t = sluice__transaction__unpack(NULL, length, bytes);
-		assert_non_null(t);
-		assert_int_equal(t->since, 0);
-		generation = t->generation;
-		sluice__transaction__free_unpacked(t, NULL);
-		free(bytes);
-	}
-	reason_clear(&reason);
+	plan_file_look(s->file, &generation);
 	return generation >= s->number;
 }
 
 static unsigned file_endpoints(const char *path)
 {
-	struct reason reason = {0};
-	Sluice__Transaction *t;
-	unsigned count = 0;
-	uint8_t *bytes;
-	size_t length;
+	uint64_t generation;
 
-	assert_int_equal(plan_file_read(path, &bytes, &length, &reason), 0);
-	t = sluice__transaction__unpack(NULL, length, bytes);
-	assert_non_null(t);
-	for (size_t i = 0; i < t->n_pools; i++)
-		count += (unsigned)t->pools[i]->n_endpoints;
-	sluice__transaction__free_unpacked(t, NULL);
-	free(bytes);
-	return count;
+	return plan_file_look(path, &generation);
 }
 
 static void holds(struct stage *s, unsigned endpoints)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "shadow.h"
 
+#include "plan_file.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,4 +155,26 @@ void shadow_clear(struct shadow *shadow)
 {
 	clear_lines(shadow);
 	shadow->generation = 0;
+}
+
+unsigned plan_file_look(const char *path, uint64_t *generation)
+{
+	struct reason reason = {0};
+	Sluice__Transaction *t;
+	unsigned count = 0;
+	uint8_t *bytes;
+	size_t length;
+
+	*generation = 0;
+	if (plan_file_read(path, &bytes, &length, &reason) == 0) {
+		t = sluice__transaction__unpack(NULL, length, bytes);
+		assert(t && t->since == 0);
+		*generation = t->generation;
+		for (size_t i = 0; i < t->n_pools; i++)
+			count += (unsigned)t->pools[i]->n_endpoints;
+		sluice__transaction__free_unpacked(t, NULL);
+		free(bytes);
+	}
+	reason_clear(&reason);
+	return count;
 }

@@ -16,3 +16,7 @@ void shadow_apply(struct shadow *shadow, const Sluice__Transaction *transaction)
 // To be freed.
 char *shadow_text(const struct shadow *shadow);
 void shadow_clear(struct shadow *shadow);
+
+// What a dataplane would find in the plan file: how many endpoints, and its generation. Zeros when
+// there is no whole plan.
+unsigned plan_file_look(const char *path, uint64_t *generation);
