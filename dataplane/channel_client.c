@@ -79,16 +79,19 @@ static void client_write(struct channel *channel, struct client *client)
 }
 
 // The answer to the request the client waits for, or the hello.
-static void client_reply(struct channel *channel, struct client *client, Sluice__Reply *reply)
+static void client_reply(struct channel *channel, struct client *client, const Sluice__Reply *reply)
 {
 	Sluice__Result too_long = SLUICE__RESULT__INIT;
+	Sluice__Reply instead = SLUICE__REPLY__INIT;
 	size_t length = sluice__reply__get_packed_size(reply);
 	uint32_t length_be;
 
 	if (length > SLUICE_CHANNEL_MESSAGE) {
 		too_long.reason = (char *)"the answer is longer than a message can be";
-		reply->body_case = SLUICE__REPLY__BODY_RESULT;
-		reply->result = &too_long;
+		instead.id = reply->id;
+		instead.body_case = SLUICE__REPLY__BODY_RESULT;
+		instead.result = &too_long;
+		reply = &instead;
 		length = sluice__reply__get_packed_size(reply);
 	}
 	client->out = malloc(HEAD_BYTES + length);
@@ -216,18 +219,18 @@ static void do_flows(struct channel *channel, struct client *client, const struc
 	reason_clear(&reason);
 }
 
-static void do_request(struct channel *channel, struct client *client)
+static void do_request(
+	struct channel *channel, struct client *client, const uint8_t *in, size_t length)
 {
 	struct request request;
-	bool whole =
-		request_parse(&request, client->in ? client->in : client->head, client->in_length);
+	bool whole = request_parse(&request, in, length);
 
 	client_enter(channel, client, CLIENT_WORKING);
 	client->work = ++channel->works;
 	client->request_id = request.id;
 	if (!whole && !request.has_id) {
-		log_warning("channel", "a message of %zu bytes cannot be read: client closed",
-			client->in_length);
+		log_warning(
+			"channel", "a message of %zu bytes cannot be read: client closed", length);
 		client_close(channel, client);
 		return;
 	}
@@ -316,7 +319,9 @@ static bool client_read(struct channel *channel, struct client *client)
 
 void client_event(struct channel *channel, struct client *client, uint32_t events)
 {
-	uint64_t serial = client->serial;
+	const uint8_t nothing = 0; // of an empty message
+	uint8_t *in;
+	size_t length;
 
 	switch (client->state) {
 	case CLIENT_FREE:
@@ -333,12 +338,12 @@ void client_event(struct channel *channel, struct client *client, uint32_t event
 	}
 	if (!client_read(channel, client))
 		return;
-	do_request(channel, client);
-	if (client->state == CLIENT_FREE || client->serial != serial)
-		return;
-	free(client->in);
+	in = client->in;
+	length = client->in_length;
 	client->in = NULL;
 	client->head_have = client->in_have = client->in_length = client->in_capacity = 0;
+	do_request(channel, client, in ? in : &nothing, length);
+	free(in);
 }
 
 void client_open(struct channel *channel, struct client *client, int fd)

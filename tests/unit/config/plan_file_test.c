@@ -22,7 +22,7 @@ static int set_up(void **state)
 {
 	struct place *place = calloc(1, sizeof(*place));
 
-	strcpy(place->directory, "/tmp/plan_file_test.XXXXXX");
+	snprintf(place->directory, sizeof(place->directory), "/tmp/plan_file_test.XXXXXX");
 	if (!mkdtemp(place->directory))
 		return -1;
 	snprintf(place->path, sizeof(place->path), "%s/plan", place->directory);

@@ -81,7 +81,7 @@ int server_set_up(void **state)
 	struct server *f = calloc(1, sizeof(*f));
 	struct reason reason = {0};
 
-	strcpy(f->directory, "/tmp/channel_test.XXXXXX");
+	snprintf(f->directory, sizeof(f->directory), "/tmp/channel_test.XXXXXX");
 	if (!mkdtemp(f->directory) || chmod(f->directory, 0755) < 0)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/sock", f->directory);
@@ -105,7 +105,7 @@ int client_connect(const struct server *f)
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	strcpy(name.sun_path, f->path);
+	memcpy(name.sun_path, f->path, sizeof(f->path));
 	assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
 	return fd;
 }

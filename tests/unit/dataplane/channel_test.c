@@ -405,7 +405,7 @@ static void test_socket_file(void **state)
 	assert_int_not_equal(access(f->path, F_OK), 0);
 	// Left behind by a process that was killed.
 	stale = socket(AF_UNIX, SOCK_STREAM, 0);
-	strcpy(name.sun_path, f->path);
+	memcpy(name.sun_path, f->path, sizeof(f->path));
 	assert_int_equal(bind(stale, (struct sockaddr *)&name, sizeof(name)), 0);
 	close(stale);
 	assert_int_equal(server_open(f, "nogroup", &reason), 0);

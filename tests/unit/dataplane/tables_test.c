@@ -365,7 +365,7 @@ static void test_long_name_is_cut_between_characters(void **state)
 	endpoint->name = malloc(100);
 	assert_non_null(endpoint->name);
 	memset(endpoint->name, 'n', 62);
-	strcpy(endpoint->name + 62, "\xc3\xa9toile");
+	memcpy(endpoint->name + 62, "\xc3\xa9toile", 8);
 	apply(store, change);
 	it = listener_at(store, "192.0.2.10", IPPROTO_TCP, 80)->pool->members[0];
 	assert_int_equal(strlen(it->name), 62);
