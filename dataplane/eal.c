@@ -56,14 +56,6 @@ static uint32_t buffers_wanted(const struct settings *settings)
 	return wanted;
 }
 
-static bool has_kind(const struct settings *settings, const char *kind)
-{
-	for (unsigned i = 0; i < settings->port_count; i++)
-		if (strcmp(settings->ports[i].kind, kind) == 0)
-			return true;
-	return false;
-}
-
 static int choose_pages(struct dataplane *dataplane, unsigned needed, struct reason *reason)
 {
 	uint64_t free_mb = free_hugepage_mb();
@@ -130,8 +122,7 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--log-level=lib.*:warning";
 	argv[argc++] = "--log-level=pmd.*:warning";
-	if (!has_kind(settings, "pci"))
-		argv[argc++] = "--no-pci";
+	argc += port_eal_arguments(settings->ports, settings->port_count, argv + argc);
 	if (dataplane->hugepages) {
 		argv[argc++] = "--in-memory";
 		argv[argc++] = "--single-file-segments";
