@@ -181,7 +181,9 @@ static void icmp_error(struct rewriter *rewriter, struct packet *packet, enum dr
 
 	packet_drop(packet, drop);
 	addr_from_bytes(&sender, key.src, key.family == 4 ? 4 : 16);
-	if (fib_source(rewriter->opener->fib, packet->iface, &sender, &own))
+	// What a port does not take its own host refuses, all else a router on the way.
+	if (drop != DROP_NO_LISTENER && drop != DROP_NO_ENDPOINT &&
+		fib_source(rewriter->opener->fib, packet->iface, &sender, &own))
 		back.src = key.family == 4 ? own.byte + 12 : own.byte;
 	if ((packet->flags & PACKET_NO_L4) || !may_answer(rewriter) ||
 		!begin(rewriter, &answer, &back, size))
@@ -232,6 +234,10 @@ void rewrite_echo(struct rewriter *rewriter, struct packet *packet)
 	addr_from_bytes(&dst, key.dst, length);
 	if (!tables_vip(rewriter->opener->tables, &dst)) {
 		packet->next = PACKET_HOST;
+		return;
+	}
+	if (open_source_impossible(&key)) {
+		packet_drop(packet, DROP_IP_SOURCE);
 		return;
 	}
 	memcpy(source, key.src, length);

@@ -131,6 +131,8 @@ static void quote_checksum(const struct quote *quote, uint16_t delta)
 	if (quote->protocol == IPPROTO_UDP && checksum == 0)
 		return;
 	checksum = checksum_apply(checksum, delta);
+	if (quote->protocol == IPPROTO_UDP && checksum == 0)
+		checksum = 0xffff;
 	memcpy(quote->l4 + at, &checksum, 2);
 }
 
@@ -188,6 +190,32 @@ static void untunnel(struct packet *packet, const struct quote *outer, const str
 	finish(packet);
 }
 
+// The endpoint answered the client directly, so it has sent what this is about: it gets the message
+// as it is, the way it gets everything of this flow.
+static void direct_answer(struct rewriter *rewriter, struct packet *packet, const struct flow *flow)
+{
+	packet->next = PACKET_ROUTE;
+	rewrite_tunnel(rewriter, packet, flow);
+}
+
+// A router sends an error to whom the quote names as sender, and nowhere else (RFC 5927); and no
+// error is sent about an error that has come to the end of its way.
+static bool may_go_on(struct packet *packet, const struct quote *quote)
+{
+	struct flow_key about = quote_key(quote, packet->family, false);
+	struct flow_key own = flow_packet_key(packet);
+	uint8_t ttl = packet->family == 4 ? ((const struct rte_ipv4_hdr *)packet->l3)->time_to_live
+					  : ((const struct rte_ipv6_hdr *)packet->l3)->hop_limits;
+
+	if (memcmp(about.src, own.dst, packet->family == 4 ? 4 : 16) != 0)
+		packet_drop(packet, DROP_ICMP_INNER);
+	else if (ttl <= 1)
+		packet_drop(packet, DROP_TTL_EXPIRED);
+	else
+		return true;
+	return false;
+}
+
 static void no_flow(struct rewriter *rewriter, struct packet *packet, const struct flow_key *key)
 {
 	struct opener *opener = rewriter->opener;
@@ -231,10 +259,10 @@ void rewrite_icmp_error(struct rewriter *rewriter, struct packet *packet)
 	if (quote.protocol == tunnel && quote_parse(&inner, quote.l4, end, packet->family)) {
 		key = quote_key(&inner, packet->family, false);
 		flow = flow_find(rewriter->opener->flows, &key, &direction);
-		if (flow && flow->mode == MODE_DSR)
-			untunnel(packet, &quote, &inner);
-		else
+		if (!flow || flow->mode != MODE_DSR)
 			no_flow(rewriter, packet, &key);
+		else if (may_go_on(packet, &quote))
+			untunnel(packet, &quote, &inner);
 		return;
 	}
 	if (quote.protocol != IPPROTO_TCP && quote.protocol != IPPROTO_UDP) {
@@ -243,8 +271,12 @@ void rewrite_icmp_error(struct rewriter *rewriter, struct packet *packet)
 	}
 	key = quote_key(&quote, packet->family, true);
 	flow = flow_find(rewriter->opener->flows, &key, &direction);
-	if (flow)
-		translate(packet, &quote, flow, direction);
-	else
+	if (!flow)
 		no_flow(rewriter, packet, &key);
+	else if (!may_go_on(packet, &quote))
+		return;
+	else if (flow->mode == MODE_DSR)
+		direct_answer(rewriter, packet, flow);
+	else
+		translate(packet, &quote, flow, direction);
 }

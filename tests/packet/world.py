@@ -245,7 +245,9 @@ def sound(frame):
             del layer.chksum
         elif "cksum" in layer.fields:
             del layer.cksum
-        layer = layer.payload if not isinstance(layer, (ICMP, ICMPv6DestUnreach)) else None
+        if "ICMP" in layer.__class__.__name__ or layer.fields.get("frag") or "M" in str(layer.fields.get("flags")):
+            break
+        layer = layer.payload
     assert bytes(fresh) == bytes(packet), packet.show2(dump=True)
     return packet
 
