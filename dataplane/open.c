@@ -9,6 +9,7 @@
 #include "flow_stage.h"
 
 #define SOURCE_TRIES   128 // ports tried before SNAT counts as exhausted
+#define SOURCE_STEPS   16  // of which so many one after the other
 #define AFFINITY_PROTO 0x80
 
 static struct addr key_addr(const uint8_t *bytes, uint8_t family)
@@ -108,15 +109,13 @@ uint16_t open_owner(const struct opener *opener, const struct flow_key *key, boo
 	return owner_of_client(opener->rule, key, listener->flags, NULL);
 }
 
-// RFC 1122 section 3.2.1.3, RFC 4291 section 2.7: no host sends from these.
-static bool source_impossible(const struct flow_key *key)
+bool open_source_impossible(const struct flow_key *key)
 {
-	static const uint8_t loopback[16] = {[15] = 1};
 	static const uint8_t zero[16];
 
 	if (key->family == 4)
 		return key->src[0] == 0 || key->src[0] == 127 || key->src[0] >= 224;
-	return key->src[0] == 0xff || memcmp(key->src, loopback, 16) == 0 ||
+	return key->src[0] == 0xff || (key->src[0] == 0xfe && (key->src[1] & 0xc0) == 0x80) ||
 	       memcmp(key->src, zero, 16) == 0;
 }
 
@@ -172,6 +171,11 @@ static struct flow *affinity_find(struct opener *opener, const struct flow_key *
 	return flow_find(opener->flows, &affinity, &direction);
 }
 
+static uint32_t affinity_ticks(const struct listener *listener)
+{
+	return (uint32_t)((uint64_t)listener->affinity_s * 1000000 / FLOW_TICK_US);
+}
+
 static void affinity_remember(struct opener *opener, const struct flow_key *key,
 	const struct listener *listener, struct flow *record, uint32_t slot)
 {
@@ -188,12 +192,13 @@ static void affinity_remember(struct opener *opener, const struct flow_key *key,
 		record->state = FLOW_AFFINITY;
 		record->seen = opener->flows->now;
 		record->endpoint = slot;
-		record->ack = (uint32_t)((uint64_t)listener->affinity_s * 1000000 / FLOW_TICK_US);
+		record->ack = affinity_ticks(listener);
 		flow_insert(opener->flows, record);
 		return;
 	}
 	record->endpoint = slot;
 	record->seen = opener->flows->now;
+	record->ack = affinity_ticks(listener);
 }
 
 static const struct endpoint *choose(
@@ -264,11 +269,18 @@ static enum drop choose_source(struct opener *opener, const struct endpoint *end
 	}
 	tuples = (uint64_t)ports * (addresses ? addresses : 1);
 	// Begun anywhere, so that after a restart ports are not used again in the same order.
-	if (counters->created == 0)
-		counters->source_cursor = (uint32_t)(opener->flows->seed[0] >> 32) ^ endpoint->slot * 2654435761u;
+	if (counters->source_cursor == 0)
+		counters->source_cursor =
+			((uint32_t)(opener->flows->seed[0] >> 32) ^ endpoint->slot * 2654435761u) |
+			1;
 	for (uint32_t i = 0; i < SOURCE_TRIES && i < tuples; i++) {
-		uint32_t number = (uint32_t)(counters->source_cursor++ % tuples);
+		uint32_t number = (uint32_t)(counters->source_cursor % tuples);
 		uint32_t port = number / (addresses ? addresses : 1);
+
+		// Connections that last stand in a row: rather jump over them than count them all.
+		counters->source_cursor +=
+			i < SOURCE_STEPS ? 1
+					 : (uint32_t)(tuples / (SOURCE_TRIES - SOURCE_STEPS)) + 1;
 
 		if (addresses == 0)
 			reply->dst = addr_key(own, reply->family);
@@ -382,6 +394,18 @@ static enum drop create(
 	return DROP_NONE;
 }
 
+// What no host sends, and what therefore is not answered either.
+static enum drop sender_sane(const struct packet *packet)
+{
+	struct flow_key key = flow_packet_key(packet);
+
+	if (open_source_impossible(&key))
+		return DROP_IP_SOURCE;
+	if (src_port(packet->ports) == 0 || dst_port(packet->ports) == 0)
+		return DROP_L4_PORT_ZERO;
+	return DROP_NONE;
+}
+
 // May this packet begin a flow? Where the client's address is kept any box chooses the same
 // endpoint (Maglev), so a connection may go on here that began on another box.
 static enum drop may_begin(const struct packet *packet, const struct listener *listener)
@@ -389,10 +413,6 @@ static enum drop may_begin(const struct packet *packet, const struct listener *l
 	const uint8_t opening = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG;
 	struct flow_key key = flow_packet_key(packet);
 
-	if (src_port(packet->ports) == 0 || dst_port(packet->ports) == 0)
-		return DROP_L4_PORT_ZERO;
-	if (source_impossible(&key))
-		return DROP_IP_SOURCE;
 	if (!source_allowed(listener, &key))
 		return DROP_SOURCE_RANGE;
 	if (packet->protocol != IPPROTO_TCP || (packet->tcp_flags & opening) == RTE_TCP_SYN_FLAG)
@@ -419,7 +439,9 @@ static void not_for_listener(struct opener *opener, struct packet *packet, const
 	uint16_t owner;
 
 	if (tables_vip(opener->tables, dst)) {
-		packet_drop(packet, DROP_NO_LISTENER);
+		enum drop drop = sender_sane(packet);
+
+		packet_drop(packet, drop == DROP_NONE ? DROP_NO_LISTENER : drop);
 		return;
 	}
 	packet->next = PACKET_HOST;
@@ -460,7 +482,9 @@ void open_flow(struct opener *opener, struct packet *packet)
 			return;
 		}
 	}
-	drop = may_begin(packet, listener);
+	drop = sender_sane(packet);
+	if (drop == DROP_NONE)
+		drop = may_begin(packet, listener);
 	if (drop == DROP_NONE)
 		drop = create(opener, listener, packet);
 	if (drop != DROP_NONE)

@@ -51,6 +51,10 @@ uint16_t open_owner(const struct opener *opener, const struct flow_key *key, boo
 // Is the packet's destination one of the addresses that full NAT sends from?
 bool open_is_source(const struct opener *opener, const struct flow_key *key);
 
+// RFC 1122 section 3.2.1.3, RFC 4291 section 2.7: no host sends from these to another network.
+// (Loopback and mapped addresses of IPv6 do not pass classify.)
+bool open_source_impossible(const struct flow_key *key);
+
 // To be called when a flow's state has changed, and before it is deleted: keeps `load` right.
 void open_account(struct opener *opener, struct flow *flow);
 void open_delete(struct opener *opener, struct flow *flow);
