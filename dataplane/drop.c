@@ -22,7 +22,8 @@ static const struct {
 		"The IPv4 header checksum is wrong: a faulty link or sender."},
 	[DROP_IP_OPTIONS] = {"ip_options", "Malformed IPv4 options, or source routing."},
 	[DROP_IP_SOURCE] = {"ip_source",
-		"A source address that no host has (multicast, loopback, zero)."},
+		"An address that no host has (multicast or zero as source, loopback, "
+		"IPv4-mapped)."},
 	[DROP_IP_EXTENSION] = {"ip_extension",
 		"IPv6 extension headers that are malformed, too many, or source routing."},
 	[DROP_IP_LAND] = {"ip_land", "Source and destination address are the same."},

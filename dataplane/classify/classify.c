@@ -255,6 +255,28 @@ malformed:
 	packet_drop(packet, DROP_IP_EXTENSION);
 }
 
+// Loopback, unspecified (but as the source of duplicate address detection) and IPv4-mapped
+// addresses have no place on a wire (RFC 4291 section 2.5; mapped ones would be taken for the IPv4
+// address in tables that know both). Only called when one of them begins with eight zero bytes.
+static bool ipv6_addresses_impossible(const struct rte_ipv6_hdr *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	static const uint8_t zero[15];
+
+	if (memcmp(ip->src_addr, mapped, 12) == 0 || memcmp(ip->dst_addr, mapped, 12) == 0)
+		return true;
+	return (memcmp(ip->src_addr, zero, 15) == 0 && ip->src_addr[15] == 1) ||
+	       (memcmp(ip->dst_addr, zero, 15) == 0 && ip->dst_addr[15] <= 1);
+}
+
+static inline bool eight_zero_bytes(const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word == 0;
+}
+
 static inline void parse_ipv6(struct packet *packet, struct rte_mbuf *mbuf, unsigned left)
 {
 	const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)packet->l3;
@@ -282,6 +304,11 @@ static inline void parse_ipv6(struct packet *packet, struct rte_mbuf *mbuf, unsi
 	packet->l4 = packet->l3 + sizeof(*ip);
 	if (unlikely(memcmp(ip->src_addr, ip->dst_addr, 16) == 0)) {
 		packet_drop(packet, DROP_IP_LAND);
+		return;
+	}
+	if (unlikely(eight_zero_bytes(ip->src_addr) || eight_zero_bytes(ip->dst_addr)) &&
+		ipv6_addresses_impossible(ip)) {
+		packet_drop(packet, DROP_IP_SOURCE);
 		return;
 	}
 	if (likely(ip->proto == IPPROTO_UDP || ip->proto == IPPROTO_TCP) &&
@@ -341,8 +368,7 @@ static uint8_t iface_of_tagged(const struct classify_port *port, struct rte_mbuf
 
 	if (mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
 		vlan = mbuf->vlan_tci & 0xfff;
-	} else if (rte_pktmbuf_data_len(mbuf) >= RTE_ETHER_HDR_LEN + 4 &&
-		   rte_vlan_strip(mbuf) == 0) {
+	} else if (rte_vlan_strip(mbuf) == 0) {
 		vlan = mbuf->vlan_tci & 0xfff;
 	}
 	mbuf->ol_flags &= ~(RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
@@ -364,6 +390,11 @@ static inline void classify_one(
 	ethernet = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
 	if (unlikely(ethernet->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
 		     (mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))) {
+		if (rte_pktmbuf_data_len(mbuf) < RTE_ETHER_HDR_LEN + 4) {
+			packet->iface = 0;
+			packet_drop(packet, DROP_L2_TRUNCATED);
+			return;
+		}
 		iface = iface_of_tagged(port, mbuf);
 		ethernet = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
 	}
