@@ -52,7 +52,7 @@ struct flow_table *flow_table_new(
 	table->seed[0] = flow_mix(seed, 0x9e3779b97f4a7c15) | 1;
 	table->seed[1] = flow_mix(seed ^ 0xd1b54a32d192ed03, 0xbf58476d1ce4e5b9) | 1;
 	table->free = FLOW_NONE;
-	for (unsigned i = 0; i <= FLOW_WHEEL_SLOTS; i++)
+	for (unsigned i = 0; i < FLOW_LISTS; i++)
 		table->lists[i] = (struct flow_list){FLOW_NONE, FLOW_NONE};
 	table->timeout[FLOW_TCP_SYN] = ticks(timeouts->tcp_syn);
 	table->timeout[FLOW_TCP_ESTABLISHED] = ticks(timeouts->tcp_established);
@@ -111,22 +111,28 @@ static uint32_t timeout_of(const struct flow_table *table, const struct flow *fl
 {
 	// An affinity record keeps its own time where a connection keeps what the client
 	// acknowledged.
-	return flow->state == FLOW_AFFINITY ? flow->ack : table->timeout[flow->state];
+	if (flow->state == FLOW_AFFINITY)
+		return flow->ack;
+	return table->timeout[flow->list == FLOW_LIST_RESET ? FLOW_TCP_FIN : flow->state];
 }
 
 // The wheel turns at most FLOW_WHEEL_SLOTS - 2 slots ahead; what is due later is put off again.
 static void timer_add(struct flow_table *table, struct flow *flow)
 {
 	uint32_t horizon = (FLOW_WHEEL_SLOTS - 2) * FLOW_WHEEL_TICKS;
-	uint32_t ahead = flow->seen + timeout_of(table, flow) - table->wheel_tick;
+	uint32_t ahead;
 
+	flow->list = 0;
+	ahead = flow->seen + timeout_of(table, flow) - table->wheel_tick;
 	if ((int32_t)ahead < FLOW_WHEEL_TICKS)
 		ahead = FLOW_WHEEL_TICKS;
 	if (ahead > horizon)
 		ahead = horizon;
-	flow->list = flow->state == FLOW_TCP_CLOSED
-			     ? FLOW_LIST_CLOSED
-			     : (table->wheel_tick + ahead) / FLOW_WHEEL_TICKS % FLOW_WHEEL_SLOTS;
+	if (flow->state != FLOW_TCP_CLOSED)
+		flow->list = (table->wheel_tick + ahead) / FLOW_WHEEL_TICKS % FLOW_WHEEL_SLOTS;
+	else
+		flow->list = flow->flags & (FLOW_RST_0 | FLOW_RST_1) ? FLOW_LIST_RESET
+								     : FLOW_LIST_CLOSED;
 	list_append(table, &table->lists[flow->list], index_of(table, flow));
 }
 
@@ -152,14 +158,28 @@ struct flow *flow_oldest_closed(struct flow_table *table)
 {
 	uint32_t first = table->lists[FLOW_LIST_CLOSED].first;
 
+	if (first == FLOW_NONE)
+		first = table->lists[FLOW_LIST_RESET].first;
 	return first == FLOW_NONE ? NULL : &table->records[first];
+}
+
+// The first of a list whose time is over.
+static struct flow *list_expired(struct flow_table *table, unsigned list)
+{
+	uint32_t first = table->lists[list].first;
+
+	if (first == FLOW_NONE || flow_expires_ticks(table, &table->records[first]) != 0)
+		return NULL;
+	return &table->records[first];
 }
 
 struct flow *flow_expired(struct flow_table *table, unsigned *budget)
 {
-	struct flow *closed = flow_oldest_closed(table);
+	struct flow *closed = list_expired(table, FLOW_LIST_CLOSED);
 
-	if (closed && flow_expires_ticks(table, closed) == 0)
+	if (!closed)
+		closed = list_expired(table, FLOW_LIST_RESET);
+	if (closed)
 		return closed;
 	while (*budget) {
 		uint32_t slot = table->wheel_tick / FLOW_WHEEL_TICKS % FLOW_WHEEL_SLOTS;

@@ -13,7 +13,8 @@
 //
 // Timers: a wheel of lists; a record is looked at when its list's time comes and put off if it was
 // seen since. Closed connections wait in a list of their own, oldest first, so that they can be
-// taken early when room is needed.
+// taken early when room is needed. Those that a reset has closed wait in another one, longer: the
+// reset may be a stranger's, and its connection goes on when it was quiet (RFC 7857 section 2.2).
 #pragma once
 
 #include <emmintrin.h>
@@ -30,6 +31,8 @@
 #define FLOW_WHEEL_SLOTS 1024
 #define FLOW_WHEEL_TICKS 128 // a slot; 131 ms
 #define FLOW_LIST_CLOSED FLOW_WHEEL_SLOTS
+#define FLOW_LIST_RESET  (FLOW_WHEEL_SLOTS + 1)
+#define FLOW_LISTS       (FLOW_WHEEL_SLOTS + 2)
 
 enum flow_flag {
 	FLOW_V6 = 1 << 0,
@@ -61,7 +64,7 @@ struct flow {
 	uint32_t endpoint;           // slot
 	uint16_t hop[2];             // for packets of each direction
 	uint16_t fib_generation;     // that `hop` is of, its low 16 bits
-	uint16_t list; // the timer list it is in: a slot of the wheel, or FLOW_LIST_CLOSED
+	uint16_t list;               // the timer list it is in: a slot of the wheel, or FLOW_LIST_*
 	uint32_t packets;
 	uint32_t ack;        // TCP: what the client last acknowledged, host order
 	uint32_t next, prev; // in a timer list; `next` also in the list of the free
@@ -102,11 +105,11 @@ struct flow_table {
 	uint32_t free;      // first of the free list
 	uint32_t untouched; // records from here on were never used
 	uint64_t seed[2];
-	uint32_t now;                                 // tick, set by the worker once a burst
-	uint32_t wheel_tick;                          // the wheel has been turned to here
-	uint32_t timeout[FLOW_STATE_COUNT];           // ticks
-	struct flow_list lists[FLOW_WHEEL_SLOTS + 1]; // the wheel, and the closed
-	size_t bytes;                                 // memory of records and buckets
+	uint32_t now;                       // tick, set by the worker once a burst
+	uint32_t wheel_tick;                // the wheel has been turned to here
+	uint32_t timeout[FLOW_STATE_COUNT]; // ticks
+	struct flow_list lists[FLOW_LISTS]; // the wheel, the closed, the reset
+	size_t bytes;                       // memory of records and buckets
 };
 
 // Memory comes from huge pages when the process has them. NULL when there is none.
