@@ -51,8 +51,8 @@ struct counters *counters_new(const Sluice__Stats *stats)
 
 	if (!c || !stats)
 		return c;
-	c->listeners = calloc(stats->n_listeners + 1, sizeof(*c->listeners));
-	c->endpoints = calloc(stats->n_endpoints + 1, sizeof(*c->endpoints));
+	c->listeners = calloc(stats->n_listeners + 1, sizeof(void *));
+	c->endpoints = calloc(stats->n_endpoints + 1, sizeof(void *));
 	if (!c->listeners || !c->endpoints) {
 		counters_free(c);
 		return NULL;
@@ -63,8 +63,8 @@ struct counters *counters_new(const Sluice__Stats *stats)
 	for (size_t i = 0; i < stats->n_endpoints; i++)
 		if (stats->endpoints[i]->counters)
 			c->endpoints[c->endpoint_count++] = stats->endpoints[i];
-	qsort(c->listeners, c->listener_count, sizeof(*c->listeners), compare_listeners);
-	qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), compare_endpoints);
+	qsort(c->listeners, c->listener_count, sizeof(void *), compare_listeners);
+	qsort(c->endpoints, c->endpoint_count, sizeof(void *), compare_endpoints);
 	return c;
 }
 
@@ -89,7 +89,7 @@ const Sluice__Counters *counters_listener(
 	wanted.key = &names;
 	if (!counters->listener_count)
 		return NULL;
-	found = bsearch(&key, counters->listeners, counters->listener_count, sizeof(key),
+	found = bsearch(&key, counters->listeners, counters->listener_count, sizeof(void *),
 		compare_listeners);
 	return found ? (*found)->counters : NULL;
 }
@@ -105,7 +105,7 @@ const Sluice__Counters *counters_endpoint(
 	wanted.port = endpoint->port;
 	if (!counters->endpoint_count)
 		return NULL;
-	found = bsearch(&key, counters->endpoints, counters->endpoint_count, sizeof(key),
+	found = bsearch(&key, counters->endpoints, counters->endpoint_count, sizeof(void *),
 		compare_endpoints);
 	return found ? (*found)->counters : NULL;
 }

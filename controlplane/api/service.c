@@ -76,7 +76,7 @@ static json_t *services(const struct api_request *request)
 	for (unsigned i = 0; i < count; i++)
 		sorted[i] = &plan->listeners[i];
 	if (count)
-		qsort(sorted, count, sizeof(*sorted), by_service);
+		qsort(sorted, count, sizeof(void *), by_service);
 	for (unsigned i = 1; i <= count; i++) {
 		if (i < count && strcmp(sorted[i]->service, sorted[first]->service) == 0)
 			continue;

@@ -396,7 +396,8 @@ int connection_request(struct connection *c, Sluice__Request *request, enum pati
 	}
 	*pending = (struct pending){
 		.id = request->id,
-		.deadline = clock_now_us() + 1000 * (patience == PATIENCE_ASK ? ASK_MS : CHANGE_MS),
+		.deadline = clock_now_us() +
+			    1000 * (usec_t)(patience == PATIENCE_ASK ? ASK_MS : CHANGE_MS),
 		.patience = patience,
 		.done = done,
 		.arg = arg,

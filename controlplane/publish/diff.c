@@ -55,13 +55,13 @@ struct rows {
 static const void **sorted(
 	struct difference *d, const void *rows, unsigned count, const struct rows *kind)
 {
-	const void **list = take(d, (count + 1) * sizeof(*list));
+	const void **list = take(d, (count + 1) * sizeof(void *));
 
 	if (!list)
 		return NULL;
 	for (unsigned i = 0; i < count; i++)
 		list[i] = (const char *)rows + i * kind->row_bytes;
-	qsort(list, count, sizeof(*list), kind->compare);
+	qsort(list, count, sizeof(void *), kind->compare);
 	return list;
 }
 
@@ -168,7 +168,7 @@ static bool listener_add(struct difference *d, const void *row)
 {
 	const struct plan_listener *listener = row;
 	Sluice__Listener *message = take(d, sizeof(*message));
-	Sluice__Prefix **sources = take(d, (listener->source_count + 1) * sizeof(*sources));
+	Sluice__Prefix **sources = take(d, (listener->source_count + 1) * sizeof(void *));
 
 	if (!message || !sources)
 		return false;
@@ -234,7 +234,7 @@ static bool pool_add(struct difference *d, const void *row)
 {
 	const struct plan_pool *pool = row;
 	Sluice__Pool *message = take(d, sizeof(*message));
-	Sluice__Endpoint **list = take(d, (pool->endpoint_count + 1) * sizeof(*list));
+	Sluice__Endpoint **list = take(d, (pool->endpoint_count + 1) * sizeof(void *));
 	Sluice__Endpoint *endpoints = take(d, (pool->endpoint_count + 1) * sizeof(*endpoints));
 
 	if (!message || !list || !endpoints)
@@ -329,14 +329,14 @@ struct difference *publish_diff(
 	sluice__transaction__init(t);
 	t->since = base;
 	t->generation = generation;
-	t->vips = take(d, (to->vip_count + 1) * sizeof(*t->vips));
-	t->listeners = take(d, (to->listener_count + 1) * sizeof(*t->listeners));
-	t->pools = take(d, (to->pool_count + 1) * sizeof(*t->pools));
-	t->routes = take(d, (to->route_count + 1) * sizeof(*t->routes));
+	t->vips = take(d, (to->vip_count + 1) * sizeof(void *));
+	t->listeners = take(d, (to->listener_count + 1) * sizeof(void *));
+	t->pools = take(d, (to->pool_count + 1) * sizeof(void *));
+	t->routes = take(d, (to->route_count + 1) * sizeof(void *));
 	t->vips_removed = take(d, (from->vip_count + 1) * sizeof(*t->vips_removed));
-	t->listeners_removed = take(d, (from->listener_count + 1) * sizeof(*t->listeners_removed));
-	t->pools_removed = take(d, (from->pool_count + 1) * sizeof(*t->pools_removed));
-	t->routes_removed = take(d, (from->route_count + 1) * sizeof(*t->routes_removed));
+	t->listeners_removed = take(d, (from->listener_count + 1) * sizeof(void *));
+	t->pools_removed = take(d, (from->pool_count + 1) * sizeof(void *));
+	t->routes_removed = take(d, (from->route_count + 1) * sizeof(void *));
 	if (!d->arena.failed) {
 		walk(d, &vip_rows, (struct list){from->vips, from->vip_count},
 			(struct list){to->vips, to->vip_count});

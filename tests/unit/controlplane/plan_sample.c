@@ -82,14 +82,14 @@ static void fill_listener(struct plan_listener *listener, unsigned number, unsig
 
 struct plan *plan_sample_random(unsigned seed, unsigned size)
 {
-	unsigned *chosen = calloc(2 * size, sizeof(*chosen));
+	unsigned *chosen = calloc((size_t)2 * size, sizeof(*chosen));
 	struct plan *plan = calloc(1, sizeof(*plan));
 
 	assert(plan && chosen);
-	plan->vips = calloc(2 * size, sizeof(*plan->vips));
-	plan->listeners = calloc(2 * size, sizeof(*plan->listeners));
-	plan->pools = calloc(2 * size, sizeof(*plan->pools));
-	plan->routes = calloc(2 * size, sizeof(*plan->routes));
+	plan->vips = calloc((size_t)2 * size, sizeof(*plan->vips));
+	plan->listeners = calloc((size_t)2 * size, sizeof(*plan->listeners));
+	plan->pools = calloc((size_t)2 * size, sizeof(*plan->pools));
+	plan->routes = calloc((size_t)2 * size, sizeof(*plan->routes));
 	plan->vip_count = draw(&seed, size, chosen);
 	for (unsigned i = 0; i < plan->vip_count; i++) {
 		struct plan_vip *vip = &plan->vips[i];
