@@ -155,39 +155,24 @@ static int set_settings_routes(
 	return rc;
 }
 
-// The addresses of an interface: those of its port, or of its VLAN.
-static const struct prefix *configured(
-	const struct settings *settings, const struct iface *iface, unsigned *count)
-{
-	const struct port_settings *port;
-
-	*count = 0;
-	if (iface->port >= settings->port_count)
-		return NULL;
-	port = &settings->ports[iface->port];
-	if (!iface->vlan) {
-		*count = port->address_count;
-		return port->addresses;
-	}
-	for (unsigned i = 0; i < port->vlan_count; i++)
-		if (port->vlans[i].id == iface->vlan) {
-			*count = port->vlans[i].address_count;
-			return port->vlans[i].addresses;
-		}
-	return NULL;
-}
-
 static int open_twins(struct host *host, const struct settings *settings, struct reason *reason)
 {
 	struct mirror *mirror = &host->mirror;
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < mirror->iface_count; i++) {
-		unsigned count;
-		const struct prefix *addresses = configured(settings, &mirror->ifaces[i], &count);
+		struct prefix *addresses = NULL;
+		int count =
+			addresses_of(settings, mirror->ifaces, mirror->iface_count, i, &addresses);
 
-		rc = twin_open(&host->netlink, &mirror->ifaces[i], addresses, count, reason);
+		if (count < 0)
+			return -ENOMEM;
+		rc = twin_open(
+			&host->netlink, &mirror->ifaces[i], addresses, (unsigned)count, reason);
+		free(addresses);
 	}
+	if (rc == 0)
+		twin_reserve_ports(settings->snat.port_first, settings->snat.port_last);
 	return rc;
 }
 

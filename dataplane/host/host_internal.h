@@ -62,6 +62,16 @@ void netlink_attributes(
 int twin_open(struct netlink *netlink, struct iface *iface, const struct prefix *addresses,
 	unsigned address_count, struct reason *reason);
 int twin_keep(const struct iface *iface, struct reason *reason);
+// The kernel shall not begin connections from the ports that full NAT uses: both may use the same
+// address.
+void twin_reserve_ports(uint16_t first, uint16_t last);
+
+#define ADDRESSES_MAX 2048 // of full NAT's sources, an interface
+
+// The addresses of interface `index`, to be freed. Their number, or -1 when out of memory.
+int addresses_of(const struct settings *settings, const struct iface *ifaces, unsigned iface_count,
+	unsigned index, struct prefix **addresses);
+
 void twin_close(struct iface *iface);
 
 // Neighbours: a hash by (interface, address) over a dense array.

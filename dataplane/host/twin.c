@@ -50,24 +50,36 @@ static const struct sysctl static_ipv6_sysctls[] = {
 	{"ipv6", "autoconf", "0"},
 };
 
+static void set_sysctl(const char *path, const char *value)
+{
+	size_t length = strlen(value);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return; // a kernel without IPv6, or too old for the key
+	if (fd < 0 || write(fd, value, length) != (ssize_t)length)
+		log_warning("host", "%s: cannot set it to %s: %s", path, value, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void set_sysctls(const struct iface *iface, const struct sysctl *list, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		size_t length = strlen(list[i].value);
 		char path[128];
-		int fd;
 
 		snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", list[i].family,
 			iface->name, list[i].key);
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT)
-			continue; // a kernel without IPv6, or too old for the key
-		if (fd < 0 || write(fd, list[i].value, length) != (ssize_t)length)
-			log_warning("host", "%s: cannot set it to %s: %s", path, list[i].value,
-				strerror(errno));
-		if (fd >= 0)
-			close(fd);
+		set_sysctl(path, list[i].value);
 	}
+}
+
+void twin_reserve_ports(uint16_t first, uint16_t last)
+{
+	char range[16];
+
+	snprintf(range, sizeof(range), "%u-%u", first, last);
+	set_sysctl("/proc/sys/net/ipv4/ip_local_reserved_ports", range);
 }
 
 static int attach(struct iface *iface, struct reason *reason)
