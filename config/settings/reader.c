@@ -28,16 +28,28 @@ static void path_of(const setting_t *setting, char *buf, size_t size)
 		snprintf(buf + n, size - n, "[%d]", config_setting_index(setting));
 }
 
+const char *read_file_name(const struct reader *r, const char *file, char buf[static FILE_TEXT])
+{
+	if (!file)
+		return r->file;
+	if (!r->dir || *file == '/')
+		return file;
+	snprintf(buf, FILE_TEXT, "%s/%s", r->dir, file);
+	return buf;
+}
+
 static void mistake_v(
 	struct reader *r, const setting_t *near, const char *path, const char *format, va_list args)
 {
 	const char *file = near ? config_setting_source_file(near) : NULL;
 	unsigned line = near ? config_setting_source_line(near) : 0;
 	char text[1024];
+	char name[FILE_TEXT];
 
 	vsnprintf(text, sizeof(text), format, args);
 	// The root has no line of its own: a key missing at the top is missing at the first line.
-	reason_add(r->reason, "%s:%u: %s: %s", file ? file : r->file, line ? line : 1, path, text);
+	reason_add(r->reason, "%s:%u: %s: %s", read_file_name(r, file, name), line ? line : 1, path,
+		text);
 }
 
 __attribute__((format(printf, 3, 4))) static void mistake(

@@ -11,14 +11,20 @@
 
 #include "settings_internal.h"
 
+#define FILE_TEXT 4096 // bytes that hold the name of a file
+
 typedef config_setting_t setting_t;
 
 struct reader {
 	config_t config;
 	const char *file;
+	const char *dir; // where @include looks; NULL: where we are
 	struct reason *reason;
 	bool starved; // memory ran out: what was read has holes
 };
+
+// A file's name as a person finds it: libconfig gives that of an included one as it was written.
+const char *read_file_name(const struct reader *r, const char *file, char buf[static FILE_TEXT]);
 
 // Zeroed; when there is no memory that is told and NULL given. An array of none is not NULL.
 void *read_take(struct reader *r, size_t count, size_t size);

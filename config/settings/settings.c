@@ -6,7 +6,6 @@
 #include "settings.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,7 +338,9 @@ static struct settings *read_whole(const char *text, const char *file, struct re
 	struct settings *s = NULL;
 	FILE *stream = NULL;
 	int parsed = CONFIG_FALSE;
+	char name[FILE_TEXT];
 
+	r.dir = dir;
 	config_init(&r.config);
 	if (dir)
 		config_set_include_dir(&r.config, dir);
@@ -360,7 +361,7 @@ static struct settings *read_whole(const char *text, const char *file, struct re
 
 		reason_add(reason,
 			"%s:%d: %s; expected `key = value;` lines, groups in { }, lists in ( )",
-			where ? where : file, config_error_line(&r.config),
+			read_file_name(&r, where, name), config_error_line(&r.config),
 			what ? what : "syntax error");
 		goto out;
 	}
