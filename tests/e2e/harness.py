@@ -54,7 +54,6 @@ class Lab:
         self.client, self.pods, self.nodes = self.net.client, self.net.pods, self.net.nodes
         self.net.create()
         wanted = default_settings(self.dir, self.net.mtu)
-        wanted["dataplane"]["memory_mb"] = 128
         merge(wanted, settings or {})
         if adjust:
             adjust(wanted)
@@ -228,7 +227,7 @@ class Lab:
         """The client's kernel says nothing about TCP on these ports of its own: a test does it."""
         rules = (f"table inet deaf {{ chain output {{ type filter hook output priority 0; "
                  f"tcp flags & rst == rst tcp sport {port_first}-{port_last} drop; }} }}")
-        self.client.run("nft", rules)
+        self.client.run("nft", "-f", "-", input=rules)
 
     def pod_path_mtu(self, pod, towards):
         """What the pod's kernel has learnt of the path."""

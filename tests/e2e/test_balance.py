@@ -105,8 +105,10 @@ class TestAlgorithms:
         annotations = {"sluice.dev/algorithm": name, **spec.pop("annotations", {})}
         vip = lab.apply_service(name, [("dgram", "UDP", 7000, 9000)], annotations=annotations,
                                 **spec)[0]
+        # Ports of our own choosing: the kernel's might be those of a flow that is still known.
         return vip, collections.Counter(
-            lab.ask_once(vip, 7000)[0] for _ in range(count or self.CONNECTIONS))
+            lab.ask_once(vip, 7000, source_port=21000 + n)[0]
+            for n in range(count or self.CONNECTIONS))
 
     def test_maglev(self, lab):
         _, counts = self.spread(lab, "maglev")
@@ -119,8 +121,7 @@ class TestAlgorithms:
 
     def test_weighted_with_equal_weights(self, lab):
         _, counts = self.spread(lab, "weighted")
-        assert max(counts.values()) - min(counts.values()) <= 1
-        assert len(counts) == len(lab.pods)
+        assert set(counts.values()) == {self.CONNECTIONS // len(lab.pods)}
 
     def test_source_hash(self, lab):
         vip, counts = self.spread(lab, "source-hash", 40)
