@@ -245,7 +245,9 @@ def sound(frame):
             del layer.chksum
         elif "cksum" in layer.fields:
             del layer.cksum
-        if "ICMP" in layer.__class__.__name__ or layer.fields.get("frag") or "M" in str(layer.fields.get("flags")):
+        fragment = isinstance(layer, IPv6ExtHdrFragment) or (
+            isinstance(layer, IP) and (layer.frag or layer.flags.MF))
+        if fragment or "ICMP" in layer.__class__.__name__:  # what is behind is no whole packet
             break
         layer = layer.payload
     assert bytes(fresh) == bytes(packet), packet.show2(dump=True)
