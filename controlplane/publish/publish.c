@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_INTERVAL_MS 1000
+#define FILE_LEAST_MS 20   // between two writes
+#define FILE_MOST_MS  1000 // also what a plan waits that no dataplane has taken yet
+#define FILE_SHARE    10   // of the loop's time at most a tenth goes into writing
 
 struct version { // a plan that was given to us
 	struct plan *plan;
@@ -36,7 +38,8 @@ struct publish {
 	bool busy;  // a transaction is under way
 	bool retry; // offer the refused one again: it is another dataplane
 	uv_timer_t file_timer;
-	usec_t file_us; // of the last write
+	usec_t file_us; // end of the last write
+	unsigned file_interval_ms;
 };
 
 static void hold(struct publish *p, struct version **place, struct version *version)
@@ -77,17 +80,29 @@ static struct version *for_disk(const struct publish *p)
 	return p->state.connected || p->newest == p->refused ? NULL : p->newest;
 }
 
+// Until the next write: soon, for what is not on disk is lost with both processes; but a disk that
+// is slow, or full, must not hold up the loop.
+static unsigned write_interval(usec_t took_us, bool written)
+{
+	usec_t ms = took_us * FILE_SHARE / 1000;
+
+	if (!written || ms > FILE_MOST_MS)
+		return FILE_MOST_MS;
+	return ms < FILE_LEAST_MS ? FILE_LEAST_MS : (unsigned)ms;
+}
+
 static void write_file(struct publish *p)
 {
 	struct version *version = for_disk(p);
 	struct reason reason = {0};
 	struct difference *whole;
+	usec_t started;
 	size_t length;
 	uint8_t *bytes;
 
 	if (!version || version == p->on_disk)
 		return;
-	p->file_us = clock_now_us();
+	started = clock_now_us();
 	if (version == p->applied)
 		whole = publish_diff(NULL, version->plan, 0, p->state.generation);
 	else
@@ -107,21 +122,28 @@ static void write_file(struct publish *p)
 	free(bytes);
 	difference_free(whole);
 	reason_clear(&reason);
+	p->file_us = clock_now_us();
+	p->file_interval_ms = write_interval(p->file_us - started, p->on_disk == version);
 }
 
 static void on_file_timer(uv_timer_t *timer);
 
-// Writes now or later, never more often than once in the interval. What no dataplane has taken yet
-// waits in any case: one may be about to come and say.
+// Writes now or later. What no dataplane has taken yet waits in any case: one may be about to come
+// and say.
 static void file_is_behind(struct publish *p)
 {
 	usec_t since_ms = (clock_now_us() - p->file_us) / 1000;
+	unsigned wait_ms = FILE_MOST_MS;
 
-	if (p->applied && since_ms >= FILE_INTERVAL_MS)
+	if (p->applied && since_ms >= p->file_interval_ms)
 		write_file(p);
-	if (for_disk(p) && for_disk(p) != p->on_disk &&
-		!uv_is_active((uv_handle_t *)&p->file_timer))
-		uv_timer_start(&p->file_timer, on_file_timer, FILE_INTERVAL_MS, 0);
+	if (!for_disk(p) || for_disk(p) == p->on_disk)
+		return;
+	if (p->applied)
+		wait_ms = p->file_interval_ms;
+	else if (uv_is_active((uv_handle_t *)&p->file_timer))
+		return; // each change would put it off
+	uv_timer_start(&p->file_timer, on_file_timer, wait_ms, 0);
 }
 
 static void on_file_timer(uv_timer_t *timer)
