@@ -319,6 +319,8 @@ int model_replace(struct model *model, const char *cluster, const char *name,
 		return -ENOMEM;
 	}
 	// Those that stay are taken out of the old list first, so that they are not freed with it.
+	for (struct object *object = origin->objects; object; object = object->next_in_origin)
+		object->stays = false;
 	for (size_t i = 0; i < count; i++)
 		objects[i]->stays = objects[i]->origin == origin->name;
 	for (struct object **at = &origin->objects; *at;) {

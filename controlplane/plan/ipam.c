@@ -12,6 +12,8 @@
 // who comes back, be it in another order after a restart, finds what it had. A new Service gets
 // such an address only by asking for it, or when no other is left.
 //
+// In the end it is told who got nothing, by then against all that is held.
+//
 // An address is shared by Services with the same key (metallb.io/allow-shared-ip) of one cluster,
 // or by those of one namespace that all ask for that very address, as long as no protocol and port
 // is used twice.
@@ -137,32 +139,45 @@ static void hold(struct planner *p, struct want *want, struct vip_row *row)
 	want->family[family].address = row->address;
 }
 
-// Gives the address when it may be given; else says why not.
-static const char *try(struct planner *p, struct want *want, const struct addr *address)
+// Why the Service cannot have the address as things stand, or NULL.
+static const char *refusal(struct planner *p, const struct want *want, const struct addr *address)
 {
-	const struct pool_settings *pool = pool_of(p, want, address);
-	struct vip_row *row = *vip_slot(p, address);
+	const struct vip_row *row = *vip_slot(p, address);
+	const char *why = NULL, *by = "";
 	char text[ADDR_TEXT];
 
 	addr_format(address, text);
-	if (!pool)
+	if (!pool_of(p, want, address))
 		return want->pool
 			       ? arena_format(&p->scratch, "%s is not in pool %s", text,
 					 want->pool->name)
 			       : arena_format(&p->scratch, "%s is in no pool of sluice.conf", text);
+	// Of several the first by name is told: in what order they came must not show.
 	for (const struct holder *h = row ? row->holders : NULL; h; h = h->next) {
-		const char *why = objection(p, want, h->want, address);
+		const char *objects = objection(p, want, h->want, address);
 
-		if (why)
-			return why;
+		if (objects && (!why || strcmp(h->want->name, by) < 0)) {
+			why = objects;
+			by = h->want->name;
+		}
 	}
-	if ((!row || !row->holders) && p->vips->count >= SLUICE_VIPS_MAX)
-		return "there are as many VIPs as there can be";
+	if (!why && (!row || !row->holders) && p->vips->count >= SLUICE_VIPS_MAX)
+		why = "there are as many VIPs as there can be";
+	return why;
+}
+
+// Gives the address when it may be given.
+static bool give(struct planner *p, struct want *want, const struct addr *address)
+{
+	struct vip_row *row = *vip_slot(p, address);
+
+	if (refusal(p, want, address))
+		return false;
 	if (!row)
-		row = vip_row_new(p, address, pool);
+		row = vip_row_new(p, address, pool_of(p, want, address));
 	if (row)
 		hold(p, want, row);
-	return NULL;
+	return row != NULL;
 }
 
 // Round 1 and 3.
@@ -177,7 +192,7 @@ static void give_leased(struct planner *p, struct want *want, unsigned family, b
 		return;
 	if (!whatever_asked && want->refused)
 		return;
-	try(p, want, &lease->address);
+	give(p, want, &lease->address);
 }
 
 // Round 2.
@@ -185,7 +200,7 @@ static void give_requested(struct planner *p, struct want *want, unsigned family
 {
 	if (want->family[family].requested && want->family[family].wanted && !want->refused &&
 		!want->family[family].got)
-		want->family[family].failure = try(p, want, &want->family[family].request);
+		want->family[family].failed = !give(p, want, &want->family[family].request);
 }
 
 static bool give_shared(struct planner *p, struct want *want, unsigned family)
@@ -193,7 +208,7 @@ static bool give_shared(struct planner *p, struct want *want, unsigned family)
 	struct shared_key *key = *want->share ? vip_share_slot(p, want) : NULL;
 
 	for (struct vip_row *row = key ? key->rows : NULL; row; row = row->next_shared)
-		if (family_of(&row->address) == family && !try(p, want, &row->address))
+		if (family_of(&row->address) == family && give(p, want, &row->address))
 			return true;
 	return false;
 }
@@ -205,7 +220,7 @@ static void give_remembered(struct planner *p, struct want *want, unsigned famil
 		const struct addr *address = &p->leases[i].address;
 
 		if (p->vips->remembered[i] && family_of(address) == family &&
-			!ipam_is_vip(p, address) && !try(p, want, address))
+			!ipam_is_vip(p, address) && give(p, want, address))
 			return;
 	}
 }
@@ -229,7 +244,7 @@ static bool give_free(struct planner *p, struct want *want, unsigned family)
 				cursor->next = addr_next(&cursor->next);
 			}
 			if (!cursor->end)
-				return !try(p, want, &cursor->next);
+				return give(p, want, &cursor->next);
 		}
 	}
 	return false;
@@ -244,10 +259,10 @@ static void tell_failure(struct planner *p, const struct want *want, unsigned fa
 	if (want->family[family].got)
 		snprintf(stays, sizeof(stays), "until then it stays at %s",
 			addr_format(&want->family[family].address, text));
-	if (want->family[family].failure)
+	if (want->family[family].failed)
 		problem_add(p, PROBLEM_ERROR, object,
 			"the address asked for cannot be given: %s; %s",
-			want->family[family].failure, stays);
+			refusal(p, want, &want->family[family].request), stays);
 	else if (!want->family[family].got && !want->refused && want->family[family].required)
 		problem_add(p, PROBLEM_ERROR, object,
 			"no %s address is given: %s%s has %s %s address", family_name(family),
@@ -267,7 +282,6 @@ static void give_any(struct planner *p, struct want *want, unsigned family)
 	if (!want->family[family].got && !want->family[family].requested && !want->refused &&
 		!give_shared(p, want, family) && !give_free(p, want, family))
 		give_remembered(p, want, family);
-	tell_failure(p, want, family);
 }
 
 static void add_vip(struct planner *p, const struct vip_row *row)
@@ -363,15 +377,17 @@ static void run_round(struct planner *p, int round)
 				give_leased(p, want, family, round == 3);
 			else if (round == 2)
 				give_requested(p, want, family);
-			else
+			else if (round == 4)
 				give_any(p, want, family);
+			else
+				tell_failure(p, want, family);
 		}
 }
 
 void ipam_assign(struct planner *p)
 {
 	p->vips = vip_table_make(p);
-	for (int round = 1; p->vips && round <= 4; round++) {
+	for (int round = 1; p->vips && round <= 5; round++) {
 		if (round == 4)
 			remember(p);
 		run_round(p, round);

@@ -44,8 +44,8 @@ struct want { // a Service that is ours
 	bool refused;                     // asks for what cannot be: gets nothing new
 	struct {                          // by family
 		bool wanted, required, requested, got;
+		bool failed; // the request could not be met
 		struct addr request, address;
-		const char *failure; // why the request could not be met
 	} family[FAMILIES];
 	bool denied; // malformed source ranges: nobody gets in
 	unsigned source_count;
