@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sluice.conf: whatever it says, it is read or refused with a reason.
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "settings.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reason reason = {0};
+	struct settings *settings;
+	char *text = malloc(size + 1);
+
+	memcpy(text, data, size);
+	text[size] = '\0';
+	// Other files are not the fuzzer's to read.
+	if (!memmem(data, size, "@include", 8)) {
+		settings = settings_parse(text, "t.conf", &reason);
+		if ((settings == NULL) != (reason.count != 0))
+			abort();
+		settings_free(settings);
+	}
+	reason_clear(&reason);
+	free(text);
+	return 0;
+}
