@@ -9,23 +9,14 @@
 #include "log.h"
 #include "port_internal.h"
 
-#define RSS_WANTED                                                                                 \
-	(RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP |                             \
-		RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_NONFRAG_IPV6_UDP)
-
 #define RX_SUMS                                                                                    \
 	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |                            \
 		RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define TX_SUMS (RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
 
-// Longest key among the drivers linked (i40e, ice, iavf: 52 bytes). A tuple of two IPv6 addresses
-// and two ports needs 36 bytes and 4 more; what follows is never used and may be zero.
-#define RSS_KEY_MAX 64
-
 struct plan {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf;
-	uint8_t key[RSS_KEY_MAX];
 };
 
 static void choose_offloads(struct plan *plan)
@@ -45,47 +36,10 @@ static uint32_t caps_of(const struct rte_eth_conf *conf)
 {
 	uint64_t rx = conf->rxmode.offloads, tx = conf->txmode.offloads;
 
-	return (conf->rxmode.mq_mode == RTE_ETH_MQ_RX_RSS ? PORT_RSS : 0) |
-	       ((rx & RX_SUMS) == RX_SUMS ? PORT_RX_CKSUM : 0) |
+	return ((rx & RX_SUMS) == RX_SUMS ? PORT_RX_CKSUM : 0) |
 	       ((tx & TX_SUMS) == TX_SUMS ? PORT_TX_L4_CKSUM : 0) |
 	       (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM ? PORT_TX_IP_CKSUM : 0) |
 	       (tx & RTE_ETH_TX_OFFLOAD_VLAN_INSERT ? PORT_TX_VLAN : 0);
-}
-
-// RSS is taken only when the device spreads TCP and UDP of both families over a table we can fill
-// and with our key: half of it would be worse than none, as nobody could tell the queue of a tuple.
-static void choose_rss(struct port *port, struct plan *plan)
-{
-	const struct rte_eth_dev_info *info = &plan->info;
-	struct rte_eth_rss_conf *rss = &plan->conf.rx_adv_conf.rss_conf;
-	uint16_t reta = info->reta_size;
-
-	if (port->queues < 2 || (info->flow_type_rss_offloads & RSS_WANTED) != RSS_WANTED ||
-		info->hash_key_size < sizeof(port_rss_key) || info->hash_key_size > RSS_KEY_MAX ||
-		reta == 0 || (reta & (reta - 1)) || reta > RTE_ETH_RSS_RETA_SIZE_512)
-		return;
-	memcpy(plan->key, port_rss_key, sizeof(port_rss_key));
-	plan->conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-	plan->conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
-	rss->rss_key = plan->key;
-	rss->rss_key_len = info->hash_key_size;
-	rss->rss_hf = RSS_WANTED | (info->flow_type_rss_offloads &
-					   (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 |
-						   RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6));
-}
-
-static int fill_reta(struct port *port, uint16_t size)
-{
-	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
-
-	memset(reta, 0, sizeof(reta));
-	for (uint16_t i = 0; i < size; i++) {
-		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask |= UINT64_C(1)
-							  << (i % RTE_ETH_RETA_GROUP_SIZE);
-		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
-			i % port->queues;
-	}
-	return rte_eth_dev_rss_reta_update(port->dpdk_id, reta, size);
 }
 
 static int set_up_queues(struct port *port, struct plan *plan, struct reason *reason)
@@ -133,7 +87,7 @@ static int configure(struct port *port, struct plan *plan, struct reason *reason
 	int rc;
 
 	choose_offloads(plan);
-	choose_rss(port, plan);
+	rss_choose(port, &plan->info, &plan->conf);
 	if (port->kind->configure)
 		rc = port->kind->configure(port, &plan->conf, reason);
 	else
@@ -162,12 +116,10 @@ static int start(struct port *port, struct plan *plan, struct reason *reason)
 		return rc;
 	}
 	port->caps |= caps_of(&plan->conf);
-	if ((port->caps & PORT_RSS) && fill_reta(port, plan->info.reta_size)) {
-		log_warning("port", "%s: %s: no RSS, its table cannot be written", port->name,
-			port->device);
-		port->caps &= ~PORT_RSS;
+	if (plan->conf.rxmode.mq_mode == RTE_ETH_MQ_RX_RSS && rss_finish(port, &plan->info)) {
+		port->caps |= PORT_RSS;
+		port->rss_buckets = RTE_MIN(plan->info.reta_size, PORT_RSS_TABLE);
 	}
-	port->rss_buckets = port->caps & PORT_RSS ? plan->info.reta_size : 0;
 	// Frames for VIPs come to the port's own MAC, neighbour solicitations to multicast ones.
 	// Drivers without either switch take everything anyway.
 	rc = rte_eth_promiscuous_enable(port->dpdk_id);

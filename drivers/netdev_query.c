@@ -68,8 +68,7 @@ static int take_address(const struct nlmsghdr *message, void *data)
 	// An IPv6 link-local address comes by itself and goes with disable_ipv6.
 	if ((int)ifa->ifa_index != list->index || ifa->ifa_scope == RT_SCOPE_LINK)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, message, sizeof(*ifa))
-	{
+	mnl_attr_for_each (attribute, message, sizeof(*ifa)) {
 		uint16_t type = mnl_attr_get_type(attribute);
 
 		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !local))
@@ -108,8 +107,7 @@ static int take_route(const struct nlmsghdr *message, void *data)
 
 	if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, message, sizeof(*route))
-	{
+	mnl_attr_for_each (attribute, message, sizeof(*route)) {
 		if (mnl_attr_get_type(attribute) == RTA_OIF &&
 			mnl_attr_get_payload_len(attribute) == sizeof(uint32_t) &&
 			(int)mnl_attr_get_u32(attribute) == search->index)
@@ -162,8 +160,7 @@ static int take_statistics(const struct nlmsghdr *message, void *data)
 	const struct nlattr *attribute;
 	struct rtnl_link_stats64 statistics;
 
-	mnl_attr_for_each(attribute, message, sizeof(struct ifinfomsg))
-	{
+	mnl_attr_for_each (attribute, message, sizeof(struct ifinfomsg)) {
 		if (mnl_attr_get_type(attribute) != IFLA_STATS64 ||
 			mnl_attr_get_payload_len(attribute) <
 				offsetof(struct rtnl_link_stats64, multicast))

@@ -80,6 +80,15 @@ static int attach(struct port *port, const struct pci_device *device, struct rea
 	return rc;
 }
 
+// e1000's older half has receive buffers of at most 8 KB, and chains them for a longer frame. The
+// first mbuf has room for all of it.
+static void join_segments(struct port *port, struct rte_mbuf **mbufs, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (mbufs[i]->nb_segs > 1)
+			rte_pktmbuf_linearize(mbufs[i]);
+}
+
 static int probe(struct port *port, const struct port_settings *settings, struct reason *reason)
 {
 	struct pci_device *device;
@@ -111,6 +120,8 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 		goto free;
 	}
 	port->max_queues = UINT16_MAX;
+	if (port->mtu > RTE_ETHER_MTU)
+		port->repair = join_segments;
 	port->state = device;
 	return 0;
 free:

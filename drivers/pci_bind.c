@@ -123,24 +123,37 @@ static int write_file(const char *file, const char *text)
 	return rc;
 }
 
-// A module that is built in has its driver's folder, too.
-static int load_driver(const char *sysfs, const char *driver)
+static int run_modprobe(const char *module)
 {
-	char *const arguments[] = {"modprobe", (char *)driver, NULL};
+	char *const arguments[] = {"modprobe", (char *)module, NULL};
 	char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	char folder[PATH_MAX];
 	int status, rc;
 	pid_t pid;
 
-	path(folder, "%s/bus/pci/drivers/%s", sysfs, driver);
-	if (access(folder, F_OK) == 0)
-		return 0;
 	rc = posix_spawn(&pid, "/sbin/modprobe", NULL, NULL, arguments, environment);
 	if (rc)
 		return -rc;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
+	return 0;
+}
+
+// A driver that is built in has its folder, too.
+static int load_driver(const char *sysfs, const char *driver)
+{
+	char folder[PATH_MAX];
+	int rc;
+
+	path(folder, "%s/bus/pci/drivers/%s", sysfs, driver);
+	if (access(folder, F_OK) == 0)
+		return 0;
+	rc = run_modprobe(driver);
+	if (rc)
+		return rc;
+	// The kernel loads this one by itself, but only some time later.
+	if (strcmp(driver, "vfio-pci") == 0)
+		run_modprobe("vfio_iommu_type1");
 	return access(folder, F_OK) == 0 ? 0 : -ENOENT;
 }
 

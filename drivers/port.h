@@ -47,18 +47,16 @@ struct port_engine {
 };
 
 // What a kind does; all but probe and remove may be NULL. `probe` creates the device and sets
-// port->dpdk_id, max_queues, max_mtu and, where the device knows none or another's, mac; port->mtu
-// and port->queues say what is asked for. `configure` may change what the DPDK device is asked.
-// `repair` runs over what was received before anyone else sees it. `reconnect` is called by
-// port_link() while a DPDK device has no link; with it, a device that cannot start is not an error
-// but detached. `remove` undoes probe.
+// port->dpdk_id, max_queues, max_mtu and, where the device knows none or another's, mac; it may set
+// repair. port->mtu and port->queues say what is asked for. `configure` may change what the DPDK
+// device is asked. `reconnect` is called by port_link() while a DPDK device has no link; with it, a
+// device that cannot start is not an error but detached. `remove` undoes probe.
 struct port_kind {
 	const char *name;
 	const struct port_engine *engine;
 	int (*probe)(
 		struct port *port, const struct port_settings *settings, struct reason *reason);
 	int (*configure)(struct port *port, struct rte_eth_conf *conf, struct reason *reason);
-	void (*repair)(struct port *port, struct rte_mbuf **mbufs, uint16_t n);
 	void (*reconnect)(struct port *port);
 	void (*remove)(struct port *port);
 };
@@ -77,6 +75,9 @@ struct port {
 	uint32_t caps;       // enum port_cap
 	struct rte_ether_addr mac;
 	const struct port_kind *kind;
+	// NULL, or makes good what the device does not deliver as promised, before anyone else sees
+	// it.
+	void (*repair)(struct port *port, struct rte_mbuf **mbufs, uint16_t n);
 	const char *device;
 	struct rte_mempool *pool;
 	void *state; // the kind's own
@@ -84,7 +85,11 @@ struct port {
 
 // The RSS key every port with PORT_RSS is given (40 bytes), so that equal tuples hash alike on
 // every port: Toeplitz over source address, destination address, source and destination l4_port.
-extern const uint8_t port_rss_key[40];
+#define PORT_RSS_KEY_BYTES 40
+extern const uint8_t *const port_rss_key;
+
+// The indirection tables of all ports begin alike: entry i is queue i % PORT_RSS_TABLE % queues.
+#define PORT_RSS_TABLE 128
 
 // The receive queue of a tuple with this hash, on a port with PORT_RSS.
 static inline uint16_t port_rss_queue(const struct port *port, uint32_t hash)
@@ -123,8 +128,8 @@ static inline uint16_t port_rx(
 	if (unlikely(port->detached))
 		return 0;
 	n = rte_eth_rx_burst(port->dpdk_id, queue, mbufs, n);
-	if (port->kind->repair && n)
-		port->kind->repair(port, mbufs, n);
+	if (unlikely(port->repair && n))
+		port->repair(port, mbufs, n);
 	return n;
 }
 

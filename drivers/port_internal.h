@@ -33,3 +33,9 @@ void port_remove_vdev(struct port *port, const char *driver);
 int ethdev_open(struct port *port, struct reason *reason);
 void ethdev_close(struct port *port);
 struct port_link ethdev_link(struct port *port);
+
+// rss.c: makes a device with several queues spread what it can, before it is configured; and, once
+// started, fills its table. True when the queue of every TCP and UDP tuple is port_rss_queue()'s.
+void rss_choose(
+	const struct port *port, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf);
+bool rss_finish(const struct port *port, const struct rte_eth_dev_info *info);

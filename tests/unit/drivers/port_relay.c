@@ -6,8 +6,8 @@
 // Two ports: what one receives the other sends, unchanged. One port: every frame goes back with its
 // MAC addresses swapped. Each frame received is looked at: its length, and whether its IPv4, TCP
 // and UDP checksums are right. On standard output one JSON object a line: once when ready, and
-// after each line on standard input, with what has been counted. The end of standard input ends it.
-// -h: with hugepages. -s: folder of EAL's own files.
+// after each line on standard input, with what has been counted. The end of standard input ends it,
+// and so does a line that begins with "q". -h: with hugepages. -s: folder of EAL's own files.
 #include <errno.h>
 #include <poll.h>
 #include <rte_eal.h>
@@ -182,7 +182,7 @@ static bool rest(struct relay *relay, int timeout_ms)
 				.fd = port_rx_fd(&relay->port[i], q), .events = POLLIN};
 	if (poll(fds, n, timeout_ms) <= 0 || !fds[0].revents)
 		return true;
-	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
+	if (read(STDIN_FILENO, line, sizeof(line)) <= 0 || line[0] == 'q')
 		return false;
 	tell(relay);
 	return true;
