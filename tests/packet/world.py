@@ -44,7 +44,7 @@ class Family:
 
     def other(self, number):
         """Another client."""
-        return f"2001:db8:c:1::{number:x}" if self.v6 else f"198.51.{101 + number // 250}.{1 + number % 250}"
+        return f"2001:db8:c:1::{number + 1:x}" if self.v6 else f"198.51.{101 + number // 250}.{1 + number % 250}"
 
     def ip(self, src, dst, ttl=64, **fields):
         if self.v6:
