@@ -87,7 +87,7 @@ static uint32_t slots_for(unsigned count)
 	return slots;
 }
 
-static uint16_t find_hop(const struct fib *fib, uint16_t iface, const struct addr *address)
+uint16_t fib_hop(const struct fib *fib, uint16_t iface, const struct addr *address)
 {
 	const struct fib_tables *tables = fib->tables;
 	uint32_t slot = hash_address(address, iface) & tables->hop_mask;
@@ -139,7 +139,7 @@ static int build_hops(struct fib *fib, const struct fib *previous,
 	if (!fib->hops || !fib->tables->hop_slots)
 		return -1;
 	for (unsigned i = 0; previous && i < count; i++) {
-		uint16_t index = find_hop(previous, neighbours[i].iface, &neighbours[i].address);
+		uint16_t index = fib_hop(previous, neighbours[i].iface, &neighbours[i].address);
 
 		if (index == HOP_NONE || !addr_is_zero(&fib->hops[index].address))
 			continue;
@@ -148,7 +148,7 @@ static int build_hops(struct fib *fib, const struct fib *previous,
 	}
 	for (unsigned i = 0; i < count; i++) {
 		if (addr_is_zero(&neighbours[i].address) ||
-			find_hop(fib, neighbours[i].iface, &neighbours[i].address) != HOP_NONE)
+			fib_hop(fib, neighbours[i].iface, &neighbours[i].address) != HOP_NONE)
 			continue;
 		while (next < room && !addr_is_zero(&fib->hops[next].address))
 			next++;
@@ -223,7 +223,7 @@ static void put_route(
 		.on_link = addr_is_zero(&route->via),
 	};
 	if (route->result == FIB_HOP && !table->slots[slot].on_link)
-		table->slots[slot].hop = find_hop(fib, route->iface, &route->via);
+		table->slots[slot].hop = fib_hop(fib, route->iface, &route->via);
 }
 
 // tables->routes is in runs of equal length: each run becomes one table.
@@ -359,7 +359,7 @@ struct fib_answer fib_lookup(const struct fib *fib, const struct addr *to)
 	if (route->result != FIB_HOP)
 		return answer;
 	answer.via = route->on_link ? *to : route->via;
-	answer.hop = route->on_link ? find_hop(fib, route->iface, to) : route->hop;
+	answer.hop = route->on_link ? fib_hop(fib, route->iface, to) : route->hop;
 	if (answer.hop == HOP_NONE)
 		answer.result = FIB_NEIGHBOUR;
 	return answer;

@@ -81,6 +81,9 @@ void fib_free(struct fib *fib);
 
 // Hot only for new flows. Never fails; fills every field that the result gives meaning to.
 struct fib_answer fib_lookup(const struct fib *fib, const struct addr *to);
+// The hop of this neighbour, or HOP_NONE. An address of the link may be a neighbour of several
+// interfaces, so no route tells which one is meant.
+uint16_t fib_hop(const struct fib *fib, uint16_t iface, const struct addr *address);
 bool fib_is_local(const struct fib *fib, const struct addr *address);
 // The address of `iface` to use as source towards `to` (same subnet first, then any of the family).
 // Returns false when the interface has none of that family.

@@ -255,11 +255,10 @@ void transmit_held(struct transmitter *transmitter)
 		struct transmit_held *held = &transmitter->held[i];
 
 		if (changed) {
-			struct fib_answer answer = fib_lookup(transmitter->fib, &held->neighbour);
-			const struct hop *hop = &transmitter->fib->hops[answer.hop];
+			const struct hop *hop = &transmitter->fib->hops[fib_hop(
+				transmitter->fib, held->iface, &held->neighbour)];
 
-			if (answer.result == FIB_HOP && hop->state == HOP_REACHABLE &&
-				hop->iface == held->iface) {
+			if (hop->state == HOP_REACHABLE) {
 				send_to(transmitter, held->mbuf, held->family, hop);
 				continue;
 			}
