@@ -163,18 +163,18 @@ def run(bench, args, say):
             "seconds": args.seconds, "turns": args.turns, "cases": cases, "memory": used}
 
 
-HEAD = (f"{'flows':>8} IP {'box':>7} {'testpmd':>8}  {'ratio':>5}  {'loss':>7}  "
-        f"{'half load: p50, p99 us (added)':<32} cycles a packet")
+COLUMNS = "{:>8} {:>2} {:>7} {:>8}  {:<11} {:>7}  {:<33} {}"
+HEAD = COLUMNS.format("flows", "IP", "box", "testpmd", "ratio", "loss",
+                      "half load: p50, p99 (added)", "cycles a packet")
 
 
 def row(case):
     late = case["latency_half_load"]
-    box = late["box"]
-    times = (f"{box['p50_us']:.1f}, {box['p99_us']:.1f} "
-             f"({late['added_p50_us']:+.1f}, {late['added_p99_us']:+.1f})")
-    mark = "" if "met" not in case else " ok" if case["met"] else f" <{case['target']}"
-    cycles = "  ".join(f"{stage} {spent:.0f}" for stage, spent in case["cycles_per_packet"].items()
-                       if spent >= 0.5)
-    return (f"{case['flows']:>8} v{case['family']} {case['pps'] / 1e6:>6.2f}M "
-            f"{case['testpmd_pps'] / 1e6:>7.2f}M  {case['ratio']:.3f}{mark}  {case['loss']:>7.1e}  "
-            f"{times:<32} {cycles}")
+    met = "" if "met" not in case else "ok" if case["met"] else f"<{case['target']}"
+    return COLUMNS.format(
+        case["flows"], f"v{case['family']}", f"{case['pps'] / 1e6:.2f}M",
+        f"{case['testpmd_pps'] / 1e6:.2f}M", f"{case['ratio']:.3f} {met}", f"{case['loss']:.1e}",
+        f"{late['box']['p50_us']:.1f}, {late['box']['p99_us']:.1f} us "
+        f"({late['added_p50_us']:+.1f}, {late['added_p99_us']:+.1f})",
+        "  ".join(f"{stage} {spent:.0f}" for stage, spent in case["cycles_per_packet"].items()
+                  if spent >= 0.5))
