@@ -89,7 +89,9 @@ void plan_flows(
 // What of it waits for time or for the workers. Milliseconds until it wants to be called again.
 int plan_step(struct dataplane *dataplane);
 
-// supervise.c: the main lcore's loop, until *stop.
+// supervise.c: the main lcore's loop, until *stop. The signals that end it are blocked before DPDK
+// makes threads, which inherit that.
+void supervise_block_signals(void);
 int supervise(struct dataplane *dataplane, struct reason *reason);
 
 // stats.c

@@ -104,6 +104,18 @@ static int run(struct dataplane *dataplane, const char *program, struct reason *
 	return error;
 }
 
+// SIGTERM and SIGINT are read by supervise(). They are blocked before DPDK starts its threads,
+// which inherit it: otherwise the kernel would end us through one of those.
+static void block_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int usage(const char *program, int status)
 {
 	fprintf(status ? stderr : stdout,
@@ -162,6 +174,7 @@ int main(int argc, char **argv)
 	}
 	dataplane->worker_count = dataplane->settings->dataplane.worker_count;
 	signal(SIGPIPE, SIG_IGN);
+	block_signals();
 	error = run(dataplane, argv[0], &reason);
 	if (error)
 		fprintf(stderr, "sluice-dataplane: %s\n", reason_text(&reason));

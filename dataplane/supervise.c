@@ -129,16 +129,32 @@ static int turn(struct dataplane *dataplane, int epoll)
 	return 0;
 }
 
-int supervise(struct dataplane *dataplane, struct reason *reason)
+static sigset_t stop_signals(void)
 {
 	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	return signals;
+}
+
+void supervise_block_signals(void)
+{
+	sigset_t signals = stop_signals();
+
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+int supervise(struct dataplane *dataplane, struct reason *reason)
+{
+	sigset_t signals = stop_signals();
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	int signal_fd, error;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	error = epoll < 0 || signal_fd < 0 ? -errno : 0;
 	if (!error)
