@@ -282,6 +282,8 @@ static bool has_slices(const struct want *want, unsigned family)
 static unsigned first_family(const struct planner *p, const struct want *want)
 {
 	const struct service *service = want->service;
+	bool single = service->family_policy == FAMILY_POLICY_NONE ||
+		      service->family_policy == FAMILY_SINGLE;
 
 	if (service->family_count)
 		return service->families[0] == FAMILY_V4 ? V4 : V6;
@@ -289,7 +291,9 @@ static unsigned first_family(const struct planner *p, const struct want *want)
 		return want->family[V4].requested ? V4 : V6;
 	if (has_slices(want, V4) != has_slices(want, V6))
 		return has_slices(want, V4) ? V4 : V6;
-	if (!ipam_lease(p, want, V4) != !ipam_lease(p, want, V6))
+	// With one family alone the lease says which was taken; with both it may only say which was
+	// to be had.
+	if (single && !ipam_lease(p, want, V4) != !ipam_lease(p, want, V6))
 		return ipam_lease(p, want, V4) ? V4 : V6;
 	return ipam_has_family(p, want, V4) || !ipam_has_family(p, want, V6) ? V4 : V6;
 }
