@@ -274,8 +274,11 @@ static void housekeeping(struct worker *worker)
 
 	for (unsigned i = 0; i < 32 && (flow = flow_expired(worker->flows, &budget)); i++)
 		open_delete(&worker->opener, flow);
-	worker->counters.drops[DROP_FRAGMENT_TIMEOUT] +=
-		fragment_expire(worker->fragments, worker->flows->now);
+	if (worker->fragments_tick != worker->flows->now) {
+		worker->fragments_tick = worker->flows->now;
+		worker->counters.drops[DROP_FRAGMENT_TIMEOUT] +=
+			fragment_expire(worker->fragments, worker->flows->now);
+	}
 	transmit_held(&worker->transmitter);
 	if (worker->transmitter.resolve_asked != worker->resolve_rung) {
 		worker->resolve_rung = worker->transmitter.resolve_asked;

@@ -83,6 +83,7 @@ struct worker {
 	struct worker_command *command;
 	uint64_t tick_base, tick_scale; // TSC to flow ticks: (tsc - base) * scale >> 64
 	uint64_t resolve_rung;
+	uint32_t fragments_tick; // when waiting fragments were last looked at
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	struct opener opener;
