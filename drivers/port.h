@@ -69,10 +69,10 @@ struct port {
 	uint16_t max_queues; // what the device offers
 	uint16_t mtu;
 	uint16_t max_mtu;
-	uint16_t
-		rss_buckets; // entries of the indirection table; a power of two; 0 without PORT_RSS
-	bool detached;       // the device is not started: nothing is received, nothing taken
-	uint32_t caps;       // enum port_cap
+	// Entries of its RSS table, at most PORT_RSS_TABLE, a power of two; 0 without PORT_RSS.
+	uint16_t rss_buckets;
+	bool detached; // the device is not started: nothing is received, nothing taken
+	uint32_t caps; // enum port_cap
 	struct rte_ether_addr mac;
 	const struct port_kind *kind;
 	// NULL, or makes good what the device does not deliver as promised, before anyone else sees
