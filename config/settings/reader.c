@@ -160,9 +160,10 @@ void *read_take(struct reader *r, size_t count, size_t size)
 
 char *read_copy(struct reader *r, const char *text)
 {
-	char *memory = read_take(r, strlen(text) + 1, 1);
+	size_t size = strlen(text) + 1;
+	char *memory = read_take(r, size, 1);
 
-	return memory ? strcpy(memory, text) : NULL;
+	return memory ? memcpy(memory, text, size) : NULL;
 }
 
 // Is every member of the group one we know?

@@ -68,7 +68,8 @@ static int64_t read_time(const char *text)
 	at = timegm(&tm);
 	if ((*text == '+' || *text == '-') && digits(text + 1, 2, &hours) && text[3] == ':' &&
 		digits(text + 4, 2, &minutes) && text[6] == '\0')
-		return at - (*text == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
+		return at -
+		       (*text == '+' ? 1 : -1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
 	return (*text == 'Z' || *text == 'z') && text[1] == '\0' ? at : INT64_MAX;
 }
 

@@ -117,7 +117,7 @@ static struct file *file_at(struct manifests *m, const char *name)
 		return NULL;
 	if (m->file_count == m->file_capacity) {
 		size_t capacity = m->file_capacity ? m->file_capacity * 2 : 64;
-		struct file **files = realloc(m->files, capacity * sizeof(*files));
+		struct file **files = realloc(m->files, capacity * sizeof(struct file *));
 
 		if (!files)
 			return NULL;
@@ -132,7 +132,7 @@ static struct file *file_at(struct manifests *m, const char *name)
 		free(file);
 		return NULL;
 	}
-	memmove(m->files + at + 1, m->files + at, (m->file_count - at) * sizeof(*m->files));
+	memmove(m->files + at + 1, m->files + at, (m->file_count - at) * sizeof(struct file *));
 	m->files[at] = file;
 	m->file_count++;
 	return file;

@@ -127,7 +127,7 @@ static struct origin **origin_slot(struct model *model, const char *cluster, con
 static void grow_origins(struct model *model)
 {
 	size_t mask = model->origin_mask * 2 + 1;
-	struct origin **bigger = calloc(mask + 1, sizeof(*bigger));
+	struct origin **bigger = calloc(mask + 1, sizeof(struct origin *));
 
 	if (!bigger)
 		return; // slower, not wrong
@@ -187,7 +187,7 @@ static bool before(const struct object *a, const struct object *b)
 static void grow_names(struct model *model)
 {
 	size_t mask = model->name_mask * 2 + 1;
-	struct object **bigger = calloc(mask + 1, sizeof(*bigger));
+	struct object **bigger = calloc(mask + 1, sizeof(struct object *));
 
 	if (!bigger)
 		return;

@@ -392,7 +392,7 @@ void ipam_assign(struct planner *p)
 			remember(p);
 		run_round(p, round);
 	}
-	if (p->scratch.failed)
+	if (!p->vips || p->scratch.failed)
 		return;
 	for (size_t i = 0; i <= p->vips->mask; i++)
 		for (const struct vip_row *row = p->vips->buckets[i]; row; row = row->next)

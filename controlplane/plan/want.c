@@ -255,6 +255,8 @@ static void read_sources(struct planner *p, struct want *want)
 		add_source(p, want, &list, service->sources[i]);
 	while (!service->has_sources && older && *older && (piece = next_piece(p, &older)))
 		add_source(p, want, &list, piece);
+	if (!list)
+		return;
 	if (want->source_count > 1)
 		qsort(list, want->source_count, sizeof(*list), compare_prefixes);
 	for (unsigned i = 0; i < want->source_count; i++)
@@ -405,6 +407,6 @@ void wants_make(struct planner *p, const struct object **services, size_t servic
 		read_families(p, want);
 		p->want_count++;
 	}
-	if (p->want_count > 1)
+	if (p->wants && p->want_count > 1)
 		qsort(p->wants, p->want_count, sizeof(*p->wants), compare_ages);
 }
