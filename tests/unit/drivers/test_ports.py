@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 from scapy.all import (
-    ARP, IP, UDP, Dot1AD, Dot1Q, Ether, IPv6, PcapReader, fragment, wrpcap)
+    ARP, IP, UDP, Dot1AD, Dot1Q, Ether, IPv6, PcapReader, Raw, fragment, wrpcap)
 from wire import (
-    V4, V6, Relay, Wire, check_clean, ether, filled, huge_free, receive, send_and_receive, talk,
+    V4, V6, Relay, Wire, check_clean, ether, filled, huge_free, receive, send_and_receive, sweep, talk,
     wait_until)
 
 KINDS = ["af_packet", "af_xdp"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_machine():
+    sweep()
 
 
 @pytest.fixture

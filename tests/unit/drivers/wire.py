@@ -29,6 +29,14 @@ V6 = {"client": "fd77::1", "server": "fd77::2"}
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
 
 
+def sweep():
+    """Ends what a run that was killed has left."""
+    for path in Path("/run/netns").glob("ports*-w*"):
+        number = path.name.split("-")[0].removeprefix("ports")
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            destroy("-".join(path.name.split("-")[:2]))
+
+
 def huge_free():
     text = Path("/proc/meminfo").read_text()
     return int(text.split("HugePages_Free:")[1].split()[0])
