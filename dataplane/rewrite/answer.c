@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What we answer ourselves: TCP resets (RFC 9293 section 3.10.7.1), ICMP errors (RFC 792, RFC 1191,
-// RFC 4443), echo replies. Errors and resets are bounded by a rate, so that a flood of bad packets
-// does not become a flood of answers.
+// RFC 4443). They are bounded by a rate, so that a flood of bad packets does not become a flood of
+// answers.
 #include "rewrite.h"
 
 #include <netinet/in.h>
@@ -221,42 +221,4 @@ void rewrite_time_exceeded(struct rewriter *rewriter, struct packet *packet)
 void rewrite_too_big(struct rewriter *rewriter, struct packet *packet, uint16_t mtu)
 {
 	icmp_error(rewriter, packet, DROP_TOO_BIG, packet->family == 4 ? 0x0304 : 0x0200, mtu);
-}
-
-void rewrite_echo(struct rewriter *rewriter, struct packet *packet)
-{
-	struct flow_key key = flow_packet_key(packet);
-	struct addr dst;
-	uint8_t source[16];
-	size_t length = packet->family == 4 ? 4 : 16;
-	uint16_t before, after, checksum;
-
-	addr_from_bytes(&dst, key.dst, length);
-	if (!tables_vip(rewriter->opener->tables, &dst)) {
-		packet->next = PACKET_HOST;
-		return;
-	}
-	if (open_source_impossible(&key)) {
-		packet_drop(packet, DROP_IP_SOURCE);
-		return;
-	}
-	memcpy(source, key.src, length);
-	memcpy(packet->l3 + (key.src - packet->l3), key.dst, length);
-	memcpy(packet->l3 + (key.dst - packet->l3), source, length);
-	if (packet->family == 4) {
-		((struct rte_ipv4_hdr *)packet->l3)->time_to_live = ANSWER_TTL;
-		packet->flags |= PACKET_IP_CHECKSUM;
-	} else {
-		((struct rte_ipv6_hdr *)packet->l3)->hop_limits = ANSWER_TTL;
-	}
-	packet->next = PACKET_ROUTE;
-	if (packet->flags & PACKET_NO_L4)
-		return;
-	// Source and destination changed places, which no checksum notices; the type did change.
-	memcpy(&before, packet->l4, 2);
-	packet->l4[0] = packet->family == 4 ? RTE_IP_ICMP_ECHO_REPLY : 129;
-	memcpy(&after, packet->l4, 2);
-	memcpy(&checksum, packet->l4 + 2, 2);
-	checksum = checksum_apply(checksum, checksum_delta(before, after));
-	memcpy(packet->l4 + 2, &checksum, 2);
 }

@@ -2,17 +2,20 @@
 // ICMP errors about packets that we translated. The message quotes the packet as we sent it;
 // whoever sent it to us must see it quoted as he sent it. So the flow is found by the quoted tuple
 // turned round, as if its receiver had answered, and the other direction's tuple is written into
-// the quote.
+// the quote. And echo requests for a VIP, which become their replies.
 #include "rewrite.h"
 
 #include <netinet/in.h>
 #include <rte_byteorder.h>
+#include <rte_icmp.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
 #include "checksum.h"
 #include "flow_stage.h"
+
+#define ECHO_TTL 64
 
 struct quote {
 	uint8_t *l3, *l4;
@@ -279,4 +282,47 @@ void rewrite_icmp_error(struct rewriter *rewriter, struct packet *packet)
 		direct_answer(rewriter, packet, flow);
 	else
 		translate(packet, &quote, flow, direction);
+}
+
+void rewrite_echo(struct rewriter *rewriter, struct packet *packet)
+{
+	struct flow_key key = flow_packet_key(packet);
+	struct addr dst;
+	uint8_t source[16];
+	size_t length = packet->family == 4 ? 4 : 16;
+	uint16_t before, after, checksum;
+
+	addr_from_bytes(&dst, key.dst, length);
+	if (!tables_vip(rewriter->opener->tables, &dst)) {
+		packet->next = PACKET_HOST;
+		return;
+	}
+	if (open_source_impossible(&key)) {
+		packet_drop(packet, DROP_IP_SOURCE);
+		return;
+	}
+	// Of fragments, which are answered one by one, nobody has the whole message.
+	if (!(packet->flags & PACKET_IS_FRAGMENT) && icmp_sum(packet) != 0xffff) {
+		packet_drop(packet, DROP_ICMP_CHECKSUM);
+		return;
+	}
+	memcpy(source, key.src, length);
+	memcpy(packet->l3 + (key.src - packet->l3), key.dst, length);
+	memcpy(packet->l3 + (key.dst - packet->l3), source, length);
+	if (packet->family == 4) {
+		((struct rte_ipv4_hdr *)packet->l3)->time_to_live = ECHO_TTL;
+		packet->flags |= PACKET_IP_CHECKSUM;
+	} else {
+		((struct rte_ipv6_hdr *)packet->l3)->hop_limits = ECHO_TTL;
+	}
+	packet->next = PACKET_ROUTE;
+	if (packet->flags & PACKET_NO_L4)
+		return;
+	// Source and destination changed places, which no checksum notices; the type did change.
+	memcpy(&before, packet->l4, 2);
+	packet->l4[0] = packet->family == 4 ? RTE_IP_ICMP_ECHO_REPLY : 129;
+	memcpy(&after, packet->l4, 2);
+	memcpy(&checksum, packet->l4 + 2, 2);
+	checksum = checksum_apply(checksum, checksum_delta(before, after));
+	memcpy(packet->l4 + 2, &checksum, 2);
 }
