@@ -76,6 +76,10 @@ class Machine:
                 self.sysctl(f"ipv6/conf/{family}/forwarding", 1)
         if forwards:
             self.sysctl("ipv4/ip_forward", 1)
+        # A bridge is a cable here. With br_netfilter it would look into packets and drop some.
+        for family in ("iptables", "ip6tables", "arptables"):
+            with contextlib.suppress(FileNotFoundError):
+                self.sysctl(f"bridge/bridge-nf-call-{family}", 0)
         return self
 
     def exists(self):

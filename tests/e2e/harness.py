@@ -203,11 +203,9 @@ class Lab:
     # On the wire
 
     def raw(self, where="client"):
-        """A packet socket at the client ("client"), or at a port of the box ("box-lan")."""
-        if where == "client":
-            return wire.Link(self.client, "eth0")
-        device = {"wan": "eth0", "lan": "eth1"}[where.removeprefix("box-")]
-        return wire.Link(self.net.box, device)
+        """A packet socket at the client ("client"), or at the switch where a port of the box is
+        plugged in ("box-wan", "box-lan"): what it receives is what the box sends."""
+        return wire.Link(*{"client": (self.client, "eth0")}.get(where, (self.net.switch, where)))
 
     def raw_node(self, index):
         """A packet socket at a node's port towards the box."""
@@ -225,8 +223,13 @@ class Lab:
 
     def deafen(self, port_first, port_last):
         """The client's kernel says nothing about TCP on these ports of its own: a test does it."""
-        rules = (f"table inet deaf {{ chain output {{ type filter hook output priority 0; "
-                 f"tcp flags & rst == rst tcp sport {port_first}-{port_last} drop; }} }}")
+        rules = f"""table inet deaf {{
+            chain output {{
+                type filter hook output priority 0
+                tcp flags & rst == rst tcp sport {port_first}-{port_last} drop
+            }}
+        }}
+        """
         self.client.run("nft", "-f", "-", input=rules)
 
     def pod_path_mtu(self, pod, towards):

@@ -12,7 +12,7 @@ logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.all import (  # noqa: E402
     ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr,
     ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, Raw,
-    fragment, fragment6, in6_getnsma, in6_getnsmac, in6_ptop, raw,
+    checksum, fragment, fragment6, in6_getnsma, in6_getnsmac, in6_ptop, raw,
 )
 
 import harness  # noqa: E402
@@ -21,7 +21,7 @@ from topology import CLIENT_HOST, LabError  # noqa: E402
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 1 << 4
-__all__ = ["Link", "UdpFlow", "TcpFlow", "ICMPv6DestUnreach", "IPv6ExtHdrFragment"]
+__all__ = ["Link", "UdpFlow", "TcpFlow", "ICMPv6DestUnreach", "checksum"]
 
 
 class Link:
@@ -181,12 +181,22 @@ class TcpFlow(Flow):
         return self.is_ours(packet, TCP) and packet[TCP].flags == "SA"
 
     def open(self, link, seq):
-        """The handshake; the kernel of the client must not know of it (see Lab.deaf)."""
-        link.send(self.syn(seq))
-        answer = link.wait(lambda packet: self.is_syn_ack(packet) and packet[TCP].ack == seq + 1)
-        self.seq, self.ack = seq + 1, answer[TCP].seq + 1
-        link.send(self.segment("A", self.seq, self.ack))
-        return answer
+        """The handshake; the kernel of the client must not know of it (see Lab.deafen). A peer that
+        still knows an older connection of this port acknowledges that one (RFC 9293 section
+        3.10.7.4) and is told to forget it."""
+        for _ in range(5):
+            link.send(self.syn(seq))
+            answer = link.wait(lambda packet: self.is_ours(packet, TCP))
+            while not self.is_syn_ack(answer) and "A" in answer[TCP].flags:
+                if answer[TCP].ack != seq + 1:
+                    link.send(self.segment("R", answer[TCP].ack))
+                    break
+                answer = link.wait(lambda packet: self.is_ours(packet, TCP))
+            if self.is_syn_ack(answer) and answer[TCP].ack == seq + 1:
+                self.seq, self.ack = seq + 1, answer[TCP].seq + 1
+                link.send(self.segment("A", self.seq, self.ack))
+                return
+        raise LabError("no handshake")
 
     def greeting(self, link):
         answer = link.wait(lambda packet: self.is_ours(packet, TCP) and bool(packet[TCP].payload)
