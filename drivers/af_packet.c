@@ -262,7 +262,7 @@ static bool take_tag(const struct tpacket2_hdr *head, struct rte_mbuf *mbuf, uin
 	ether = (void *)rte_pktmbuf_prepend(mbuf, sizeof(*tag));
 	if (!ether)
 		return false;
-	memmove(ether, (uint8_t *)ether + sizeof(*tag), 2 * RTE_ETHER_ADDR_LEN);
+	memmove(ether, (uint8_t *)ether + sizeof(*tag), sizeof(struct rte_ether_addr[2]));
 	tag = (struct rte_vlan_hdr *)(ether + 1);
 	ether->ether_type = htons(head->tp_vlan_tpid);
 	tag->vlan_tci = htons(head->tp_vlan_tci);

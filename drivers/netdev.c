@@ -260,8 +260,8 @@ static uint32_t read_speed(const struct netdev *netdev)
 {
 	// The struct ends in as many words as the driver has, three times over; at most 127 of
 	// them.
-	uint32_t buffer[sizeof(struct ethtool_link_settings) / sizeof(uint32_t) + 3 * INT8_MAX] = {
-		0};
+	uint32_t buffer[sizeof(struct ethtool_link_settings) / sizeof(uint32_t) +
+			(size_t)3 * INT8_MAX] = {0};
 	struct ethtool_link_settings *settings = (void *)buffer;
 
 	settings->cmd = ETHTOOL_GLINKSETTINGS;

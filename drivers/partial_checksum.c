@@ -105,8 +105,7 @@ static bool find_v4(const uint8_t *frame, uint32_t length, uint32_t at, struct s
 		return false;
 	segment->start = at + header;
 	segment->length = total - header;
-	segment->pseudo =
-		rte_raw_cksum(frame + at + offsetof(struct rte_ipv4_hdr, src_addr), 2 * 4);
+	segment->pseudo = rte_raw_cksum(frame + at + offsetof(struct rte_ipv4_hdr, src_addr), 8);
 	return take_field(frame, segment, frame[at + offsetof(struct rte_ipv4_hdr, next_proto_id)]);
 }
 
@@ -136,8 +135,7 @@ static bool find_v6(const uint8_t *frame, uint32_t length, uint32_t at, struct s
 	}
 	segment->start = next;
 	segment->length = end - next;
-	segment->pseudo =
-		rte_raw_cksum(frame + at + offsetof(struct rte_ipv6_hdr, src_addr), 2 * 16);
+	segment->pseudo = rte_raw_cksum(frame + at + offsetof(struct rte_ipv6_hdr, src_addr), 32);
 	return take_field(frame, segment, protocol);
 }
 

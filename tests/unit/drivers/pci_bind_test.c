@@ -31,10 +31,13 @@ static void run(const char *format, const char *root)
 // Two functions of a NIC with a bridge above them, one IOMMU group, drivers e1000e and vfio-pci.
 static int lay_out(void **state)
 {
-	char *root = strdup("/tmp/pci_bind_test.XXXXXX");
+	char name[] = "/tmp/pci_bind_test.XXXXXX", *root;
 
-	if (!root || !mkdtemp(root))
+	if (!mkdtemp(name))
 		return -1;
+	root = strdup(name);
+	*state = root;
+	assert_non_null(root);
 	run("mkdir -p bus/pci/drivers/e1000e bus/pci/drivers/vfio-pci "
 	    "bus/pci/drivers/uio_pci_generic "
 	    "bus/pci/drivers/pcieport kernel/iommu_groups; touch bus/pci/drivers_probe; "
@@ -45,7 +48,6 @@ static int lay_out(void **state)
 	    "echo 0x060400 > bus/pci/devices/0000:00:1c.0/class; "
 	    "ln -sfn ../../drivers/pcieport bus/pci/devices/0000:00:1c.0/driver",
 		root);
-	*state = root;
 	return 0;
 }
 
