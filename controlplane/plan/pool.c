@@ -6,8 +6,10 @@
 //
 //	ready, or publishNotReadyAddresses     READY
 //	terminating, and not ready             DRAINING: keeps its flows, gets no new ones
-//	neither                                not in the pool
+//	neither, TCP                           DRAINING too: a probe that failed ends no connection
+//	neither, UDP                           not in the pool: its flows find another at once
 //
+// As in Kubernetes, whose own proxies drop what they remember of UDP alone.
 // When no endpoint is ready, those that terminate but still serve get new flows, as in Kubernetes:
 // better they than nobody.
 #include <stdlib.h>
@@ -22,6 +24,7 @@ struct member {
 };
 
 struct members {
+	uint8_t protocol;
 	unsigned count, ready, unready;
 	struct member *list;
 	bool port_found, other_port, promoted;
@@ -108,7 +111,8 @@ static void add_member(struct planner *p, const struct want *want, struct member
 	}
 	if (!ready && !(conditions & ENDPOINT_IS_TERMINATING)) {
 		members->unready++;
-		return;
+		if (members->protocol == IPPROTO_UDP)
+			return;
 	}
 	members->list =
 		arena_grow(&p->scratch, members->list, members->count, sizeof(*members->list));
@@ -121,7 +125,8 @@ static void add_member(struct planner *p, const struct want *want, struct member
 		.weight = weight_of(p, want, from),
 		.state = ready ? ENDPOINT_READY : ENDPOINT_DRAINING,
 	};
-	member->serving = conditions & ENDPOINT_IS_SERVING;
+	member->serving =
+		(conditions & ENDPOINT_IS_TERMINATING) && (conditions & ENDPOINT_IS_SERVING);
 	member->name = *from->name ? from->name : from->node;
 }
 
@@ -253,14 +258,15 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 	else
 		problem_add(p, PROBLEM_WARNING, object,
 			"port %s %u has no ready %s endpoint (%u not ready, %u draining)", protocol,
-			port->port, family_name(family), members->unready, members->count);
+			port->port, family_name(family), members->unready,
+			members->count - (members->protocol == IPPROTO_TCP ? members->unready : 0));
 }
 
 struct plan_pool *pool_make(struct planner *p, const struct want *want,
 	const struct service_port *port, unsigned family)
 {
 	struct plan *plan = p->plan;
-	struct members members = {0};
+	struct members members = {.protocol = port->protocol};
 	struct plan_pool *pool;
 
 	collect(p, want, port, family, &members);
