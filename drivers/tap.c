@@ -193,7 +193,12 @@ static uint16_t transmit(struct port *port, uint16_t q, struct rte_mbuf **mbufs,
 
 static struct port_link read_link(const struct port *port)
 {
-	return netdev_link(&((struct tap *)port->state)->netdev);
+	const struct tap *state = port->state;
+
+	// Moved to another network namespace, where we cannot ask, it works all the same.
+	if ((int)if_nametoindex(state->netdev.name) != state->netdev.index)
+		return (struct port_link){true, 0};
+	return netdev_link(&state->netdev);
 }
 
 static void counters(const struct port *port, struct rte_eth_stats *stats)

@@ -268,9 +268,15 @@ def test_tap(make_wire, mtu):
     ports = relay.ports()
     check_clean(ports, mtu)
     assert ports[1]["longest"] == mtu + 14 and ports[1]["queues"] == 2
+    wire.box.ip("link set wire0 down")
+    wait_until(lambda: not relay.ports()[1]["up"], "link down")
+    wire.box.ip("link set wire0 up")
+    wait_until(lambda: relay.ports()[1]["up"], "link up")
+    wire.box.ip(f"link set wire0 netns {wire.client.name}")
+    wait_until(lambda: relay.ports()[1]["up"], "link up where it was moved to")
     relay.close()
     wire.relays.clear()
-    assert "wire0" not in wire.box.run("ip", "link").stdout
+    assert "wire0" not in wire.client.run("ip", "link").stdout
 
 
 def test_tap_refuses_what_exists(make_wire):
