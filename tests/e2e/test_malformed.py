@@ -192,7 +192,7 @@ class TestHeaders:
             flow = wire.UdpFlow(target, bench.vip, 7000, 34000)
             link.send(flow.ether() / flow.ip() / IPv6ExtHdrHopByHop(
                 options=[PadN(optdata=bytes(4))]) / IPv6ExtHdrDestOpt(
-                options=[PadN(optdata=bytes(12))]) / UDP(sport=34000, dport=7000) / b"hello")
+                options=[PadN(optdata=bytes(4))]) / UDP(sport=34000, dport=7000) / b"hello")
             assert link.wait(flow.is_answer)
 
     def test_routing_header(self, target):

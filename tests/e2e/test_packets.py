@@ -203,6 +203,7 @@ class TestPortReuse:
         with lab.raw("client") as link:
             flow = wire.TcpFlow(lab, vip, 7000, 33100)
             flow.open(link, 1000)
+            assert flow.greeting(link)
             flow.open(link, 900_000_000)
             assert flow.greeting(link)
 

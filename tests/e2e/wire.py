@@ -201,6 +201,8 @@ class TcpFlow(Flow):
     def greeting(self, link):
         answer = link.wait(lambda packet: self.is_ours(packet, TCP) and bool(packet[TCP].payload)
                            and packet[TCP].ack == self.seq)
+        self.ack += len(answer[TCP].payload)
+        link.send(self.segment("A", self.seq, self.ack))
         return raw(answer[TCP].payload)
 
 
