@@ -18,7 +18,7 @@ struct addr {
 
 struct prefix {
 	struct addr addr; // host bits are zero
-	uint8_t length;	  // in the family's own terms: 0..32 or 0..128
+	uint8_t length;   // in the family's own terms: 0..32 or 0..128
 };
 
 #define ADDR_TEXT   46 // bytes that hold any address as text, with its zero
@@ -39,7 +39,7 @@ bool addr_is_v4(const struct addr *addr);
 bool addr_is_zero(const struct addr *addr); // 0.0.0.0 or ::
 int addr_compare(const struct addr *a, const struct addr *b);
 struct addr addr_from_v4(in_addr_t v4_be);
-in_addr_t addr_v4(const struct addr *addr); // network order; only when addr_is_v4()
+in_addr_t addr_v4(const struct addr *addr);     // network order; only when addr_is_v4()
 struct addr addr_next(const struct addr *addr); // plus one; wraps
 // From 4 or 16 bytes as they stand on the wire or in the channel; -EINVAL for any other length.
 int addr_from_bytes(struct addr *addr, const void *bytes, size_t length);

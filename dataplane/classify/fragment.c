@@ -53,6 +53,7 @@ struct piece {
 
 struct fragment_table *fragment_table_new(uint16_t worker, uint16_t workers, uint64_t seed)
 {
+	// house: once, when the worker starts
 	struct fragment_table *table = rte_zmalloc("fragments", sizeof(*table), 0);
 
 	if (!table)

@@ -32,6 +32,7 @@ static uint32_t ticks(uint32_t seconds)
 struct flow_table *flow_table_new(
 	uint32_t capacity, uint64_t seed, const struct timeouts_settings *timeouts)
 {
+	// house: here and below once, when the worker starts
 	struct flow_table *table = rte_zmalloc("flow table", sizeof(*table), RTE_CACHE_LINE_SIZE);
 
 	if (!table)
@@ -39,9 +40,9 @@ struct flow_table *flow_table_new(
 	table->capacity = capacity;
 	// Two keys a record, three quarters of the places in use when all records are.
 	table->bucket_count = capacity / 3 + 2;
-	table->records =
+	table->records = // house: at start
 		rte_zmalloc("flows", (size_t)capacity * sizeof(struct flow), RTE_CACHE_LINE_SIZE);
-	table->buckets = rte_zmalloc("flow index",
+	table->buckets = rte_zmalloc("flow index", // house: at start
 		(size_t)table->bucket_count * sizeof(struct flow_bucket), RTE_CACHE_LINE_SIZE);
 	if (!table->records || !table->buckets) {
 		flow_table_free(table);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The flow table against a naive model: every record of a full table is found from both sides, random
-// opening and closing leaves nothing behind, times are kept, memory is bounded.
+// The flow table against a naive model: every record of a full table is found from both sides,
+// random opening and closing leaves nothing behind, times are kept, memory is bounded.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,7 +98,9 @@ static void test_full(void **state)
 
 static void test_random_against_model(void **state)
 {
-	enum { NUMBERS = 4096 };
+	enum {
+		NUMBERS = 4096
+	};
 	const uint32_t capacity = 3000;
 	struct flow_table *table = flow_table_new(capacity, 7, &timeouts);
 	static struct flow *model[NUMBERS];
