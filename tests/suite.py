@@ -152,7 +152,7 @@ class Suite:
         report = self.logs / f"{title}.xml"
         report.unlink(missing_ok=True)
         words = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2",
-                 "--dist", "worksteal", f"--junitxml={report}", "--tb=short", ROOT / "tests" / "e2e"]
+                 "--dist", "loadfile", f"--junitxml={report}", "--tb=short", ROOT / "tests" / "e2e"]
         if marks:
             words += ["-m", marks]
         if self.wanted:

@@ -54,8 +54,7 @@ def tracked(*suffixes):
     """Files of the repository with one of the endings, as paths relative to ROOT."""
     try:
         listed = subprocess.run(
-            ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others",
-             "--exclude-standard"],
+            ["git", "-C", ROOT, "ls-files", "-z", "--cached"],
             check=True, capture_output=True, text=True,
         ).stdout.split("\0")
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive
