@@ -20,7 +20,7 @@ static unsigned memory_needed(const struct dataplane *dataplane, uint32_t buffer
 {
 	const struct settings *settings = dataplane->settings;
 	uint64_t flows =
-		(uint64_t)settings->dataplane.flows * settings->dataplane.worker_count * 160;
+		(uint64_t)settings->dataplane.flows * settings->dataplane.worker_count * 152;
 	uint64_t buffers = (uint64_t)dataplane->buffer_count * (buffer_bytes + 512);
 
 	return (unsigned)((flows + buffers) >> 20) + 128;
@@ -143,7 +143,7 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 		return -rte_errno;
 	}
 	dataplane->pool = rte_pktmbuf_pool_create("packets", dataplane->buffer_count, 256,
-		RTE_ALIGN(sizeof(struct note), RTE_MBUF_PRIV_ALIGN),
+		RTE_ALIGN(sizeof(struct note), RTE_CACHE_LINE_SIZE),
 		(uint16_t)(RTE_PKTMBUF_HEADROOM + buffer_bytes), SOCKET_ID_ANY);
 	if (!dataplane->pool) {
 		reason_add(reason,

@@ -38,6 +38,9 @@ enum packet_flag {
 	PACKET_IP_CHECKSUM = 1 << 4, // the IPv4 header's checksum is to be made when it is sent
 };
 
+// A set of next steps, a bit each: what a stage leaves behind it in a burst.
+#define PACKET_STEP(next) (1u << (next))
+
 struct packet {
 	struct rte_mbuf *mbuf;
 	uint8_t *l3;

@@ -33,16 +33,6 @@ const char *worker_stage_name(enum worker_stage stage)
 	return stage_names[stage];
 }
 
-// What kinds of next step there are in the burst, a bit each.
-static inline uint32_t steps(const struct packet *packets, unsigned n)
-{
-	uint32_t bits = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		bits |= 1u << packets[i].next;
-	return bits;
-}
-
 static inline uint64_t stage_end(struct worker *worker, enum worker_stage stage, uint64_t since)
 {
 	uint64_t now = rte_rdtsc();
@@ -189,34 +179,36 @@ static void drop_marked(struct worker *worker, unsigned n)
 		}
 }
 
-// The burst in worker->packets, classified, to its end.
-static void process(struct worker *worker, unsigned n, uint64_t since)
+// The burst in worker->packets, classified, to its end. `steps`: what classify says of it.
+static void process(struct worker *worker, unsigned n, uint32_t steps, uint64_t since)
 {
-	const uint32_t common = 1u << PACKET_TRANSMIT | 1u << PACKET_TAKEN;
+	const uint32_t common = PACKET_STEP(PACKET_TRANSMIT) | PACKET_STEP(PACKET_TAKEN);
 	struct packet *packets = worker->packets;
+	bool dropped;
 
-	if (unlikely(steps(packets, n) & 1u << PACKET_FRAGMENT))
+	if (unlikely(steps & PACKET_STEP(PACKET_FRAGMENT)))
 		fragments(worker, n);
 	worker->rewriter.deleted_before = worker->opener.deleted;
-	flow_lookup(worker->flows, packets, n);
-	since = stage_end(worker, STAGE_FLOW, since);
-	if (steps(packets, n) & 1u << PACKET_FLOW) {
+	if (flow_lookup(worker->flows, packets, n)) {
+		since = stage_end(worker, STAGE_FLOW, since);
 		open_missed(worker, n);
 		since = stage_end(worker, STAGE_PICK, since);
+	} else {
+		since = stage_end(worker, STAGE_FLOW, since);
 	}
-	rewrite(&worker->rewriter, packets, n);
+	steps = rewrite(&worker->rewriter, packets, n);
 	// A SYN may have ended one connection and begin another.
-	if (unlikely(steps(packets, n) & 1u << PACKET_FLOW)) {
+	if (unlikely(steps & PACKET_STEP(PACKET_FLOW))) {
 		open_missed(worker, n);
-		rewrite(&worker->rewriter, packets, n);
+		steps |= rewrite(&worker->rewriter, packets, n);
 	}
 	since = stage_end(worker, STAGE_REWRITE, since);
-	if (unlikely(steps(packets, n) & ~common)) {
+	if (unlikely(steps & ~common)) {
 		rare(worker, n);
 		since = stage_end(worker, STAGE_HOST, since);
 	}
-	transmit(&worker->transmitter, packets, n);
-	if (unlikely(steps(packets, n) & 1u << PACKET_DROP))
+	dropped = transmit(&worker->transmitter, packets, n);
+	if (unlikely(dropped || (steps & ~common)))
 		drop_marked(worker, n);
 	stage_end(worker, STAGE_TRANSMIT, since);
 }
@@ -226,13 +218,14 @@ static unsigned receive(struct worker *worker, struct worker_port *port)
 	struct rte_mbuf *mbufs[PACKET_BURST];
 	uint64_t since = rte_rdtsc();
 	unsigned n = port_rx(port->port, worker->id, mbufs, PACKET_BURST);
+	uint32_t steps;
 
 	if (n == 0)
 		return 0;
 	since = stage_end(worker, STAGE_RECEIVE, since);
-	classify(port->classify, mbufs, worker->packets, n);
+	steps = classify(port->classify, mbufs, worker->packets, n);
 	since = stage_end(worker, STAGE_CLASSIFY, since);
-	process(worker, n, since);
+	process(worker, n, steps, since);
 	return n;
 }
 
@@ -243,6 +236,7 @@ static unsigned receive_inbox(struct worker *worker)
 	uint64_t since = rte_rdtsc();
 	unsigned n = rte_ring_dequeue_burst(worker->inbox, (void **)mbufs, PACKET_BURST, NULL);
 	unsigned kept = 0;
+	uint32_t steps = 0;
 
 	if (n == 0)
 		return 0;
@@ -258,11 +252,12 @@ static unsigned receive_inbox(struct worker *worker)
 		packet->flags |= note->flags & PACKET_HANDED;
 		if (packet->next == PACKET_FRAGMENT && (note->flags & PACKET_NEW_ID))
 			fragment_resume(packet, note);
+		steps |= PACKET_STEP(packet->next);
 		kept++;
 	}
 	since = stage_end(worker, STAGE_RECEIVE, since);
 	if (kept)
-		process(worker, kept, since);
+		process(worker, kept, steps, since);
 	return n;
 }
 
@@ -291,6 +286,7 @@ static void housekeeping(struct worker *worker)
 unsigned worker_round(struct worker *worker)
 {
 	uint64_t begin = rte_rdtsc();
+	uint64_t since;
 	unsigned n = 0;
 
 	worker->flows->now =
@@ -304,7 +300,10 @@ unsigned worker_round(struct worker *worker)
 			n += receive(worker, &worker->ports[i]);
 	n += receive_inbox(worker);
 	housekeeping(worker);
+	since = rte_rdtsc();
 	transmit_flush(&worker->transmitter);
+	if (n)
+		stage_end(worker, STAGE_TRANSMIT, since);
 	rte_rcu_qsbr_quiescent(worker->qsbr, worker->id);
 	worker->counters.packets += n;
 	if (n)

@@ -20,8 +20,8 @@ struct classify_port {
 	uint8_t iface_of_vlan[4096]; // [0]: without tag; CLASSIFY_NO_IFACE: not configured
 };
 
-// Fills packets[i] from mbufs[i], as received on this port.
-void classify(const struct classify_port *port, struct rte_mbuf **mbufs, struct packet *packets,
+// Fills packets[i] from mbufs[i], as received on this port. The set of their next steps.
+uint32_t classify(const struct classify_port *port, struct rte_mbuf **mbufs, struct packet *packets,
 	unsigned n);
 // The same for one frame without tag, of a known interface, whose Ethernet address was checked.
 void classify_frame(struct packet *packet, struct rte_mbuf *mbuf, uint16_t iface);

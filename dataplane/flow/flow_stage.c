@@ -64,8 +64,32 @@ static inline bool verify_one(const struct packet *packet)
 		packet->flow, packet->direction, addresses, packet->ports, packet->protocol);
 }
 
-void flow_lookup(struct flow_table *table, struct packet *packets, unsigned n)
+static inline void prefetch_record(const struct packet *packet)
 {
+	rte_prefetch0(packet->flow);
+	if (packet->family == 6)
+		rte_prefetch0(packet->flow->v6);
+}
+
+// Keys that are in their second bucket, a sixth of them in a full table.
+static void second_candidates(
+	const struct flow_table *table, struct packet *packets, const uint8_t *which, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *packet = &packets[which[i]];
+
+		packet->flow = flow_second_candidate(table, packet->hash, &packet->direction);
+		if (packet->flow)
+			prefetch_record(packet);
+	}
+}
+
+unsigned flow_lookup(struct flow_table *table, struct packet *packets, unsigned n)
+{
+	uint8_t second[PACKET_BURST];
+	unsigned second_count = 0;
+	unsigned missed = 0;
+
 	for (unsigned i = 0; i < n; i++)
 		if (packets[i].next == PACKET_FLOW)
 			hash_one(table, &packets[i]);
@@ -75,24 +99,32 @@ void flow_lookup(struct flow_table *table, struct packet *packets, unsigned n)
 		if (packet->next != PACKET_FLOW)
 			continue;
 		packet->flow = flow_candidate(table, packet->hash, &packet->direction);
-		if (packet->flow)
-			rte_prefetch0(packet->flow);
+		if (likely(packet->flow != NULL)) {
+			prefetch_record(packet);
+		} else {
+			second[second_count++] = (uint8_t)i;
+			flow_prefetch_second_bucket(table, packet->hash);
+		}
 	}
+	second_candidates(table, packets, second, second_count);
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *packet = &packets[i];
 
 		if (packet->next != PACKET_FLOW)
 			continue;
 		if (unlikely(!packet->flow || !verify_one(packet))) {
-			// Another record with this signature, or the key is in its second bucket.
+			// Another record with this signature, or a new flow.
 			struct flow_key key = flow_packet_key(packet);
 
 			packet->flow = flow_find(table, &key, &packet->direction);
-			if (!packet->flow)
+			if (!packet->flow) {
+				missed++;
 				continue;
+			}
 		}
 		packet->next = PACKET_REWRITE;
 	}
+	return missed;
 }
 
 static void set_state(struct flow_table *table, struct flow *flow, enum flow_state state)

@@ -6,8 +6,8 @@
 #include "packet.h"
 
 // For every packet that is PACKET_FLOW: on a hit sets flow, direction and PACKET_REWRITE, on a miss
-// leaves it as it is, with `hash` set.
-void flow_lookup(struct flow_table *table, struct packet *packets, unsigned n);
+// leaves it as it is, with `hash` set. How many missed.
+unsigned flow_lookup(struct flow_table *table, struct packet *packets, unsigned n);
 // The tuple of a packet as it arrived, pointing into its header.
 struct flow_key flow_packet_key(const struct packet *packet);
 

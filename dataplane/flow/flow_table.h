@@ -196,11 +196,14 @@ static inline void flow_prefetch_bucket(const struct flow_table *table, uint64_t
 	rte_prefetch0(&table->buckets[flow_first_bucket(table, hash)]);
 }
 
-// The record that most likely has this key, for prefetching; NULL when the first bucket has none.
-static inline struct flow *flow_candidate(
-	const struct flow_table *table, uint64_t hash, uint8_t *direction)
+static inline void flow_prefetch_second_bucket(const struct flow_table *table, uint64_t hash)
 {
-	const struct flow_bucket *bucket = &table->buckets[flow_first_bucket(table, hash)];
+	rte_prefetch0(&table->buckets[flow_second_bucket(table, hash)]);
+}
+
+static inline struct flow *flow_bucket_candidate(const struct flow_table *table,
+	const struct flow_bucket *bucket, uint64_t hash, uint8_t *direction)
+{
 	uint32_t match = flow_bucket_match(bucket, flow_signature(hash));
 	uint32_t entry;
 
@@ -209,6 +212,21 @@ static inline struct flow *flow_candidate(
 	entry = bucket->entry[__builtin_ctz(match) / 2];
 	*direction = entry & 1;
 	return &table->records[entry >> 1];
+}
+
+// The record that most likely has this key, for prefetching; NULL when the first bucket has none.
+static inline struct flow *flow_candidate(
+	const struct flow_table *table, uint64_t hash, uint8_t *direction)
+{
+	return flow_bucket_candidate(
+		table, &table->buckets[flow_first_bucket(table, hash)], hash, direction);
+}
+
+static inline struct flow *flow_second_candidate(
+	const struct flow_table *table, uint64_t hash, uint8_t *direction)
+{
+	return flow_bucket_candidate(
+		table, &table->buckets[flow_second_bucket(table, hash)], hash, direction);
 }
 
 static inline bool flow_matches4(const struct flow *flow, unsigned direction, uint64_t addresses,

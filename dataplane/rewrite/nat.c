@@ -176,23 +176,29 @@ static inline void rewrite_one(struct rewriter *rewriter, struct packet *packet)
 	packet->next = likely(hop != HOP_NONE) ? PACKET_TRANSMIT : PACKET_ROUTE;
 }
 
-void rewrite(struct rewriter *rewriter, struct packet *packets, unsigned n)
+// The record found earlier in this burst may be another flow's by now.
+static bool find_again(const struct rewriter *rewriter, struct packet *packet)
 {
+	struct flow_key key = flow_packet_key(packet);
+
+	packet->flow = flow_find(rewriter->opener->flows, &key, &packet->direction);
+	if (!packet->flow)
+		packet->next = PACKET_FLOW;
+	return packet->flow != NULL;
+}
+
+uint32_t rewrite(struct rewriter *rewriter, struct packet *packets, unsigned n)
+{
+	uint32_t steps = 0;
+
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *packet = &packets[i];
 
-		if (packet->next != PACKET_REWRITE)
-			continue;
-		if (unlikely(rewriter->opener->deleted != rewriter->deleted_before)) {
-			// The record found earlier in this burst may be another flow's by now.
-			struct flow_key key = flow_packet_key(packet);
-
-			packet->flow = flow_find(rewriter->opener->flows, &key, &packet->direction);
-			if (!packet->flow) {
-				packet->next = PACKET_FLOW;
-				continue;
-			}
-		}
-		rewrite_one(rewriter, packet);
+		if (likely(packet->next == PACKET_REWRITE) &&
+			(likely(rewriter->opener->deleted == rewriter->deleted_before) ||
+				find_again(rewriter, packet)))
+			rewrite_one(rewriter, packet);
+		steps |= PACKET_STEP(packet->next);
 	}
+	return steps;
 }

@@ -26,8 +26,8 @@ struct rewriter {
 
 // Packets that are PACKET_REWRITE: follows state, counts, and writes the other side's header.
 // Afterwards PACKET_TRANSMIT with the hop, PACKET_ROUTE, PACKET_FLOW (to be opened anew), or
-// PACKET_DROP.
-void rewrite(struct rewriter *rewriter, struct packet *packets, unsigned n);
+// PACKET_DROP. The set of all packets' next steps.
+uint32_t rewrite(struct rewriter *rewriter, struct packet *packets, unsigned n);
 
 // The hop for packets of this flow in this direction, looked up when the cached one is old.
 // HOP_NONE, with *iface set, when only the neighbour is missing.

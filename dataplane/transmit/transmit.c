@@ -220,8 +220,10 @@ static void route(struct transmitter *transmitter, struct packet *packet)
 	}
 }
 
-void transmit(struct transmitter *transmitter, struct packet *packets, unsigned n)
+bool transmit(struct transmitter *transmitter, struct packet *packets, unsigned n)
 {
+	bool dropped = false;
+
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *packet = &packets[i];
 
@@ -239,8 +241,10 @@ void transmit(struct transmitter *transmitter, struct packet *packets, unsigned 
 			}
 		} else if (packet->next == PACKET_ROUTE) {
 			route(transmitter, packet);
+			dropped |= packet->next == PACKET_DROP;
 		}
 	}
+	return dropped;
 }
 
 void transmit_held(struct transmitter *transmitter)
