@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of this folder share. Who does what: tcp.c memory and index; verbs.c the caller's;
+// open.c handshakes and cookies; input.c a segment's way; ack.c what it acknowledges; recovery.c
+// what was lost and its timers; congestion.c how much may be under way; receive.c order and window;
+// output.c segments out; timer.c and wheel.c time; wait.c TIME_WAIT; wire.c bytes.
+#pragma once
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "tcp.h"
+
+enum tcp_state { // the diagram is in input.c
+	STATE_CLOSED,
+	STATE_SYN_SENT,
+	STATE_SYN_RECEIVED,
+	STATE_ESTABLISHED,
+	STATE_FIN_WAIT_1,
+	STATE_FIN_WAIT_2,
+	STATE_CLOSING,
+	STATE_CLOSE_WAIT,
+	STATE_LAST_ACK,
+	STATES
+};
+
+enum { // of what is under way
+	PHASE_OPEN,
+	PHASE_RECOVERY,
+	PHASE_LOSS, // after a timeout
+};
+
+enum {
+	TIMER_SEND,
+	TIMER_ACK,
+	TIMER_IDLE,
+	TIMERS
+};
+
+enum { // what TIMER_SEND waits for
+	SEND_TIMEOUT,
+	SEND_REORDER,
+	SEND_TAIL,
+	SEND_PERSIST,
+	SEND_SYN,
+};
+
+enum { // marks of a sent segment
+	MARK_SACKED = 1,
+	MARK_LOST = 2,   // and not sent again yet
+	MARK_RESENT = 4, // sent more than once
+};
+
+struct block { // 32 bytes
+	struct block *next;
+	uint32_t seq, end;
+	union {
+		struct { // queued to send, or held out of order
+			const uint8_t *data;
+			void *owner;
+		};
+		struct { // a segment under way
+			uint32_t sent_us;
+			uint8_t marks;
+		};
+	};
+};
+
+struct block_list {
+	struct block *head, *tail;
+};
+
+struct tcp_connection {
+	struct tcp_tuple tuple;
+	uint8_t state, phase;
+	uint8_t options; // agreed
+	uint8_t armed;   // timers, a bit each
+	struct tcp_connection *chain;
+	struct tcp *tcp;
+	void *user;
+
+	// Receiving
+	uint32_t rcv_nxt, rcv_edge;       // edge: of the window as the remote knows it
+	uint32_t unconsumed, rcv_limit;   // bytes
+	uint32_t ts_recent, ts_recent_ms; // RFC 7323
+	uint32_t ack_sent, ack_bytes;     // last acknowledged; bytes since
+	uint32_t recent[3];               // starts of the latest blocks out of order
+	uint32_t held_count, irs, fin_at;
+	struct tcp_range duplicate; // to be told of (D-SACK); empty: none
+	struct block_list held;
+
+	// Sending
+	uint32_t iss, snd_una, snd_nxt;
+	uint32_t snd_wnd, snd_wl1, snd_wl2, wnd_max;
+	uint32_t queue_end; // the sequence number after what is queued
+	uint32_t queued_count, sent_count;
+	struct block_list queue; // pieces, from the one snd_una is in
+	struct block *cursor;    // the piece that holds snd_nxt; NULL: behind the last
+	struct block_list sent;  // segments under way, in order
+	uint32_t sacked_bytes, lost_bytes;
+	uint32_t ts_offset;
+	uint32_t mss;     // most payload and options of a segment
+	uint32_t sent_us; // last data sent
+
+	// Round trip, microseconds
+	uint32_t srtt, rttvar, rto, min_rtt, min_rtt_ms;
+	uint32_t timeout_start_ms, tail_start_ms; // when the timers began to run
+	uint32_t progress_ms, heard_ms;
+	// RACK
+	uint32_t rack_us, rack_end, rack_rtt, rack_high, reorder_ms;
+	// Congestion, bytes
+	uint32_t cwnd, ssthresh, recover;
+	uint32_t prr_delivered, prr_out, prr_flight;
+	uint32_t cubic_max, cubic_origin, cubic_k, cubic_epoch, reno_cwnd; // k, epoch: ms
+	uint32_t tail_end; // snd_nxt at the tail probe
+
+	// Time, ms
+	uint32_t deadline[TIMERS], wheel_ms;
+	struct tcp_connection *wheel_next, **wheel_link;
+	struct tcp_connection *pending_next;
+	uint32_t challenge_ms;
+	uint8_t challenges;
+	uint8_t send_kind, backoff, keep_sent;
+	uint8_t snd_scale, rcv_scale;
+	uint8_t duplicate_acks, reorder_steps, reorder_keep;
+	bool pending : 1, ack_now : 1, listed : 1; // listed: in the index
+	bool passive : 1, nagle : 1, left : 1;
+	bool fin_queued : 1, fin_received : 1, syn_resent : 1, syn_due : 1;
+	bool rack_known : 1, reordering : 1, reorder_armed : 1;
+	bool tail_probed : 1, tail_resent : 1,
+		force : 1; // force: one segment, whatever the windows say
+	bool limited : 1, epoch : 1, fin_known : 1;
+	uint16_t mtu;
+};
+
+struct wait { // a connection in TIME_WAIT
+	struct tcp_tuple tuple;
+	uint32_t rcv_nxt, snd_nxt, window;
+	uint32_t ts_recent, ts_offset, expires_ms, since_ms;
+	uint8_t options;
+	uint32_t chain, older, newer; // indices; UINT32_MAX: none
+};
+
+#define WHEEL_LEVELS 4
+#define WHEEL_BITS   6
+#define WHEEL_SLOTS  (1U << WHEEL_BITS)
+
+struct wheel {
+	uint64_t now_ms;
+	uint64_t used[WHEEL_LEVELS]; // a bit a slot
+	struct tcp_connection *slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+struct tcp {
+	const struct tcp_ops *ops;
+	void *io;
+	usec_t now_us;
+	uint32_t now_ms;
+	uint32_t bucket_mask, wait_mask;
+	struct tcp_connection **buckets;
+	struct tcp_connection *connections, *free_connections;
+	struct block *blocks, *free_blocks;
+	struct wait *waits;
+	uint32_t *wait_buckets;
+	uint32_t wait_free, wait_oldest, wait_newest;
+	uint32_t used_connections, used_waits, used_blocks, half_open;
+	uint32_t resets_ms, resets; // sent in the second that began then
+	uint32_t cookie_ms;
+	bool cookies; // some were sent, the last at cookie_ms
+	struct tcp_connection *pending_head, *pending_tail;
+	uint64_t key[2];
+	struct wheel wheel;
+	struct tcp_config config;
+	uint64_t counters[TCP_COUNTERS];
+};
+
+static inline bool seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint32_t now_us32(const struct tcp *tcp)
+{
+	return (uint32_t)tcp->now_us;
+}
+
+// Bytes under way that may still be in the network.
+static inline uint32_t pipe_bytes(const struct tcp_connection *c)
+{
+	uint32_t gone = c->sacked_bytes + c->lost_bytes, out = c->snd_nxt - c->snd_una;
+
+	return out > gone ? out - gone : 0;
+}
+
+// tcp.c
+void tcp_set_now(struct tcp *tcp, usec_t now);
+uint32_t tuple_hash(const struct tcp *tcp, const struct tcp_tuple *tuple);
+struct tcp_connection *connection_find(struct tcp *tcp, const struct tcp_tuple *tuple);
+struct tcp_connection *connection_new(
+	struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_open *open);
+// Unlinks it from everything; the struct lives until the next tcp_run().
+void connection_end(struct tcp_connection *c);
+void connection_close(struct tcp_connection *c, int why); // end, and tell
+void connection_event(struct tcp_connection *c, enum tcp_event event, int value);
+void connection_pending(struct tcp_connection *c);
+struct block *block_new(struct tcp *tcp);
+void block_free(struct tcp *tcp, struct block *block);
+void release_list(struct tcp *tcp, struct block_list *list);
+
+// open.c
+uint32_t tuple_secret(const struct tcp *tcp, const struct tcp_tuple *tuple, uint32_t purpose);
+uint32_t isn_new(const struct tcp *tcp, const struct tcp_tuple *tuple);
+void open_stranger(struct tcp *tcp, const struct tcp_segment *segment, uint32_t isn_floor);
+struct tcp_connection *open_cookie(
+	struct tcp *tcp, const struct tcp_segment *segment, bool *silent);
+void open_syn_sent(struct tcp_connection *c, const struct tcp_segment *segment);
+void open_established(struct tcp_connection *c);
+void open_send(struct tcp_connection *c);
+
+// input.c
+void reset_reply(struct tcp *tcp, const struct tcp_segment *segment);
+
+// ack.c: false when the segment is not to be looked at further
+bool ack_input(struct tcp_connection *c, const struct tcp_segment *segment);
+
+// recovery.c
+struct delivered {             // what one ACK told
+	uint32_t bytes, acked; // acked: cumulatively
+	uint32_t rtt;          // us; 0 when none could be taken
+	bool duplicate;        // it reported a duplicate (D-SACK)
+	bool reno_duplicate;   // it was one, where there is no SACK
+};
+void recovery_sent_acked(struct tcp_connection *c, struct block *sent, struct delivered *delivered);
+void recovery_sack(
+	struct tcp_connection *c, const struct tcp_segment *segment, struct delivered *delivered);
+void recovery_after_ack(struct tcp_connection *c, struct delivered *delivered);
+void recovery_mark_lost(struct tcp_connection *c, struct block *sent);
+void recovery_arm(struct tcp_connection *c); // TIMER_SEND, from scratch
+void recovery_timer(struct tcp_connection *c);
+void recovery_rtt(struct tcp_connection *c, uint32_t rtt_us);
+uint32_t recovery_rto_ms(const struct tcp_connection *c);
+
+// congestion.c
+void congestion_start(struct tcp_connection *c);
+void congestion_reduce(struct tcp_connection *c); // on loss: sets ssthresh
+void congestion_timeout(struct tcp_connection *c);
+void congestion_acked(struct tcp_connection *c, uint32_t bytes);
+void congestion_recovering(struct tcp_connection *c, uint32_t delivered);
+void congestion_idle(struct tcp_connection *c);
+
+// receive.c
+bool receive_input(struct tcp_connection *c, const struct tcp_segment *segment);
+uint32_t receive_window(struct tcp_connection *c); // bytes to offer now
+unsigned receive_sack(const struct tcp_connection *c, struct tcp_range ranges[TCP_SACK_MAX]);
+
+// output.c
+void output_run(struct tcp_connection *c);
+void output_ack(struct tcp_connection *c);
+void output_probe(struct tcp_connection *c); // an old sequence number: asks for an ACK
+void output_syn(struct tcp_connection *c);
+void output_reset(struct tcp_connection *c);
+void output_challenge(struct tcp_connection *c);
+void output_bare(struct tcp *tcp, struct tcp_output *out);
+uint32_t output_timestamp(const struct tcp_connection *c);
+uint8_t option_time(uint8_t *to, uint32_t value, uint32_t echo);
+uint8_t option_syn(uint8_t *to, uint16_t mss, uint8_t options, uint8_t scale);
+uint16_t mss_of(const struct tcp_tuple *tuple, uint16_t mtu);
+
+// timer.c
+void timer_set(struct tcp_connection *c, unsigned timer, uint32_t after_ms);
+void timer_clear(struct tcp_connection *c, unsigned timer);
+void timer_idle(struct tcp_connection *c);
+void timer_fire(struct tcp_connection *c);
+
+// wheel.c
+void wheel_add(struct wheel *wheel, struct tcp_connection *c, uint32_t deadline_ms);
+void wheel_remove(struct wheel *wheel, struct tcp_connection *c);
+uint64_t wheel_next_ms(const struct wheel *wheel); // UINT64_MAX: empty
+// One connection that is due by then, removed; NULL when there is none (more).
+struct tcp_connection *wheel_due(struct wheel *wheel, uint64_t now_ms);
+
+// wait.c
+bool wait_init(struct tcp *tcp);
+void wait_add(struct tcp_connection *c);
+// True when the tuple is in TIME_WAIT and the segment was dealt with. *isn_floor is set (not zero)
+// when a new connection may follow the old one.
+bool wait_input(struct tcp *tcp, const struct tcp_segment *segment, uint32_t *isn_floor);
+int wait_reuse(struct tcp *tcp, const struct tcp_tuple *tuple, uint32_t *isn_floor);
+void wait_expire(struct tcp *tcp);
