@@ -68,7 +68,8 @@ struct dataplane {
 	struct flows_request flows[FLOWS_REQUESTS_MAX];
 	unsigned announcement_count, announcement_room;
 	struct announcement *announcements;
-	usec_t neighbours_due;
+	usec_t neighbours_due, links_due;
+	bool link_up[SLUICE_PORTS_MAX];
 	uint64_t host_drops[DROP_COUNT]; // by the main lcore
 };
 
@@ -86,6 +87,8 @@ int plan_start(struct dataplane *dataplane, struct reason *reason);
 int plan_apply(void *dataplane, const struct plan_change *change, struct reason *reason);
 void plan_flows(
 	void *dataplane, struct channel *channel, uint64_t id, const struct flow_filter *filter);
+// Says all owned VIPs of these interfaces again: their links have come up.
+void plan_announce(struct dataplane *dataplane, uint64_t ifaces);
 // What of it waits for time or for the workers. Milliseconds until it wants to be called again.
 int plan_step(struct dataplane *dataplane);
 

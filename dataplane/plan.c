@@ -20,25 +20,8 @@ static void retire(struct dataplane *dataplane)
 	dataplane->grace = rte_rcu_qsbr_start(dataplane->qsbr);
 }
 
-// The VIPs of the new plan that the old one did not own, or not on as many interfaces.
-struct take_up {
-	struct dataplane *dataplane;
-	const struct tables *before;
-};
-
-static void take_up_vip(const struct vip *vip, void *arg)
+static void announce_later(struct dataplane *dataplane, const struct addr *vip, uint64_t ifaces)
 {
-	struct take_up *take_up = arg;
-	struct dataplane *dataplane = take_up->dataplane;
-	const struct vip *old = tables_vip(take_up->before, &vip->address);
-	uint64_t ifaces = vip->ifaces;
-
-	if (!vip->owned)
-		return;
-	if (old && old->owned)
-		ifaces &= ~old->ifaces;
-	if (!ifaces)
-		return;
 	if (dataplane->announcement_count == dataplane->announcement_room) {
 		unsigned room = dataplane->announcement_room * 2 + 64;
 		struct announcement *more = realloc(dataplane->announcements, room * sizeof(*more));
@@ -49,7 +32,47 @@ static void take_up_vip(const struct vip *vip, void *arg)
 		dataplane->announcement_room = room;
 	}
 	dataplane->announcements[dataplane->announcement_count++] =
-		(struct announcement){vip->address, ifaces, 0, 0};
+		(struct announcement){*vip, ifaces, 0, 0};
+}
+
+// The VIPs of the new plan that the old one did not own, or not on as many interfaces.
+struct take_up {
+	struct dataplane *dataplane;
+	const struct tables *before;
+};
+
+static void take_up_vip(const struct vip *vip, void *arg)
+{
+	struct take_up *take_up = arg;
+	const struct vip *old = tables_vip(take_up->before, &vip->address);
+	uint64_t ifaces = vip->ifaces;
+
+	if (!vip->owned)
+		return;
+	if (old && old->owned)
+		ifaces &= ~old->ifaces;
+	if (ifaces)
+		announce_later(take_up->dataplane, &vip->address, ifaces);
+}
+
+struct again {
+	struct dataplane *dataplane;
+	uint64_t ifaces;
+};
+
+static void announce_vip_again(const struct vip *vip, void *arg)
+{
+	struct again *again = arg;
+
+	if (vip->owned && (vip->ifaces & again->ifaces))
+		announce_later(again->dataplane, &vip->address, vip->ifaces & again->ifaces);
+}
+
+void plan_announce(struct dataplane *dataplane, uint64_t ifaces)
+{
+	struct again again = {dataplane, ifaces};
+
+	tables_each_vip(tables_current(dataplane->store), announce_vip_again, &again);
 }
 
 int plan_apply(void *arg, const struct plan_change *change, struct reason *reason)

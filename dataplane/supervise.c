@@ -13,9 +13,10 @@
 #include "log.h"
 #include "resolve.h"
 
-#define EVENTS     32
-#define HOST_BURST 64
-#define TWIN_BURST 64
+#define EVENTS         32
+#define HOST_BURST     64
+#define LINKS_EVERY_MS 500
+#define TWIN_BURST     64
 
 enum {
 	EVENT_CHANNEL = SLUICE_IFACES_MAX,
@@ -83,6 +84,30 @@ static void resolve_asked(struct dataplane *dataplane)
 		host_resolve(dataplane->host, (uint16_t)request.iface, &request.neighbour);
 }
 
+// Links are asked for, not told of: not every port has events.
+static void watch_links(struct dataplane *dataplane)
+{
+	usec_t now = clock_now_us();
+
+	if (now < dataplane->links_due)
+		return;
+	dataplane->links_due = now + LINKS_EVERY_MS * 1000;
+	for (unsigned i = 0; i < dataplane->port_count; i++) {
+		bool up = port_link(&dataplane->ports[i]).up;
+		uint64_t ifaces = 0;
+
+		if (up == dataplane->link_up[i])
+			continue;
+		dataplane->link_up[i] = up;
+		log_notice("port", "%s: link is %s", dataplane->ports[i].name, up ? "up" : "down");
+		for (unsigned j = 0; j < dataplane->iface_count; j++)
+			if (dataplane->ifaces[j].port == i)
+				ifaces |= 1ull << j;
+		if (up)
+			plan_announce(dataplane, ifaces);
+	}
+}
+
 static int smaller(int a, int b)
 {
 	if (a < 0)
@@ -98,7 +123,8 @@ static int turn(struct dataplane *dataplane, int epoll)
 	int wait = plan_step(dataplane);
 	int n;
 
-	wait = smaller(wait, host_timeout_ms(dataplane->host));
+	watch_links(dataplane);
+	wait = smaller(smaller(wait, LINKS_EVERY_MS), host_timeout_ms(dataplane->host));
 	__atomic_store_n(&doorbell->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (!rte_ring_empty(dataplane->host_ring) || !rte_ring_empty(dataplane->resolve_ring))
 		wait = 0;
