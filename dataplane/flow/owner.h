@@ -20,8 +20,8 @@
 
 struct owner_rule {
 	uint16_t workers;
-	uint16_t port_first, port_last; // of full NAT's source ports, host order
-	uint8_t rss_key[40];
+	uint16_t port_first, port_last;         // of full NAT's source ports, host order
+	_Alignas(uint32_t) uint8_t rss_key[40]; // rte_softrss() reads words
 };
 
 // `flags`: enum listener_flag. `nic_hash`: the port's own RSS hash of the tuple, or NULL.
