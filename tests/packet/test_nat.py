@@ -92,10 +92,10 @@ def test_udp_checksum_that_comes_to_zero(box, family, port):
     back = f.ip(f.vip, f.client, ttl=63) / UDP(sport=port, dport=5)
     for expected in (there, back):
         # The two bytes of payload that make its checksum 0xffff.
-        fresh = Ether(bytes(Ether() / expected / b"\0\0"))
+        fresh = Ether(bytes(to_node(expected / b"\0\0")))
         tail = fresh[UDP].chksum.to_bytes(2, "big")
         expected.add_payload(Raw(tail))
-        assert Ether(bytes(Ether() / expected))[UDP].chksum == 0xffff
+        assert Ether(bytes(to_node(expected)))[UDP].chksum == 0xffff
     out = box.one(from_client(f.ip(f.client, f.vip) / UDP(sport=5, dport=port) / there[Raw].load))
     same(out, 1, to_node(there))
     out = box.one(from_node(

@@ -60,6 +60,9 @@ struct world *world_new(const struct world_settings *settings, struct rte_mempoo
 // Ends it with all that is held. What is then missing in a pool was lost.
 void world_free(struct world *world);
 
+// Without flows and held packets; and without fragments.
+void world_forget(struct world *world, bool fragments);
+
 // The interface's number. MAC 02:00:00:00:00:01 for port 0, :02 for port 1.
 uint16_t world_iface(struct world *world, unsigned port, uint16_t vlan, uint16_t mtu);
 void world_route(struct world *world, const char *to, uint16_t iface, const char *via);
