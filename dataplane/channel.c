@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define FRESH   ".new" // behind the socket's name while it is made
 #define BACKLOG 16
 
 static bool in_group(int fd, gid_t group)
@@ -112,27 +113,36 @@ static int remove_stale(const struct sockaddr_un *name, struct reason *reason)
 }
 
 // Nobody but root can connect before the socket has its group and mode.
+// The socket gets its name when it listens already, so that whoever finds it can connect.
 static int listen_on(struct channel *channel, const struct sockaddr_un *name, struct reason *reason)
 {
+	struct sockaddr_un fresh = {.sun_family = AF_UNIX};
 	mode_t mask;
 	int error;
 
 	error = remove_stale(name, reason);
 	if (error)
 		return error;
+	memcpy(fresh.sun_path, name->sun_path, strlen(name->sun_path) + 1);
+	memcpy(fresh.sun_path + strlen(name->sun_path), FRESH, sizeof(FRESH));
+	unlink(fresh.sun_path);
 	channel->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (channel->listener < 0)
 		return -errno;
 	mask = umask(0177);
-	error = bind(channel->listener, (const struct sockaddr *)name, sizeof(*name)) < 0 ? -errno
-											  : 0;
+	error = bind(channel->listener, (const struct sockaddr *)&fresh, sizeof(fresh)) < 0 ? -errno
+											    : 0;
 	umask(mask);
 	if (error)
 		return error;
+	if ((channel->has_group && chown(fresh.sun_path, (uid_t)-1, channel->group) < 0) ||
+		chmod(fresh.sun_path, 0660) < 0 || listen(channel->listener, BACKLOG) < 0 ||
+		rename(fresh.sun_path, name->sun_path) < 0) {
+		error = -errno;
+		unlink(fresh.sun_path);
+		return error;
+	}
 	channel->bound = true;
-	if ((channel->has_group && chown(name->sun_path, (uid_t)-1, channel->group) < 0) ||
-		chmod(name->sun_path, 0660) < 0 || listen(channel->listener, BACKLOG) < 0)
-		return -errno;
 	return 0;
 }
 
@@ -159,9 +169,9 @@ int channel_open(struct channel **channel, const char *path, const char *group,
 	struct channel *opened;
 	int error;
 
-	if (strlen(path) >= sizeof(name.sun_path)) {
+	if (strlen(path) + sizeof(FRESH) > sizeof(name.sun_path)) {
 		reason_add(reason, "%s: a socket's path has at most %zu characters", path,
-			sizeof(name.sun_path) - 1);
+			sizeof(name.sun_path) - sizeof(FRESH));
 		return -ENAMETOOLONG;
 	}
 	memcpy(name.sun_path, path, strlen(path) + 1);
