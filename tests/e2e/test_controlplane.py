@@ -235,12 +235,12 @@ def test_rubbish_on_the_socket(alone):
     for data in (b"\0" * 100, b"GET /v1/vips HTTP/9.9\r\n\r\n", b"GET " + b"a" * 100000,
                  b"POST /v1/vips HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", b""):
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(0.5)
             sock.connect(str(alone.socket))
             try:
                 sock.sendall(data)
                 sock.shutdown(socket.SHUT_WR)
                 sock.recv(1000)
-            except (ConnectionError, BrokenPipeError):
-                pass
+            except (ConnectionError, TimeoutError):
+                pass  # hung up on, or waited for: both are well
         assert alone.console("show", "status").returncode == 0
