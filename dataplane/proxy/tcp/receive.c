@@ -5,12 +5,17 @@
 // again.
 #include "tcp_internal.h"
 
-uint32_t receive_window(struct tcp_connection *c)
+uint32_t receive_offer(const struct tcp_connection *c)
 {
 	uint32_t room = c->rcv_limit > c->unconsumed ? c->rcv_limit - c->unconsumed : 0;
-	uint32_t most = 65535U << c->rcv_scale, offer;
 
-	offer = c->rcv_nxt + min_u32(room, most);
+	return c->rcv_nxt + min_u32(room, 65535U << c->rcv_scale);
+}
+
+uint32_t receive_window(struct tcp_connection *c)
+{
+	uint32_t offer = receive_offer(c);
+
 	// The edge never goes back, and forth only by steps worth a segment.
 	if (!seq_before(offer, c->rcv_edge + min_u32(c->rcv_limit / 2, c->mss)))
 		c->rcv_edge = offer;
@@ -113,7 +118,8 @@ static bool hold(struct tcp_connection *c, uint32_t seq, const struct tcp_piece 
 	}
 	if (b && seq_before(b->seq, end))
 		end = b->seq;
-	if (start == end) {
+	if (start == end) { // two that touch had all of it
+		c->duplicate = (struct tcp_range){seq, seq + piece->length};
 		block_free(c->tcp, new);
 		return false;
 	}

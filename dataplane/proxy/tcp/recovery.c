@@ -250,6 +250,8 @@ void recovery_arm(struct tcp_connection *c)
 	}
 	gone = now - c->timeout_start_ms;
 	left = rto > gone ? rto - gone : 1;
+	gone = now - c->progress_ms;
+	left = min_u32(left, c->tcp->config.user_ms > gone ? c->tcp->config.user_ms - gone : 1);
 	c->send_kind = SEND_TIMEOUT;
 	if (c->options & TCP_OPTION_SACK && c->phase == PHASE_OPEN && !c->tail_probed && c->srtt &&
 		!c->sacked_bytes && !c->lost_bytes) {

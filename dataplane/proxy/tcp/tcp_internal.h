@@ -260,7 +260,8 @@ void congestion_idle(struct tcp_connection *c);
 
 // receive.c
 bool receive_input(struct tcp_connection *c, const struct tcp_segment *segment);
-uint32_t receive_window(struct tcp_connection *c); // bytes to offer now
+uint32_t receive_offer(const struct tcp_connection *c); // the edge that could be offered
+uint32_t receive_window(struct tcp_connection *c);      // bytes to offer now
 unsigned receive_sack(const struct tcp_connection *c, struct tcp_range ranges[TCP_SACK_MAX]);
 
 // output.c

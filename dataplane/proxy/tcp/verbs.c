@@ -83,7 +83,7 @@ void tcp_consume(struct tcp_connection *c, uint32_t bytes)
 	if (c->state == STATE_CLOSED)
 		return;
 	c->unconsumed -= min_u32(bytes, c->unconsumed);
-	offer = c->rcv_nxt + c->rcv_limit - c->unconsumed;
+	offer = receive_offer(c);
 	// Silly windows: news only of half of it, or of two segments (RFC 9293 section 3.8.6.2.2).
 	if (!c->fin_received &&
 		!seq_before(offer, c->rcv_edge + min_u32(c->rcv_limit / 2, 2 * c->mss))) {
