@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "flow_index.h"
 #include "flow_stage.h"
 
 #define SOURCE_TRIES   128 // ports tried before SNAT counts as exhausted

@@ -11,6 +11,8 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "flow_index.h"
+
 struct flow_key flow_packet_key(const struct packet *packet)
 {
 	struct flow_key key = {

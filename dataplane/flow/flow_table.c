@@ -2,7 +2,7 @@
 // See flow_table.h. What never is true here: a record in the index that is on the free list; a
 // record in two timer lists; a key whose entry is in a bucket that is neither its first nor its
 // second.
-#include "flow_table.h"
+#include "flow_index.h"
 
 #include <errno.h>
 #include <rte_malloc.h>

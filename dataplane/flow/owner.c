@@ -3,6 +3,7 @@
 
 #include <rte_thash.h>
 
+#include "flow_index.h"
 #include "tables.h"
 
 // Spreads a client's own bits; no secret is needed where the choice is among workers.

@@ -49,8 +49,8 @@ struct transmitter {
 	const struct fib *held_fib;
 };
 
-// Packets that are PACKET_ROUTE or PACKET_TRANSMIT; they become PACKET_TAKEN or PACKET_DROP. True when
-// one was dropped.
+// Packets that are PACKET_ROUTE or PACKET_TRANSMIT; they become PACKET_TAKEN or PACKET_DROP. True
+// when one was dropped.
 bool transmit(struct transmitter *transmitter, struct packet *packets, unsigned n);
 // A whole frame without tag, with its Ethernet header, out of this interface. Takes the mbuf.
 void transmit_frame(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint16_t iface);
