@@ -269,11 +269,14 @@ static void housekeeping(struct worker *worker)
 
 	for (unsigned i = 0; i < 32 && (flow = flow_expired(worker->flows, &budget)); i++)
 		open_delete(&worker->opener, flow);
-	if (worker->fragments_tick != worker->flows->now) {
-		worker->fragments_tick = worker->flows->now;
+	// As often as ticks have passed, so that the whole table is seen in time, however long the
+	// nap.
+	for (unsigned i = 0; i < 128 && worker->fragments_tick != worker->flows->now; i++) {
+		worker->fragments_tick++;
 		worker->counters.drops[DROP_FRAGMENT_TIMEOUT] +=
 			fragment_expire(worker->fragments, worker->flows->now);
 	}
+	worker->fragments_tick = worker->flows->now;
 	transmit_held(&worker->transmitter);
 	if (worker->transmitter.resolve_asked != worker->resolve_rung) {
 		worker->resolve_rung = worker->transmitter.resolve_asked;
