@@ -15,7 +15,7 @@
 
 #define CONNECTIONS 4
 #define SECOND      1000000ULL
-#define DEADLINE    (4000 * SECOND) // a world has to be over by then
+#define DEADLINE    (20000 * SECOND) // a world has to be over by then
 #define PORT        10000
 
 struct app { // one end of one connection
@@ -237,7 +237,7 @@ static void lay_out(struct world *world)
 			app->side = side;
 			app->index = i;
 			app->wake_us = UINT64_MAX;
-			app->total = net_below(net, 1U << (4 + net_below(net, 14)));
+			app->total = net_below(net, 1U << (4 + net_below(net, 17)));
 			if (net_chance(net, 200000))
 				app->pause_us = 1 + net_below(net, 2000000);
 			if (net_chance(net, 50000))

@@ -37,7 +37,10 @@ static void advance(struct tcp_connection *c, uint32_t ack, struct delivered *d)
 	d->acked = ack - c->snd_una;
 	c->snd_una = ack;
 	c->progress_ms = c->timeout_start_ms = c->tail_start_ms = tcp->now_ms;
-	c->backoff = 0;
+	// A timer that backed off stays so until a round trip can be told (Karn, RFC 6298 section
+	// 3).
+	if (!d->resent)
+		c->backoff = 0;
 }
 
 // True when the offer changed.

@@ -65,6 +65,7 @@ void recovery_sent_acked(struct tcp_connection *c, struct block *sent, struct de
 		sent->marks &= (uint8_t)~MARK_LOST;
 	}
 	if (sent->marks & MARK_RESENT) {
+		d->resent = true;
 		if (rtt < c->min_rtt) // an answer to the first of them
 			return;
 	} else {
@@ -200,6 +201,9 @@ static void tail_done(struct tcp_connection *c, const struct delivered *d)
 
 void recovery_after_ack(struct tcp_connection *c, struct delivered *d)
 {
+	// What waited behind a hole that was mended tells the time of the mending (Karn).
+	if (d->resent)
+		d->rtt = 0;
 	if (d->rtt)
 		recovery_rtt(c, d->rtt);
 	if (d->duplicate && c->reordering && c->reorder_steps < REORDER_STEPS_MAX) {
@@ -301,14 +305,13 @@ static void tail_probe(struct tcp_connection *c)
 	c->tail_probed = true;
 	c->tail_end = c->snd_nxt;
 	// New data if there is any; else the last segment again.
-	if (seq_before(c->snd_nxt, c->queue_end) &&
-		seq_before(c->snd_nxt, c->snd_una + c->snd_wnd)) {
-		c->force = true;
-	} else {
-		c->tail_resent = true;
-		recovery_mark_lost(c, c->sent.tail);
-		c->force = true;
-	}
+	c->force = true;
+	if (seq_before(c->snd_nxt, c->queue_end) && c->tcp->free_blocks &&
+		c->sent_count < c->tcp->config.connection_blocks &&
+		seq_before(c->snd_nxt, c->snd_una + c->snd_wnd))
+		return;
+	c->tail_resent = true;
+	recovery_mark_lost(c, c->sent.tail);
 }
 
 static void handshake_timeout(struct tcp_connection *c)

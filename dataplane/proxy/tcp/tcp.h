@@ -100,7 +100,7 @@ enum tcp_event {
 	TCP_EVENT_SENT,      // value: bytes newly acknowledged
 	TCP_EVENT_FINISHED,  // the remote sends no more; all it sent was delivered
 	TCP_EVENT_CLOSED,    // the last one. value: 0, or -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED,
-			     // -EHOSTUNREACH
+			  // -EHOSTUNREACH
 };
 
 struct tcp_ops {

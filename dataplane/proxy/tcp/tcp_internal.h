@@ -237,6 +237,7 @@ bool ack_input(struct tcp_connection *c, const struct tcp_segment *segment);
 struct delivered {             // what one ACK told
 	uint32_t bytes, acked; // acked: cumulatively
 	uint32_t rtt;          // us; 0 when none could be taken
+	bool resent;           // something acknowledged had been sent more than once
 	bool duplicate;        // it reported a duplicate (D-SACK)
 	bool reno_duplicate;   // it was one, where there is no SACK
 };
