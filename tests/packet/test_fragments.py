@@ -337,7 +337,9 @@ def test_many_datagrams(box):
         box.put(from_client(piece))
         if number % 50 == 49:
             assert box.out() == []
-    assert box.drops()["fragment_table_full"] > 2000
+    # No more than 512 are held at a time, however long the flood takes.
+    assert sum(box.drops().values()) >= 3000 - 512
+    assert box.drops()["fragment_table_full"] > 0
     assert box.workers()[0]["flows"] == 1
     assert len(box.through(from_client(datagram(f, 10)))) == 1
     box.wait(4000)
