@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How much may be under way: CUBIC (RFC 9438) from ten segments up (RFC 6928), proportional rate
 // reduction while losses are mended (RFC 6937). Bytes; the cubic runs on milliseconds in integers.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #define CUBIC_SPAN_MS 30000 // beyond which the curve is flat enough to be cut off
 #define CWND_MOST     (1U << 30)

@@ -19,7 +19,7 @@
 //
 // Blind attacks (RFC 5961): a reset must hit rcv_nxt exactly, a SYN never harms, an ACK must be
 // of what was sent lately; what only nearly fits is answered by a challenge ACK, a few a second.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #define PAWS_IDLE_MS (24U * 86400 * 1000) // RFC 7323 section 5.5
 

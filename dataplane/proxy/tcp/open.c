@@ -4,7 +4,7 @@
 // section 3.6):
 //   5 bits of time (32 s each), 3 bits of MSS class, 24 bits of SipHash over these and the tuple;
 // scale and SACK ride in the low five bits of our timestamp, if the remote has timestamps at all.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 #include "siphash.h"
 
 #define COOKIE_PERIOD_MS 32768

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Segments out: first what was lost, then what is new, then a bare ACK if one is owed; as far as
 // the congestion window, the remote's window and silly window avoidance allow.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 struct gathered { // the payload of one segment
 	struct tcp_piece pieces[TCP_PIECES_MAX];

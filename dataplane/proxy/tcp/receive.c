@@ -3,7 +3,7 @@
 // held by reference, sorted and without overlap, within the window and within a count of blocks:
 // beyond either they are as good as lost. What is held, and so reported by SACK, is never given up
 // again.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 uint32_t receive_offer(const struct tcp_connection *c)
 {

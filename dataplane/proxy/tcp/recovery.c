@@ -2,7 +2,7 @@
 // What was lost, and the timer that finds out: RACK-TLP (RFC 8985) with SACK, NewReno (RFC 6582)
 // without, timeouts (RFC 6298), probes of a closed window. The list of sent segments is in the
 // order of sequence numbers; it is walked only while something in it was reported or sent again.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #define MIN_RTT_LIFE_MS   30000
 #define REMOTE_DELAY_MS   200 // the longest a remote may hold an ACK back (RFC 8985 section 7.2)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The instance: memory, the index of connections, and the caller's verbs. See tcp.h.
 // Never true here: a connection in the index that is closed; a block on two lists.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #include <stdlib.h>
 

@@ -99,8 +99,8 @@ enum tcp_event {
 	TCP_EVENT_CONNECTED, // either side
 	TCP_EVENT_SENT,      // value: bytes newly acknowledged
 	TCP_EVENT_FINISHED,  // the remote sends no more; all it sent was delivered
-	TCP_EVENT_CLOSED,    // the last one. value: 0, or -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED,
-			  // -EHOSTUNREACH
+	// The last one. value: 0, -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH
+	TCP_EVENT_CLOSED,
 };
 
 struct tcp_ops {

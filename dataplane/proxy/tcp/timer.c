@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A connection's three timers over its one place in the wheel. A deadline that moves away, as most
 // do with every ACK, costs a store: the wheel fires at the old time, and finds nothing due.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 void timer_set(struct tcp_connection *c, unsigned timer, uint32_t after_ms)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a caller says to a connection, and what it may ask about the instance. See tcp.h.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 int tcp_connect(struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_open *open,
 	struct tcp_connection **connection)

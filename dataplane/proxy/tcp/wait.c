@@ -4,7 +4,7 @@
 // the oldest goes. A reset does not end it (RFC 1337); a later connection of the same four may
 // follow at once when its timestamp or sequence number is beyond the old one's (RFC 6191, RFC
 // 9293 3.10.7.4).
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 // once, with the earliest of its deadlines or earlier; adding and removing cost the same whatever
 // is in it. Never true here: a connection in a slot of level 0 that is due at another time than the
 // slot's.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #define SPAN(level) (1ULL << (WHEEL_BITS * (level)))
 

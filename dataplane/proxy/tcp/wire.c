@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Segments from and to bytes. What arrives is hostile: every length is checked against what is
 // there, and an option that does not fit ends the options, as RFC 9293 section 3.1 leaves room for.
-#include "tcp_internal.h"
+#include "tcp_parts.h"
 
 #include <arpa/inet.h>
 
