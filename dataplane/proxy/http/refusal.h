@@ -1,85 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every refused message has a name: what is counted, logged and documented, and the status the
-// client is told. For a message of an upstream the client is told 502 instead.
+// Every refused request has a name: what is counted, logged and documented, and the status the
+// client is told.
 #pragma once
 
 #include <stdint.h>
 
 enum http_refusal {
 	HTTP_OK,
-	// the start line
-	HTTP_EMPTY_LINES,
-	HTTP_METHOD_EMPTY,
-	HTTP_METHOD_CHARACTER,
-	HTTP_METHOD_LENGTH,
-	HTTP_METHOD_UNSUPPORTED,
-	HTTP_TARGET_EMPTY,
-	HTTP_TARGET_CHARACTER,
-	HTTP_TARGET_FORM,
-	HTTP_TARGET_SCHEME,
-	HTTP_TARGET_USERINFO,
-	HTTP_TARGET_AUTHORITY,
-	HTTP_TARGET_HOST_MISMATCH,
-	HTTP_VERSION_MISSING,
-	HTTP_VERSION_SYNTAX,
-	HTTP_VERSION_UNSUPPORTED,
-	HTTP_STATUS_SYNTAX,
-	// lines
-	HTTP_BARE_CR,
-	HTTP_BARE_LF,
-	HTTP_NUL,
-	HTTP_CONTROL,
-	HTTP_LINE_LENGTH,
-	HTTP_HEAD_LENGTH,
-	// fields
-	HTTP_FIELD_COUNT,
-	HTTP_FIELD_NAME_EMPTY,
-	HTTP_FIELD_NAME_CHARACTER,
-	HTTP_FIELD_NAME_LENGTH,
-	HTTP_FIELD_NAME_SPACE,
-	HTTP_FIELD_NAME_DISGUISED,
-	HTTP_FIELD_NO_COLON,
-	HTTP_FIELD_FOLDED,
-	HTTP_HOST_MISSING,
-	HTTP_HOST_DUPLICATE,
-	HTTP_HOST_SYNTAX,
-	HTTP_CONTENT_LENGTH_SYNTAX,
-	HTTP_CONTENT_LENGTH_DUPLICATE,
-	HTTP_CONTENT_LENGTH_UNEXPECTED,
-	HTTP_TRANSFER_ENCODING_SYNTAX,
-	HTTP_TRANSFER_ENCODING_DUPLICATE,
-	HTTP_TRANSFER_ENCODING_UNSUPPORTED,
-	HTTP_TRANSFER_ENCODING_VERSION,
-	HTTP_TRANSFER_ENCODING_UNEXPECTED,
-	HTTP_LENGTH_TWICE,
-	HTTP_CONNECTION_SYNTAX,
-	HTTP_CONNECTION_NAMES,
-	HTTP_EXPECTATION,
-	HTTP_UPGRADE_UNASKED,
-	// the body
-	HTTP_BODY_LENGTH,
-	HTTP_CHUNK_SIZE_EMPTY,
-	HTTP_CHUNK_SIZE_CHARACTER,
-	HTTP_CHUNK_SIZE_LENGTH,
-	HTTP_CHUNK_EXTENSION,
-	HTTP_CHUNK_EXTENSION_LENGTH,
-	HTTP_CHUNK_LINE_END,
-	HTTP_CHUNK_DATA_END,
-	HTTP_TRAILER_LENGTH,
-	HTTP_TRAILER_FORBIDDEN,
-	// the path, when it is made ready for matching
 	HTTP_PATH_ESCAPE,
 	HTTP_PATH_NUL,
 	HTTP_PATH_BACKSLASH,
 	HTTP_PATH_ABOVE_ROOT,
 	HTTP_PATH_DOT_PARAMETER,
-	HTTP_PATH_LENGTH,
 	HTTP_REFUSAL_COUNT,
 };
 
-// "host_missing", as counted and logged.
+// "path_escape", as counted and logged.
 const char *http_refusal_name(enum http_refusal refusal);
 // One sentence for whoever sent it.
 const char *http_refusal_help(enum http_refusal refusal);
-// What a client is answered before its connection is closed: 400, 413, 431 ...
+// What a client is answered before its connection is closed: 400.
 uint16_t http_refusal_status(enum http_refusal refusal);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What building and looking up share: the shape of the table, and how a path is hashed.
+//
+// Two open hash tables. Hosts: by name in small letters, a wildcard by what follows its star
+// (".example"), which no name begins with. Paths of all hosts in one: by host, by kind, and by the
+// path's elements, so that the hash of every prefix falls out on the way to that of the whole.
+#pragma once
+
+#include "route.h"
+
+#include <smmintrin.h>
+#include <string.h>
+
+#define ROUTE_NONE UINT32_MAX
+
+struct route_host {
+	const char *name; // "" without host
+	uint32_t length;
+	uint32_t by_default; // rule, or ROUTE_NONE
+	uint32_t deepest;    // elements of the prefix that has most
+	uint64_t depths;     // bit n: there are prefixes of n elements; 63: of 63 and more
+	bool exact;          // there are exact paths
+};
+
+struct route_path {
+	const char *text; // a prefix is without the slash at its end; "/" is ""
+	uint32_t length;
+	uint32_t host;
+	uint32_t rule;
+	bool exact;
+	bool slash; // a prefix that was written with a slash at its end (or is "/")
+};
+
+struct route_slot {
+	uint32_t hash;
+	uint32_t index; // of the host or path, or ROUTE_NONE
+};
+
+struct route_table {
+	struct route_host *hosts;
+	struct route_path *paths;
+	struct route_slot *host_slots, *path_slots;
+	uint32_t *targets; // of each rule
+	struct route_conflict *conflicts;
+	char *text;
+	uint32_t host_count, path_count, conflict_count;
+	uint32_t host_mask, path_mask;
+	uint32_t no_host; // index of the host without name, or ROUTE_NONE
+	uint32_t catch_all;
+};
+
+// Of up to 8 bytes at a time, each byte counted.
+static inline uint32_t route_hash(uint32_t hash, const char *at, size_t length)
+{
+	uint64_t part;
+
+	for (; length >= 8; at += 8, length -= 8) {
+		memcpy(&part, at, 8);
+		hash = (uint32_t)_mm_crc32_u64(hash, part);
+	}
+	for (; length; at++, length--)
+		hash = _mm_crc32_u8(hash, (uint8_t)*at);
+	return hash;
+}
+
+// One element more, with the slash in front of it.
+static inline uint32_t route_hash_element(uint32_t hash, const char *at, size_t length)
+{
+	return route_hash(_mm_crc32_u8(hash, '/'), at, length);
+}
+
+static inline uint32_t route_hash_host(uint32_t host)
+{
+	return _mm_crc32_u32(0x9e3779b9, host);
+}
+
+static inline uint32_t route_hash_exact(uint32_t hash)
+{
+	return _mm_crc32_u8(hash, 0);
+}
+
+// Where to begin in a table. The hashes are CRCs: linear, so that names that are alike land side
+// by side; a multiplication scatters them.
+static inline uint32_t route_place(uint32_t hash, uint32_t mask)
+{
+	return (uint32_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+}
+
+// The end of the element that begins behind the slash at `at`.
+static inline const char *route_element_end(const char *at, const char *end)
+{
+	const char *slash = at + 1 < end ? memchr(at + 1, '/', (size_t)(end - at - 1)) : NULL;
+
+	return slash ? slash : end;
+}
+
+uint32_t route_find_host(const struct route_table *table, const char *name, size_t length);
+uint32_t route_find_path(
+	const struct route_table *table, uint32_t hash, const struct route_path *wanted);
