@@ -100,8 +100,9 @@ void output_ack(struct tcp_connection *c)
 		if (count) {
 			put32(to, 0x01010500U | (2 + 8 * count));
 			for (unsigned i = 0; i < count; i++) {
-				put32(to + 4 + 8 * i, ranges[i].start);
-				put32(to + 8 + 8 * i, ranges[i].end);
+				to += 8;
+				put32(to - 4, ranges[i].start);
+				put32(to, ranges[i].end);
 			}
 			out.options_length += (uint8_t)(4 + 8 * count);
 		}

@@ -56,7 +56,7 @@ struct tcp *tcp_new(const struct tcp_config *config, const struct tcp_ops *ops, 
 	tcp->io = io;
 	memcpy(tcp->key, config->key, sizeof(tcp->key));
 	tcp->bucket_mask = power_of_two(config->connections) - 1;
-	tcp->buckets = calloc((size_t)tcp->bucket_mask + 1, sizeof(*tcp->buckets));
+	tcp->buckets = calloc((size_t)tcp->bucket_mask + 1, sizeof(void *));
 	tcp->connections = calloc(config->connections, sizeof(*tcp->connections));
 	tcp->blocks = calloc(config->blocks, sizeof(*tcp->blocks));
 	if (!tcp->buckets || !tcp->connections || !tcp->blocks || !wait_init(tcp)) {
