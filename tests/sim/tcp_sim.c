@@ -54,7 +54,8 @@ static void wrong(struct world *world, const char *what)
 
 static uint8_t pattern(const struct app *sender, uint64_t at)
 {
-	return (uint8_t)((at * 0x9e3779b97f4a7c15 >> 40) + at + sender->index * 3 + sender->side);
+	return (uint8_t)((at * 0x9e3779b97f4a7c15 >> 40) + at + sender->index * 3ULL +
+			 sender->side);
 }
 
 static void drive(struct app *app)
