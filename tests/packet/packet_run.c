@@ -432,8 +432,8 @@ int main(int argc, char **argv)
 		fflush(stdout);
 	}
 	free(line);
-	rte_mempool_free(run.frames);
-	rte_mempool_free(run.pool);
+	frames_pool_free(run.frames);
+	frames_pool_free(run.pool);
 	rte_eal_cleanup();
 	return 0;
 }

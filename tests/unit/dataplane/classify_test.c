@@ -48,7 +48,7 @@ static int teardown(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(rte_mempool_in_use_count(fixture->pool), 0);
-	rte_mempool_free(fixture->pool);
+	frames_pool_free(fixture->pool);
 	test_free(fixture);
 	return 0;
 }

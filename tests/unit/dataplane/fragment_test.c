@@ -37,7 +37,7 @@ static int teardown(void **state)
 
 	fragment_table_free(fixture->table);
 	assert_int_equal(rte_mempool_in_use_count(fixture->pool), 0);
-	rte_mempool_free(fixture->pool);
+	frames_pool_free(fixture->pool);
 	test_free(fixture);
 	return 0;
 }

@@ -68,6 +68,20 @@ struct rte_mempool *frames_pool(const char *name, unsigned count)
 	return pool;
 }
 
+static void unfence(struct rte_mempool *pool, void *opaque, void *object, unsigned index)
+{
+	const struct rte_mbuf *mbuf = object;
+
+	(void)pool, (void)opaque, (void)index;
+	fence(mbuf->buf_addr, (char *)mbuf->buf_addr + mbuf->buf_len, false);
+}
+
+void frames_pool_free(struct rte_mempool *pool)
+{
+	rte_mempool_obj_iter(pool, unfence, NULL); // DPDK clears what it frees
+	rte_mempool_free(pool);
+}
+
 struct rte_mbuf *frame_mbuf(struct rte_mempool *pool, const void *bytes, unsigned length)
 {
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);

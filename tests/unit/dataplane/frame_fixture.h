@@ -13,6 +13,7 @@
 void frames_start(const char *program);
 // Buffers with room for a struct note.
 struct rte_mempool *frames_pool(const char *name, unsigned count);
+void frames_pool_free(struct rte_mempool *pool);
 struct rte_mbuf *frame_mbuf(struct rte_mempool *pool, const void *bytes, unsigned length);
 
 struct frame {
