@@ -118,7 +118,7 @@ void opener_fixture_free(struct opener_fixture *fixture)
 		fprintf(stderr, "%u buffers lost\n", rte_mempool_in_use_count(fixture->pool));
 		exit(1);
 	}
-	rte_mempool_free(fixture->pool);
+	frames_pool_free(fixture->pool);
 	tables_store_free(fixture->tables);
 	fib_free(fixture->fib);
 	flow_table_free(fixture->opener.flows);
