@@ -131,7 +131,7 @@ static void make_worker(struct world *world, unsigned id)
 		if (world->settings.rss)
 			worker->opener.rss_ports |= 1u << i;
 	}
-	worker->tick_base = rte_rdtsc();
+	worker->tick_base = rte_rdtsc() - rte_get_tsc_hz(); // it has run for a second
 	worker->tick_scale =
 		(uint64_t)((((__uint128_t)1000000 << 64) / FLOW_TICK_US) / rte_get_tsc_hz());
 	worker->flows = flow_table_new(world->settings.flows, 1 + id, &world->settings.timeouts);
