@@ -46,8 +46,8 @@ static const struct {
 		"Another ICMP message or protocol for a VIP."},
 	[DROP_FRAGMENT_INVALID] = {"fragment_invalid",
 		"An IP fragment of impossible size or place."},
-	[DROP_FRAGMENT_OVERLAP] = {"fragment_overlap",
-		"Fragments that overlap (RFC 5722): the whole datagram is dropped."},
+	[DROP_FRAGMENT_OVERLAP] = {"fragment_overlap", "A fragment that overlaps, or repeats, what "
+						       "came before of its datagram (RFC 5722)."},
 	[DROP_FRAGMENT_TABLE_FULL] = {"fragment_table_full",
 		"More datagrams in fragments than are kept track of."},
 	[DROP_FRAGMENT_TIMEOUT] = {"fragment_timeout",

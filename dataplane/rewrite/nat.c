@@ -19,7 +19,9 @@ enum drop rewrite_hop(const struct fib *fib, struct flow *flow, unsigned directi
 	struct flow_key key;
 	struct addr to;
 
-	if (likely(flow->fib_generation == (uint16_t)fib->generation && flow->hop[direction])) {
+	// A flow that slept through 65536 generations may have a hop that is no more.
+	if (likely(flow->fib_generation == (uint16_t)fib->generation && flow->hop[direction] &&
+		    flow->hop[direction] < fib->hop_count)) {
 		*hop = flow->hop[direction];
 		*iface = fib->hops[*hop].iface;
 		return DROP_NONE;
