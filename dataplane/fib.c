@@ -305,6 +305,7 @@ struct fib *fib_build(const struct fib *previous, const struct fib_route *routes
 		sort_routes(fib->tables, routes, route_count) < 0 || build_lengths(fib) < 0)
 		goto fail;
 	fib->generation = 1;
+	fib->edition = previous ? previous->edition + 1 : 1;
 	if (previous)
 		fib->generation = previous->generation + !same_answers(previous, fib);
 	return fib;

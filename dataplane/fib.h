@@ -66,6 +66,7 @@ struct fib_source { // an address of an interface
 };
 
 struct fib {
+	uint64_t edition;    // one more with every fib that is built: its address may come again
 	uint32_t generation; // changes with the routes, the source addresses and the set of hops
 	uint32_t hop_count;  // entries in hops, the first is HOP_NONE
 	struct hop *hops;

@@ -249,12 +249,12 @@ bool transmit(struct transmitter *transmitter, struct packet *packets, unsigned 
 
 void transmit_held(struct transmitter *transmitter)
 {
-	bool changed = transmitter->held_fib != transmitter->fib;
+	bool changed = transmitter->held_edition != transmitter->fib->edition;
 	unsigned kept = 0;
 
 	if (transmitter->held_count == 0)
 		return;
-	transmitter->held_fib = transmitter->fib;
+	transmitter->held_edition = transmitter->fib->edition;
 	for (unsigned i = 0; i < transmitter->held_count; i++) {
 		struct transmit_held *held = &transmitter->held[i];
 

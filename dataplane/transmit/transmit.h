@@ -45,8 +45,7 @@ struct transmitter {
 	struct transmit_buffer buffers[SLUICE_PORTS_MAX];
 	unsigned held_count;
 	struct transmit_held held[TRANSMIT_HELD_MAX];
-	uint32_t held_generation; // of the fib the held were last tried with
-	const struct fib *held_fib;
+	uint64_t held_edition; // of the fib the held were last tried with
 };
 
 // Packets that are PACKET_ROUTE or PACKET_TRANSMIT; they become PACKET_TAKEN or PACKET_DROP. True
