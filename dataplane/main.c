@@ -168,9 +168,13 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	dataplane->settings = settings_read(file, &reason);
 	if (!dataplane->settings || check) {
+		bool right = dataplane->settings != NULL;
+
 		if (reason.count)
 			fprintf(stderr, "%s\n", reason_text(&reason));
-		return dataplane->settings ? EXIT_SUCCESS : EXIT_FAILURE;
+		settings_free(dataplane->settings);
+		free(dataplane);
+		return right ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	dataplane->worker_count = dataplane->settings->dataplane.worker_count;
 	signal(SIGPIPE, SIG_IGN);
