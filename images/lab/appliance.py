@@ -147,13 +147,19 @@ class Appliance:
         wait_until(answered, f"`sluice show workers`; logs in {self.dir}", seconds)
 
     def stop(self):
-        for process in self.processes.values():
+        """Both end as they should, with zero. LabError when not."""
+        processes, self.processes = self.processes, {}
+        wrong = []
+        for process in processes.values():
             process.terminate()
-        for name, process in self.processes.items():
+        for name, process in processes.items():
             try:
-                process.wait(timeout=10)
+                code = process.wait(timeout=15)
+                if code:
+                    wrong.append(f"{name} ended with {code}:\n{self.tail(name, 60)}")
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                raise LabError(f"{name} did not end within 10 s of SIGTERM") from None
-        self.processes.clear()
+                wrong.append(f"{name} did not end within 15 s of SIGTERM")
+        if wrong:
+            raise LabError("\n".join(wrong))
