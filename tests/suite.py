@@ -197,7 +197,7 @@ class Suite:
         self.meson_tests("build", "tidy", 2400, "--suite", "tidy")
         self.meson_tests("build", "slow", 2400, "--suite", "slow")
         self.end_to_end()
-        self.end_to_end("build-asan", "e2e-sanitized", "not plain")
+        self.end_to_end("build-asan", "e2e-sanitized", "sanitized")
 
     def clean_up(self):
         for child in list(self.children):

@@ -16,7 +16,7 @@ import harness  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds; not in --quick")
-    config.addinivalue_line("markers", "plain: not with the sanitizers' build")
+    config.addinivalue_line("markers", "sanitized: also run with the sanitizers' build")
 
 
 def pytest_sessionstart(session):

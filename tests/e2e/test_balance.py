@@ -30,6 +30,7 @@ def vips(lab):
     return found
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("mode", ("full-nat", "dnat"))
 class TestModes:

@@ -27,6 +27,7 @@ def dsr(make_module_lab):
     return lab
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("family", (4, 6))
 class TestDsr:
     def test_udp(self, dsr, family):

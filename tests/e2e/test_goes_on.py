@@ -60,6 +60,7 @@ class Paced:
         return sorted(set(range(self.sent)) - self.answered)
 
 
+@pytest.mark.sanitized
 class TestControlPlaneKilled:
     def test_not_one_packet_is_lost(self, make_lab):
         lab = make_lab()
@@ -111,7 +112,6 @@ class TestControlPlaneKilled:
 
 
 class TestDataplaneKilled:
-    @pytest.mark.plain
     @pytest.mark.parametrize("control_plane", (True, False))
     def test_is_filled_again_within_a_second(self, make_lab, control_plane):
         """From the last plan, without cluster or control plane if need be."""

@@ -24,7 +24,6 @@ def no_lab():
     run(ROOT / "images/lab/down", check=False)
 
 
-@pytest.mark.plain
 def test_up_twice_and_down_twice(no_lab):
     up = run(ROOT / "images/lab/up")
     started = time.monotonic()

@@ -60,6 +60,7 @@ def total(lab):
     return sum(lab.drops().values())
 
 
+@pytest.mark.sanitized
 class TestTruncated:
     """Cut at each byte. A frame shorter than 14 bytes cannot be sent on Ethernet."""
 
@@ -94,6 +95,7 @@ class TestTruncated:
         wait_until(lambda: total(bench.lab) >= before + (19 if four else 39), "drops counted", 3)
 
 
+@pytest.mark.sanitized
 class TestLengths:
     def test_ip_total_length(self, bench):
         frames = []
@@ -126,6 +128,7 @@ class TestLengths:
                      bench.frame(TCP(sport=0, dport=7000, flags="S")))
 
 
+@pytest.mark.sanitized
 class TestHeaders:
     def test_ip_version(self, target):
         bench = Bench(target, 4)
@@ -207,6 +210,7 @@ class TestHeaders:
         bench.expect("l2_vlan_unknown", frame[:12] + b"\x81\x00\x0f\xa0" + frame[12:])
 
 
+@pytest.mark.sanitized
 class TestIcmp:
     def test_checksum(self, target):
         bench = Bench(target, 4)
@@ -239,6 +243,7 @@ class TestIcmp:
         bench.alive()
 
 
+@pytest.mark.sanitized
 class TestFragments:
     def pieces(self, bench, first, second, ident=77, size=16):
         """Two fragments at the given offsets (bytes): the second is the last."""
@@ -281,6 +286,7 @@ class TestFragments:
         bench.alive()
 
 
+@pytest.mark.sanitized
 def test_random_bytes(bench):
     """Right Ethernet and addresses, anything behind them."""
     frames = []

@@ -35,6 +35,7 @@ def four(make_module_lab):
     return lab
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("mode", ("full-nat", "dnat"))
 class TestOwnership:
