@@ -21,6 +21,7 @@ BUILD = os.environ.get("SLUICE_BUILD") or ROOT / "build"
 PROGRAM = f"{BUILD}/controlplane/sluice-controlplane"
 CONSOLE = f"{BUILD}/controlplane/cli/sluice"
 NOBODY = 65534
+pytestmark = pytest.mark.sanitized
 
 
 class Alone:
