@@ -16,7 +16,23 @@
 #define SLUICE_POOL_ENDPOINTS_MAX 16384
 #define SLUICE_ENDPOINTS_MAX      262144 // all pools together
 #define SLUICE_ROUTES_MAX         65536
+#define SLUICE_SITES_MAX          256
+#define SLUICE_HOSTS_MAX          65536
+#define SLUICE_RULES_MAX          524288 // all hosts together
+#define SLUICE_CERTIFICATES_MAX   65536
+#define SLUICE_SERVER_NAMES_MAX   131072
+#define SLUICE_BACKENDS_MAX       64 // of one rule
+#define SLUICE_HOST_LENGTH        253
+#define SLUICE_PATH_LENGTH        4096
 #define SLUICE_AFFINITY_MAX_S     86400
 #define SLUICE_WEIGHT_MAX         256
 #define SLUICE_MTU_MIN            576
 #define SLUICE_MTU_MAX            9000
+
+// Upper bounds of the buckets of latency histograms, microseconds; one more bucket has none.
+#define SLUICE_LATENCY_BUCKETS 15
+#define SLUICE_LATENCY_US                                                                          \
+	{                                                                                          \
+		100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,      \
+			1000000, 5000000, 30000000                                                 \
+	}

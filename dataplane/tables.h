@@ -68,7 +68,9 @@ struct pool {
 	uint32_t weight_total;
 	uint32_t weight_stride;
 	const uint32_t *weight_ends;
-	const struct pool_share *shares; // for LEAST_CONNECTIONS
+	const struct pool_share *shares;        // for LEAST_CONNECTIONS
+	const struct upstream_policy *upstream; // tables_http.h; NULL: not the proxy's
+	uint64_t name_hash;
 	char name[256];
 };
 
@@ -88,6 +90,7 @@ struct listener {
 	const struct pool *pool;
 	uint32_t source_count; // 0 = everybody
 	const struct prefix *sources;
+	const struct http_listener *http; // tables_http.h; NULL: layer 4. With it there is no pool
 	char service[256];
 };
 

@@ -269,7 +269,7 @@ def rule_headers(build):
     def check(name):
         entry, words = flags.get(os.path.dirname(name), (some_entry, everything))
         run = subprocess.run(
-            [entry["command"].split()[0], *words, "-D_GNU_SOURCE", "-Wno-pragma-once-outside-header", "-fsyntax-only",
+            [entry["command"].removeprefix("ccache ").split()[0], *words, "-D_GNU_SOURCE", "-Wno-pragma-once-outside-header", "-fsyntax-only",
              "-x", "c", str(ROOT / name)],
             cwd=entry["directory"], capture_output=True, text=True,
         )

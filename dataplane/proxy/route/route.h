@@ -1,44 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which rule a host and a path take, as Ingress v1 says it. Built whole from a list of rules, then
-// never changed; any thread may look up. A lookup costs one probe for the host and one for each
-// depth at which that host has paths, however many hosts and paths there are.
+// Which of a host's rules a path takes, as Ingress v1 says it. Built whole from the host's rules,
+// one block of memory, then never changed; any thread may look up. A lookup costs one probe for
+// each depth at which the host has paths, however many there are.
 //
-// The host is chosen first: its very name, else the wildcard of one label above it, else the rules
-// without host. Then the path, within that host only: the longest, and of equal ones the exact.
-// Else the host's default, else the catch-all, else there is no route.
+// The longest path wins, and of equal ones the exact. Else the host's default.
 #pragma once
-
-#include "reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ROUTE_HOST_LENGTH 253
-#define ROUTE_PATH_LENGTH 4096
+#include "limits.h"
+#include "reason.h"
 
-enum route_kind {
-	ROUTE_EXACT,
+enum route_kind { // the numbers of channel.proto
+	ROUTE_EXACT = 1,
 	ROUTE_PREFIX,
 	ROUTE_IMPLEMENTATION_SPECIFIC, // ours: the same as prefix
 	ROUTE_DEFAULT,                 // what no path of the host takes; the path is not looked at
-	ROUTE_HOST,                    // there is such a host, though this rule has no path
-	ROUTE_CATCH_ALL, // what nothing else takes, of any host; neither host nor path
+	ROUTE_CATCH_ALL, // the same, of the host without name: what nothing else takes
+};
+
+struct route_text {
+	const char *text;
+	size_t length;
 };
 
 struct route_rule {
-	const char *host; // "a.example", "*.example", "" or NULL: all that have none of their own
 	const char *path; // as in a URL; "" or NULL is "/"
 	enum route_kind kind;
-	uint32_t target;  // the caller's: what is found
-	uint64_t created; // of the object; the older one wins
-	const char *name; // "namespace/name" of the object; of equal age the first one wins
-};
-
-// A rule that lost, by its index in the list, and the one that won.
-struct route_conflict {
-	uint32_t loser, winner;
-	bool shadowed; // not the same path: "/a" beside "/a/", which takes all that "/a" would
 };
 
 enum route_how {
@@ -51,22 +41,21 @@ enum route_how {
 
 struct route_found {
 	enum route_how how;
-	uint32_t rule;   // its index in the list
-	uint32_t target; // of the rule
+	uint32_t rule; // its index in the list
 };
 
-struct route_table;
+struct route_paths; // one block of malloc()
 
-// 0 or -ENOMEM. A rule that makes no sense is left out, with a line in `reason`; one that loses
-// to another is a conflict (see below). The rules may go away afterwards.
-int route_build(struct route_table **table, const struct route_rule *rules, uint32_t count,
+// 0 or -ENOMEM. A rule that makes no sense is left out, with a line in `reason`. Of two that are
+// the same once their paths are made normal the first in the list wins; "/a/" wins over "/a" for
+// all that both take.
+int route_paths_build(struct route_paths **paths, const struct route_rule *rules, uint32_t count,
 	struct reason *reason);
-void route_free(struct route_table *table);
+// `path` as http_path_normalise() leaves it; "*" takes no path, only a default.
+struct route_found route_paths_lookup(const struct route_paths *paths, struct route_text path);
 
-// In the order of the losers.
-const struct route_conflict *route_conflicts(const struct route_table *table, uint32_t *count);
-
-// `host` as in the request, in any case, with or without port and trailing dot; `path` as
-// http_path_normalise() leaves it ("*" takes no path, only a default).
-struct route_found route_lookup(const struct route_table *table, const char *host,
-	size_t host_length, const char *path, size_t path_length);
+// The host of a request as rules have it: small letters, without port and trailing dot. Its length,
+// 0 for what is no host or an address in brackets. `out` has room for SLUICE_HOST_LENGTH.
+size_t route_fold_host(char *out, const char *host, size_t length);
+// "a.example", "*.example" or "" in small letters: what a rule's host may be.
+bool route_host_valid(const char *name);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What building and looking up share: the shape of the table, and how a path is hashed.
+// What building and looking up share: the shape of the block, and how a path is hashed.
 //
-// Two open hash tables. Hosts: by name in small letters, a wildcard by what follows its star
-// (".example"), which no name begins with. Paths of all hosts in one: by host, by kind, and by the
-// path's elements, so that the hash of every prefix falls out on the way to that of the whole.
+// An open hash table by kind and by the path's elements, so that the hash of every prefix falls out
+// on the way to that of the whole. Slots, paths and their text lie behind the head, in this order.
 #pragma once
 
 #include "route.h"
@@ -13,41 +12,35 @@
 
 #define ROUTE_NONE UINT32_MAX
 
-struct route_host {
-	const char *name; // "" without host
-	uint32_t length;
-	uint32_t by_default; // rule, or ROUTE_NONE
-	uint32_t deepest;    // elements of the prefix that has most
-	uint64_t depths;     // bit n: there are prefixes of n elements; 63: of 63 and more
-	bool exact;          // there are exact paths
-};
-
 struct route_path {
-	const char *text; // a prefix is without the slash at its end; "/" is ""
-	uint32_t length;
-	uint32_t host;
-	uint32_t rule;
+	uint32_t text;   // offset; a prefix is without the slash at its end; "/" is ""
+	uint16_t length; // of the text
 	bool exact;
 	bool slash; // a prefix that was written with a slash at its end (or is "/")
+	uint32_t rule;
 };
 
 struct route_slot {
 	uint32_t hash;
-	uint32_t index; // of the host or path, or ROUTE_NONE
+	uint32_t index; // of the path, or ROUTE_NONE
 };
 
-struct route_table {
-	struct route_host *hosts;
-	struct route_path *paths;
-	struct route_slot *host_slots, *path_slots;
-	uint32_t *targets; // of each rule
-	struct route_conflict *conflicts;
-	char *text;
-	uint32_t host_count, path_count, conflict_count;
-	uint32_t host_mask, path_mask;
-	uint32_t no_host; // index of the host without name, or ROUTE_NONE
-	uint32_t catch_all;
+struct route_paths {
+	uint64_t depths;     // bit n: there are prefixes of n elements; 63: of 63 and more
+	uint32_t deepest;    // elements of the prefix that has most
+	uint32_t by_default; // rule, or ROUTE_NONE
+	bool catches_all;    // by_default is of that kind
+	bool exact;          // there are exact paths
+	uint32_t mask;
+	uint32_t path_count;
+	uint32_t paths, text; // offsets
+	struct route_slot slots[];
 };
+
+static inline const struct route_path *route_path_at(const struct route_paths *paths, uint32_t i)
+{
+	return (const struct route_path *)((const char *)paths + paths->paths) + i;
+}
 
 // Of up to 8 bytes at a time, each byte counted.
 static inline uint32_t route_hash(uint32_t hash, const char *at, size_t length)
@@ -69,17 +62,12 @@ static inline uint32_t route_hash_element(uint32_t hash, const char *at, size_t 
 	return route_hash(_mm_crc32_u8(hash, '/'), at, length);
 }
 
-static inline uint32_t route_hash_host(uint32_t host)
-{
-	return _mm_crc32_u32(0x9e3779b9, host);
-}
-
 static inline uint32_t route_hash_exact(uint32_t hash)
 {
 	return _mm_crc32_u8(hash, 0);
 }
 
-// Where to begin in a table. The hashes are CRCs: linear, so that names that are alike land side
+// Where to begin in the table. The hashes are CRCs: linear, so that names that are alike land side
 // by side; a multiplication scatters them.
 static inline uint32_t route_place(uint32_t hash, uint32_t mask)
 {
@@ -94,6 +82,5 @@ static inline const char *route_element_end(const char *at, const char *end)
 	return slash ? slash : end;
 }
 
-uint32_t route_find_host(const struct route_table *table, const char *name, size_t length);
 uint32_t route_find_path(
-	const struct route_table *table, uint32_t hash, const struct route_path *wanted);
+	const struct route_paths *paths, uint32_t hash, struct route_text text, bool exact);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the proxy reads of the tables: sites, hosts and their rules, names for TLS, certificates.
+//
+// Parts of the same snapshot as the rest (tables.h): immutable, read between two quiescent states.
+// Whoever keeps something longer (a request under way) keeps slots and copies, never pointers. One
+// object refers to another by its slot and checks the name's hash, for a slot may be given again:
+// tables_backend_pool() and the like do that, and return NULL for what is gone.
+#pragma once
+
+#include "route.h"
+#include "tables.h"
+
+struct tls_identity;
+
+struct http_site {
+	uint32_t slot;
+	uint32_t hsts_s; // 0: no such header
+	bool hsts_subdomains, hsts_preload;
+	uint32_t head_timeout_ms, idle_timeout_ms, body_timeout_ms;
+	uint32_t head_bytes;
+	uint32_t requests;   // of one connection; 0 = any number
+	uint32_t log_sample; // one of so many; 0 = none but errors
+	char name[64];
+};
+
+struct http_listener { // listener->http
+	uint32_t site;
+	bool tls;
+	uint32_t proxy_protocol_count, trusted_count;
+	const struct prefix *proxy_protocol; // who begins with a PROXY header
+	const struct prefix *trusted;        // whose X-Forwarded-* are kept
+};
+
+struct rule_backend {
+	uint32_t pool; // slot
+	uint32_t weight;
+	uint64_t hash; // of the pool's name
+};
+
+enum retry_on { // the numbers of channel.proto
+	RETRY_ERROR = 1,
+	RETRY_TIMEOUT = 2,
+	RETRY_500 = 4,
+	RETRY_502 = 8,
+	RETRY_503 = 16,
+	RETRY_504 = 32,
+	RETRY_403 = 64,
+	RETRY_404 = 128,
+	RETRY_429 = 256,
+	RETRY_INVALID_HEADER = 512,
+	RETRY_NON_IDEMPOTENT = 1024,
+};
+
+struct rule_policy {
+	bool ssl_redirect, force_ssl_redirect, preserve_trailing_slash;
+	uint16_t redirect_code;
+	uint64_t body_bytes; // 0 = unlimited
+	uint32_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
+	uint32_t retry_on; // enum retry_on
+	uint32_t retry_tries, retry_timeout_ms;
+	const char *upstream_host; // NULL = the client's
+	const char *rewrite;       // NULL = the path stays
+};
+
+struct http_rule {
+	uint32_t slot; // below SLUICE_RULES_MAX; the same as long as host, kind and path are
+	enum route_kind kind;
+	const char *path;   // "" for ROUTE_DEFAULT and ROUTE_CATCH_ALL
+	const char *object; // "cluster/namespace/name" of the Ingress
+	uint32_t backend_count;
+	const struct rule_backend *backends;
+	const struct rule_policy *policy;
+};
+
+struct http_host {
+	uint32_t slot;
+	uint32_t site;
+	uint32_t rule_count;
+	const struct http_rule *rules;
+	const struct route_paths *paths;
+	uint16_t name_length;
+	char name[]; // "a.example", "*.example" or ""; small letters
+};
+
+struct http_found {
+	const struct http_host *host; // NULL: no such host
+	const struct http_rule *rule; // NULL: no route
+	enum route_how how;
+};
+
+struct certificate {
+	uint32_t slot;
+	const struct tls_identity *identity; // the tables hold a reference
+	char name[];
+};
+
+struct certificate_reference {
+	uint32_t slot;
+	uint64_t hash; // of the certificate's name
+};
+
+struct server_name {
+	uint32_t slot;
+	uint32_t site;
+	uint32_t certificate_count, backend_count;
+	const struct certificate_reference *certificates;
+	const struct rule_backend *backends; // passthrough
+	const char *object;
+	uint16_t name_length;
+	char name[];
+};
+
+// How the proxy speaks with a pool's endpoints: pool->upstream.
+struct upstream_policy {
+	bool tls, tls_verify, proxy_protocol;
+	uint8_t hash_key; // enum hash_key
+	uint32_t idle_connections, idle_timeout_ms;
+	const char *tls_name;  // NULL = the request's host
+	const char *hash_name; // NULL = none
+	const uint8_t *ca_pem;
+	uint32_t ca_pem_length;
+	struct certificate_reference certificate; // slot SLOT_NONE = none
+};
+
+enum hash_key { // the numbers of channel.proto
+	HASH_NONE,
+	HASH_CLIENT,
+	HASH_URI,
+	HASH_HOST,
+	HASH_HEADER,
+	HASH_COOKIE,
+};
+
+// NULL for what is gone.
+const struct http_site *tables_site(const struct tables *tables, uint32_t slot);
+// `host` as in the request, in any case, with or without port and trailing dot; `path` as
+// http_path_normalise() leaves it.
+struct http_found tables_rule(const struct tables *tables, uint32_t site, const char *host,
+	size_t host_length, struct route_text path);
+// Does a certificate serve this host? (The condition of ssl_redirect.) Name as in the request.
+bool tables_has_certificate(
+	const struct tables *tables, uint32_t site, const char *host, size_t host_length);
+// What the ClientHello asks for; name_length 0: it names nobody. Its own name, else the wildcard
+// of one label above, else "".
+const struct server_name *tables_server_name(
+	const struct tables *tables, uint32_t site, const char *name, size_t name_length);
+bool tables_has_passthrough(const struct tables *tables, uint32_t site);
+const struct certificate *tables_certificate(
+	const struct tables *tables, const struct certificate_reference *reference);
+const struct pool *tables_backend_pool(
+	const struct tables *tables, const struct rule_backend *backend);
+const struct http_rule *tables_rule_slot(
+	const struct tables *tables, uint32_t slot, const struct http_host **host);
+uint32_t tables_rule_slots(const struct tables *tables); // one past the highest ever used
+void tables_each_host(
+	const struct tables *tables, void (*visit)(const struct http_host *, void *), void *arg);
+void tables_each_certificate(
+	const struct tables *tables, void (*visit)(const struct certificate *, void *), void *arg);
