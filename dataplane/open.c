@@ -471,6 +471,10 @@ void open_flow(struct opener *opener, struct packet *packet)
 		not_for_listener(opener, packet, &dst);
 		return;
 	}
+	if (listener->http) {
+		packet_drop(packet, DROP_NO_LISTENER);
+		return;
+	}
 	if (opener->rule->workers > 1 && !(packet->flags & PACKET_HANDED)) {
 		bool hashed = (packet->mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) &&
 			      (opener->rss_ports >> packet->mbuf->port & 1) &&

@@ -4,9 +4,8 @@
 //
 // Strings stay where protobuf-c has put them, so the message lives as long as the change. What it
 // may make of a message is bounded: a few bytes on the wire can stand for a large empty object.
-#include "plan_change.h"
+#include "plan_change_internal.h"
 
-#include "channel.pb-c.h"
 #include "limits.h"
 
 #include <arpa/inet.h>
@@ -19,18 +18,7 @@
 #define MEMORY_BASE  (1u << 20) // bytes any message may need, and this many for each of its own
 #define MEMORY_EACH  32
 
-struct decode {
-	struct plan_change *change;
-	const Sluice__Transaction *message;
-	const struct iface *ifaces;
-	unsigned iface_count;
-	struct plan_endpoint *endpoints; // the next free one, for all pools
-	struct prefix *sources;          // the next free one, for all listeners
-	struct reason *reason;
-	unsigned mistakes_before;
-};
-
-static bool may_tell(struct decode *d)
+bool decode_may_tell(struct decode *d)
 {
 	unsigned told = d->reason->count - d->mistakes_before;
 
@@ -38,12 +26,6 @@ static bool may_tell(struct decode *d)
 		reason_add(d->reason, "and more mistakes after these %u", MISTAKES_MAX);
 	return told < MISTAKES_MAX;
 }
-
-#define mistake(d, ...)                                                                            \
-	do {                                                                                       \
-		if (may_tell(d))                                                                   \
-			reason_add((d)->reason, __VA_ARGS__);                                      \
-	} while (0)
 
 // The length of the UTF-8 character (RFC 3629) that begins here, 0 when none does or it is a
 // control character.
@@ -75,7 +57,7 @@ static size_t character(const uint8_t *text)
 }
 
 // A name that can be shown: characters, not too many, and at least one unless `empty`.
-static bool name_ok(const char *name, bool empty)
+bool decode_name_ok(const char *name, bool empty)
 {
 	const uint8_t *at = (const uint8_t *)name;
 
@@ -116,7 +98,7 @@ static const char *show(ProtobufCBinaryData bytes, char buf[static ADDR_TEXT])
 	return buf;
 }
 
-static int prefix_of(struct prefix *prefix, const Sluice__Prefix *from)
+int decode_prefix(struct prefix *prefix, const Sluice__Prefix *from)
 {
 	struct prefix masked;
 
@@ -129,7 +111,7 @@ static int prefix_of(struct prefix *prefix, const Sluice__Prefix *from)
 	return addr_compare(&masked.addr, &prefix->addr) == 0 ? 0 : -EINVAL;
 }
 
-static const char *show_prefix(const Sluice__Prefix *prefix, char buf[static PREFIX_TEXT + 16])
+const char *decode_show_prefix(const Sluice__Prefix *prefix, char buf[static PREFIX_TEXT + 16])
 {
 	char text[ADDR_TEXT];
 
@@ -157,7 +139,7 @@ static void decode_vip(struct decode *d, const Sluice__Vip *from, struct plan_vi
 			k++;
 		if (k < d->iface_count)
 			vip->ifaces |= 1ull << d->ifaces[k].index;
-		else if (name_ok(from->ports[i], true))
+		else if (decode_name_ok(from->ports[i], true))
 			mistake(d, "vip %s: port \"%s\" is none of this box: see sluice.conf",
 				show(from->address, text), from->ports[i]);
 		else
@@ -203,9 +185,9 @@ static void decode_sources(struct decode *d, const char *where, const Sluice__Li
 	listener->sources = from->n_sources ? d->sources : NULL;
 	listener->source_count = (uint32_t)from->n_sources;
 	for (size_t i = 0; i < from->n_sources; i++)
-		if (prefix_of(d->sources++, from->sources[i]) < 0)
+		if (decode_prefix(d->sources++, from->sources[i]) < 0)
 			mistake(d, "listener %s: source %s: expected a prefix without host bits",
-				where, show_prefix(from->sources[i], text));
+				where, decode_show_prefix(from->sources[i], text));
 }
 
 static void decode_listener(
@@ -227,10 +209,15 @@ static void decode_listener(
 	listener->pool = from->pool;
 	listener->mode = (uint8_t)from->mode;
 	listener->affinity_s = from->affinity_s;
-	if (!name_ok(from->service, true))
+	if (!decode_name_ok(from->service, true))
 		mistake(d, "listener %s: service: expected readable text below %u bytes", where,
 			SLUICE_NAME_MAX);
-	if (!name_ok(from->pool, false))
+	if (from->http) {
+		decode_sources(d, where, from, listener);
+		decode_http_listener(d, where, from->http, listener);
+		return;
+	}
+	if (!decode_name_ok(from->pool, false))
 		mistake(d, "listener %s: pool: expected readable text of 1 to %u bytes", where,
 			SLUICE_NAME_MAX - 1);
 	if ((int)from->mode < SLUICE__MODE__MODE_FULL_NAT || from->mode > SLUICE__MODE__MODE_DSR)
@@ -265,7 +252,7 @@ static void decode_endpoint(struct decode *d, const char *pool, const Sluice__En
 			"pool \"%s\": endpoint %s port %u: state %d: expected 1 (ready) or 2 "
 			"(draining)",
 			pool, text, from->port, (int)from->state);
-	if (!name_ok(from->name, true))
+	if (!decode_name_ok(from->name, true))
 		mistake(d,
 			"pool \"%s\": endpoint %s port %u: name: expected readable text below %u "
 			"bytes",
@@ -294,7 +281,7 @@ static void decode_pool(struct decode *d, const Sluice__Pool *from, struct plan_
 	pool->endpoint_count = (uint32_t)from->n_endpoints;
 	pool->endpoints = d->endpoints;
 	d->endpoints += from->n_endpoints;
-	if (!name_ok(name, false)) {
+	if (!decode_name_ok(name, false)) {
 		mistake(d,
 			"pool %td of the transaction: name: expected readable text of 1 to %u "
 			"bytes",
@@ -302,9 +289,11 @@ static void decode_pool(struct decode *d, const Sluice__Pool *from, struct plan_
 		return;
 	}
 	if ((int)from->algorithm < SLUICE__ALGORITHM__ALGORITHM_MAGLEV ||
-		from->algorithm > SLUICE__ALGORITHM__ALGORITHM_SOURCE_HASH)
+		from->algorithm > SLUICE__ALGORITHM__ALGORITHM_HASH)
 		mistake(d, "pool \"%s\": algorithm %d: expected 1 to %d", name,
-			(int)from->algorithm, SLUICE__ALGORITHM__ALGORITHM_SOURCE_HASH);
+			(int)from->algorithm, SLUICE__ALGORITHM__ALGORITHM_HASH);
+	if (from->upstream)
+		pool->upstream = decode_upstream(d, name, from->upstream);
 	if (from->n_endpoints > SLUICE_POOL_ENDPOINTS_MAX) {
 		mistake(d, "pool \"%s\": %zu endpoints: expected at most %u", name,
 			from->n_endpoints, SLUICE_POOL_ENDPOINTS_MAX);
@@ -325,8 +314,8 @@ static void decode_route(struct decode *d, const Sluice__Route *from, struct fib
 	char text[PREFIX_TEXT + 16], via[ADDR_TEXT];
 
 	route->result = FIB_HOP;
-	show_prefix(from->prefix, text);
-	if (prefix_of(&route->to, from->prefix) < 0)
+	decode_show_prefix(from->prefix, text);
+	if (decode_prefix(&route->to, from->prefix) < 0)
 		mistake(d, "route %s: expected a prefix without host bits", text);
 	else if (host_address(&route->via, from->via) < 0 ||
 		 addr_is_v4(&route->via) != addr_is_v4(&route->to.addr))
@@ -354,23 +343,26 @@ static void decode_removed(struct decode *d)
 	}
 	for (size_t i = 0; i < message->n_pools_removed; i++) {
 		change->pools_removed[i] = message->pools_removed[i];
-		if (!name_ok(message->pools_removed[i], false))
+		if (!decode_name_ok(message->pools_removed[i], false))
 			mistake(d,
 				"pool %zu to be removed: expected readable text of 1 to %u bytes",
 				i, SLUICE_NAME_MAX - 1);
 	}
 	for (size_t i = 0; i < message->n_routes_removed; i++)
-		if (prefix_of(&change->routes_removed[i], message->routes_removed[i]) < 0)
+		if (decode_prefix(&change->routes_removed[i], message->routes_removed[i]) < 0)
 			mistake(d, "route %s to be removed: expected a prefix without host bits",
-				show_prefix(message->routes_removed[i], text));
-	if (message->since == 0 && (message->n_vips_removed || message->n_listeners_removed ||
-					   message->n_pools_removed || message->n_routes_removed))
+				decode_show_prefix(message->routes_removed[i], text));
+	if (message->since == 0 &&
+		(message->n_vips_removed || message->n_listeners_removed ||
+			message->n_pools_removed || message->n_routes_removed ||
+			message->n_sites_removed || message->n_hosts_removed ||
+			message->n_server_names_removed || message->n_certificates_removed))
 		mistake(d,
 			"a whole plan (since 0) removes nothing by name: what it does not name is "
 			"gone");
 }
 
-static void *array(size_t count, size_t size, bool *failed)
+void *decode_array(size_t count, size_t size, bool *failed)
 {
 	void *block = calloc(count + 1, size);
 
@@ -388,8 +380,12 @@ static bool make_arrays(struct decode *d)
 
 	for (size_t i = 0; i < message->n_pools; i++)
 		endpoints += message->pools[i]->n_endpoints;
-	for (size_t i = 0; i < message->n_listeners; i++)
+	for (size_t i = 0; i < message->n_listeners; i++) {
+		const Sluice__HttpListener *http = message->listeners[i]->http;
+
 		sources += message->listeners[i]->n_sources;
+		sources += http ? http->n_proxy_protocol + http->n_trusted : 0;
+	}
 	change->vip_count = (uint32_t)message->n_vips;
 	change->listener_count = (uint32_t)message->n_listeners;
 	change->pool_count = (uint32_t)message->n_pools;
@@ -398,18 +394,20 @@ static bool make_arrays(struct decode *d)
 	change->listener_removed_count = (uint32_t)message->n_listeners_removed;
 	change->pool_removed_count = (uint32_t)message->n_pools_removed;
 	change->route_removed_count = (uint32_t)message->n_routes_removed;
-	change->vips = array(message->n_vips, sizeof(*change->vips), &failed);
-	change->listeners = array(message->n_listeners, sizeof(*change->listeners), &failed);
-	change->pools = array(message->n_pools, sizeof(*change->pools), &failed);
-	change->routes = array(message->n_routes, sizeof(*change->routes), &failed);
-	change->vips_removed = array(message->n_vips_removed, sizeof(struct addr), &failed);
-	change->listeners_removed =
-		array(message->n_listeners_removed, sizeof(*change->listeners_removed), &failed);
-	change->pools_removed = array(message->n_pools_removed, sizeof(char *), &failed);
-	change->routes_removed = array(message->n_routes_removed, sizeof(struct prefix), &failed);
-	change->all_endpoints = d->endpoints = array(endpoints, sizeof(*d->endpoints), &failed);
-	change->all_sources = d->sources = array(sources, sizeof(*d->sources), &failed);
-	return !failed;
+	change->vips = decode_array(message->n_vips, sizeof(*change->vips), &failed);
+	change->listeners = decode_array(message->n_listeners, sizeof(*change->listeners), &failed);
+	change->pools = decode_array(message->n_pools, sizeof(*change->pools), &failed);
+	change->routes = decode_array(message->n_routes, sizeof(*change->routes), &failed);
+	change->vips_removed = decode_array(message->n_vips_removed, sizeof(struct addr), &failed);
+	change->listeners_removed = decode_array(
+		message->n_listeners_removed, sizeof(*change->listeners_removed), &failed);
+	change->pools_removed = decode_array(message->n_pools_removed, sizeof(char *), &failed);
+	change->routes_removed =
+		decode_array(message->n_routes_removed, sizeof(struct prefix), &failed);
+	change->all_endpoints = d->endpoints =
+		decode_array(endpoints, sizeof(*d->endpoints), &failed);
+	change->all_sources = d->sources = decode_array(sources, sizeof(*d->sources), &failed);
+	return !failed && decode_http_arrays(d);
 }
 
 static void decode(struct decode *d)
@@ -429,6 +427,7 @@ static void decode(struct decode *d)
 		decode_pool(d, message->pools[i], &change->pools[i]);
 	for (size_t i = 0; i < message->n_routes; i++)
 		decode_route(d, message->routes[i], &change->routes[i]);
+	decode_http(d);
 	decode_removed(d);
 }
 
@@ -493,5 +492,6 @@ void plan_change_free(struct plan_change *change)
 	free(change->routes_removed);
 	free(change->all_endpoints);
 	free(change->all_sources);
+	decode_http_free(change);
 	free(change);
 }

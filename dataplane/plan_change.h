@@ -9,7 +9,7 @@
 #include "fib.h"
 #include "iface.h"
 #include "reason.h"
-#include "tables.h"
+#include "tables_http.h"
 
 struct plan_endpoint {
 	struct addr address;
@@ -24,6 +24,12 @@ struct plan_pool {
 	uint8_t algorithm;
 	uint32_t endpoint_count;
 	struct plan_endpoint *endpoints; // sorted by address and port, no two equal
+	struct plan_upstream *upstream;  // NULL: not the proxy's
+};
+
+struct plan_upstream {
+	struct upstream_policy policy; // without `certificate`
+	char *certificate;             // name, "" = none
 };
 
 struct plan_listener {
@@ -36,6 +42,50 @@ struct plan_listener {
 	char *pool;
 	uint32_t source_count;
 	struct prefix *sources;
+	char *site; // NULL: layer 4; with it `pool` is ""
+	bool tls;
+	uint32_t proxy_protocol_count, trusted_count;
+	struct prefix *proxy_protocol, *trusted;
+};
+
+struct plan_backend {
+	char *pool;
+	uint32_t weight;
+};
+
+struct plan_rule {
+	enum route_kind kind;
+	char *path, *object;
+	uint32_t backend_count;
+	struct plan_backend *backends;
+	struct rule_policy policy; // strings NULL where there are none
+};
+
+struct plan_host {
+	char *site, *name;
+	uint32_t rule_count;
+	struct plan_rule *rules;
+};
+
+struct plan_server_name {
+	char *site, *name, *object;
+	uint32_t certificate_count, backend_count;
+	char **certificates;
+	struct plan_backend *backends;
+};
+
+struct plan_bytes {
+	const uint8_t *data;
+	size_t length;
+};
+
+struct plan_certificate {
+	char *name;
+	struct plan_bytes chain, key, ocsp;
+};
+
+struct plan_host_key {
+	char *site, *name;
 };
 
 struct plan_listener_key {
@@ -62,10 +112,23 @@ struct plan_change {
 	struct plan_listener_key *listeners_removed;
 	char **pools_removed;
 	struct prefix *routes_removed;
+	uint32_t site_count, host_count, server_name_count, certificate_count;
+	struct http_site *sites; // slots are not set
+	struct plan_host *hosts;
+	struct plan_server_name *server_names;
+	struct plan_certificate *certificates;
+	uint32_t site_removed_count, host_removed_count, server_name_removed_count,
+		certificate_removed_count;
+	char **sites_removed;
+	struct plan_host_key *hosts_removed, *server_names_removed;
+	char **certificates_removed;
 	// Kept by plan_change_decode(): what strings, endpoints and sources point into.
 	void *message;
 	struct plan_endpoint *all_endpoints;
 	struct prefix *all_sources;
+	struct plan_rule *all_rules;
+	struct plan_backend *all_backends;
+	struct plan_upstream *all_upstreams;
 };
 
 // From a serialized sluice.Transaction. `ifaces` gives the names that VIPs may refer to. NULL with

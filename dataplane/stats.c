@@ -241,7 +241,7 @@ static void fill_listener(const struct listener *listener, void *arg)
 	key->port = ntohs(listener->port);
 	row->key = key;
 	row->counters = counters;
-	for (uint32_t i = 0; i < listener->pool->member_count; i++)
+	for (uint32_t i = 0; listener->pool && i < listener->pool->member_count; i++)
 		add_endpoint(fill->dataplane, listener->pool->members[i]->slot, counters);
 	fill->stats->listeners[fill->stats->n_listeners++] = row;
 }

@@ -124,10 +124,17 @@ struct tables_store *tables_store_new(void)
 	store->listeners.limit = SLUICE_LISTENERS_MAX;
 	store->pools.limit = SLUICE_POOLS_MAX;
 	store->endpoints.limit = SLUICE_ENDPOINTS_MAX;
+	store->sites.limit = SLUICE_SITES_MAX;
+	store->hosts.limit = SLUICE_HOSTS_MAX;
+	store->rules.limit = SLUICE_RULES_MAX;
+	store->server_names.limit = SLUICE_SERVER_NAMES_MAX;
+	store->certificates.limit = SLUICE_CERTIFICATES_MAX;
 	tables = edit_make(&edit, sizeof(*tables));
 	if (!tables || !map_open(&tables->listener_map, &edit) ||
 		!map_open(&tables->dnat_map, &edit) || !map_open(&tables->vip_map, &edit) ||
-		!map_open(&tables->pool_map, &edit)) {
+		!map_open(&tables->pool_map, &edit) || !map_open(&tables->site_map, &edit) ||
+		!map_open(&tables->host_map, &edit) || !map_open(&tables->server_name_map, &edit) ||
+		!map_open(&tables->certificate_map, &edit)) {
 		edit_undo(&edit);
 		free(store);
 		return NULL;
@@ -149,6 +156,7 @@ static void free_pool(const void *value)
 	for (uint32_t i = 0; i < pool->member_count; i++)
 		free((void *)pool->members[i]);
 	free((void *)pool->maglev);
+	free((void *)pool->upstream);
 	free((void *)pool);
 }
 
@@ -163,16 +171,30 @@ void tables_store_free(struct tables_store *store)
 	map_close(&tables->dnat_map, free_value);
 	map_close(&tables->vip_map, free_value);
 	map_close(&tables->pool_map, free_pool);
+	map_close(&tables->site_map, free_value);
+	map_close(&tables->host_map, host_free);
+	map_close(&tables->server_name_map, free_value);
+	map_close(&tables->certificate_map, certificate_free);
 	slots_close(&tables->endpoints);
 	slots_close(&tables->listeners);
 	slots_close(&tables->vips);
 	slots_close(&tables->pools);
+	slots_close(&tables->sites);
+	slots_close(&tables->hosts);
+	slots_close(&tables->rules);
+	slots_close(&tables->server_names);
+	slots_close(&tables->certificates);
 	free((void *)tables->routes);
 	free(tables);
 	slot_numbers_close(&store->vips);
 	slot_numbers_close(&store->listeners);
 	slot_numbers_close(&store->pools);
 	slot_numbers_close(&store->endpoints);
+	slot_numbers_close(&store->sites);
+	slot_numbers_close(&store->hosts);
+	slot_numbers_close(&store->rules);
+	slot_numbers_close(&store->server_names);
+	slot_numbers_close(&store->certificates);
 	links_close(&store->links);
 	block_list_free(&store->retired);
 	free(store);
@@ -195,13 +217,14 @@ void tables_reclaim(struct tables_store *store)
 
 bool tables_has_removed(struct tables_store *store)
 {
-	bool endpoints, listeners;
+	bool endpoints, listeners, rules;
 
 	if (store->passing)
 		return false;
 	endpoints = slot_numbers_pass(&store->endpoints);
 	listeners = slot_numbers_pass(&store->listeners);
-	store->passing = endpoints || listeners;
+	rules = slot_numbers_pass(&store->rules);
+	store->passing = endpoints || listeners || rules;
 	return store->passing;
 }
 
@@ -214,8 +237,16 @@ void tables_each_removed(const struct tables_store *store, void (*endpoint)(uint
 		listener(store->listeners.removed[i], arg);
 }
 
+void tables_each_removed_rule(
+	const struct tables_store *store, void (*rule)(uint32_t slot, void *), void *arg)
+{
+	for (uint32_t i = 0; i < store->rules.passing; i++)
+		rule(store->rules.removed[i], arg);
+}
+
 void tables_release_slots(struct tables_store *store)
 {
+	slot_numbers_release(&store->rules);
 	slot_numbers_release(&store->endpoints);
 	slot_numbers_release(&store->listeners);
 	store->passing = false;

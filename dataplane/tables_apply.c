@@ -147,6 +147,14 @@ static void build_begin(struct build *build)
 	rows_begin(build, &build->pools, &tables->pool_map, &tables->pools, &store->pools);
 	rows_begin(build, &build->listeners, &tables->listener_map, &tables->listeners,
 		&store->listeners);
+	rows_begin(build, &build->sites, &tables->site_map, &tables->sites, &store->sites);
+	rows_begin(build, &build->hosts, &tables->host_map, &tables->hosts, &store->hosts);
+	rows_begin(build, &build->server_names, &tables->server_name_map, &tables->server_names,
+		&store->server_names);
+	rows_begin(build, &build->certificates, &tables->certificate_map, &tables->certificates,
+		&store->certificates);
+	slots_edit_begin(&build->rules, &build->edit, &tables->rules);
+	slot_numbers_mark(&store->rules);
 	map_edit_begin(&build->dnat_map, &build->edit, &tables->dnat_map);
 	slots_edit_begin(&build->endpoints, &build->edit, &tables->endpoints);
 	slot_numbers_mark(&store->endpoints);
@@ -157,6 +165,11 @@ static void build_end(struct build *build)
 	slots_edit_end(&build->vips.slots);
 	slots_edit_end(&build->pools.slots);
 	slots_edit_end(&build->listeners.slots);
+	slots_edit_end(&build->sites.slots);
+	slots_edit_end(&build->hosts.slots);
+	slots_edit_end(&build->server_names.slots);
+	slots_edit_end(&build->certificates.slots);
+	slots_edit_end(&build->rules);
 	slots_edit_end(&build->endpoints);
 	free(build->pool_steps);
 	free(build->listener_steps);
@@ -171,6 +184,11 @@ static void undo(struct build *build)
 		slot_numbers_undo(&store->pools);
 		slot_numbers_undo(&store->listeners);
 		slot_numbers_undo(&store->endpoints);
+		slot_numbers_undo(&store->sites);
+		slot_numbers_undo(&store->hosts);
+		slot_numbers_undo(&store->rules);
+		slot_numbers_undo(&store->server_names);
+		slot_numbers_undo(&store->certificates);
 	}
 	edit_undo(&build->edit);
 	build_end(build);
@@ -181,7 +199,12 @@ static void publish(struct build *build)
 {
 	struct tables_store *store = build->store;
 	struct tables *tables = build->tables;
+	struct slot_numbers *unreferenced[] = {&store->vips, &store->pools, &store->sites,
+		&store->hosts, &store->server_names, &store->certificates};
 
+	tables->host_end = store->hosts.end;
+	tables->rule_end = store->rules.end;
+	tables->certificate_end = store->certificates.end;
 	tables->vip_end = store->vips.end;
 	tables->pool_end = store->pools.end;
 	tables->listener_end = store->listeners.end;
@@ -189,11 +212,11 @@ static void publish(struct build *build)
 	links_change(&store->links, build);
 	edit_done(&build->edit, &store->retired);
 	build_end(build);
-	// No flow refers to the slot of a VIP or a pool: they may be used again at once.
-	slot_numbers_pass(&store->vips);
-	slot_numbers_release(&store->vips);
-	slot_numbers_pass(&store->pools);
-	slot_numbers_release(&store->pools);
+	// No flow refers to the slot of these: they may be used again at once.
+	for (unsigned i = 0; i < sizeof(unreferenced) / sizeof(unreferenced[0]); i++) {
+		slot_numbers_pass(unreferenced[i]);
+		slot_numbers_release(unreferenced[i]);
+	}
 	__atomic_store_n(&store->current, tables, __ATOMIC_RELEASE);
 }
 
@@ -217,7 +240,11 @@ int tables_apply(
 	build_begin(&build);
 	if (build.tables) {
 		vips_build(&build);
+		sites_build(&build);
+		certificates_build(&build);
 		pools_build(&build);
+		hosts_build(&build);
+		server_names_build(&build);
 		listeners_build(&build);
 		dnats_build(&build);
 		routes_build(&build);

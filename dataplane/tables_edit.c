@@ -9,7 +9,7 @@
 static bool reserve(struct block_list *list, size_t more)
 {
 	size_t capacity = list->capacity ? list->capacity : 64;
-	void **blocks;
+	struct edit_block *blocks;
 
 	if (list->count + more <= list->capacity)
 		return true;
@@ -26,7 +26,7 @@ static bool reserve(struct block_list *list, size_t more)
 void *edit_adopt(struct edit *edit, void *block)
 {
 	if (block && reserve(&edit->made, 1)) {
-		edit->made.blocks[edit->made.count++] = block;
+		edit->made.blocks[edit->made.count++] = (struct edit_block){block, NULL};
 		return block;
 	}
 	free(block);
@@ -49,9 +49,21 @@ void edit_replace(struct edit *edit, const void *block)
 	if (!block)
 		return;
 	if (reserve(&edit->replaced, 1))
-		edit->replaced.blocks[edit->replaced.count++] = (void *)block;
+		edit->replaced.blocks[edit->replaced.count++] =
+			(struct edit_block){(void *)block, NULL};
 	else
 		edit->failed = true;
+}
+
+void edit_made_ends(struct edit *edit, void (*end)(void *block))
+{
+	edit->made.blocks[edit->made.count - 1].end = end;
+}
+
+void edit_replaced_ends(struct edit *edit, void (*end)(void *block))
+{
+	if (!edit->failed)
+		edit->replaced.blocks[edit->replaced.count - 1].end = end;
 }
 
 void edit_undo(struct edit *edit)
@@ -70,7 +82,7 @@ void edit_done(struct edit *edit, struct block_list *retired)
 {
 	if (edit->replaced.count)
 		memcpy(retired->blocks + retired->count, edit->replaced.blocks,
-			edit->replaced.count * sizeof(void *));
+			edit->replaced.count * sizeof(struct edit_block));
 	retired->count += edit->replaced.count;
 	free(edit->replaced.blocks);
 	free(edit->made.blocks);
@@ -79,8 +91,11 @@ void edit_done(struct edit *edit, struct block_list *retired)
 
 void block_list_free(struct block_list *list)
 {
-	for (size_t i = 0; i < list->count; i++)
-		free(list->blocks[i]);
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->blocks[i].end)
+			list->blocks[i].end(list->blocks[i].at);
+		free(list->blocks[i].at);
+	}
 	free(list->blocks);
 	*list = (struct block_list){0};
 }

@@ -12,8 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct edit_block {
+	void *at;
+	void (*end)(void *block); // before it is freed; NULL = nothing to do
+};
+
 struct block_list {
-	void **blocks;
+	struct edit_block *blocks;
 	size_t count, capacity;
 };
 
@@ -29,6 +34,9 @@ void *edit_make(struct edit *edit, size_t bytes);
 void *edit_adopt(struct edit *edit, void *block);
 // The block is not part of the new tables. NULL is none.
 void edit_replace(struct edit *edit, const void *block);
+// What is to be done with the block made, or replaced, last before it is freed.
+void edit_made_ends(struct edit *edit, void (*end)(void *block));
+void edit_replaced_ends(struct edit *edit, void (*end)(void *block));
 
 void edit_undo(struct edit *edit);
 // Appends what was replaced to `retired`, for which there is room after edit_reserve().

@@ -70,6 +70,7 @@ struct http_rule {
 	uint32_t backend_count;
 	const struct rule_backend *backends;
 	const struct rule_policy *policy;
+	const struct http_host *host;
 };
 
 struct http_host {
@@ -90,6 +91,8 @@ struct http_found {
 
 struct certificate {
 	uint32_t slot;
+	uint64_t hash;                       // of the name
+	uint64_t content[2];                 // hash of what it was made of
 	const struct tls_identity *identity; // the tables hold a reference
 	char name[];
 };
@@ -115,8 +118,8 @@ struct upstream_policy {
 	bool tls, tls_verify, proxy_protocol;
 	uint8_t hash_key; // enum hash_key
 	uint32_t idle_connections, idle_timeout_ms;
-	const char *tls_name;  // NULL = the request's host
-	const char *hash_name; // NULL = none
+	const char *tls_name;  // "" = the request's host
+	const char *hash_name; // "" = none
 	const uint8_t *ca_pem;
 	uint32_t ca_pem_length;
 	struct certificate_reference certificate; // slot SLOT_NONE = none
@@ -151,6 +154,9 @@ const struct pool *tables_backend_pool(
 	const struct tables *tables, const struct rule_backend *backend);
 const struct http_rule *tables_rule_slot(
 	const struct tables *tables, uint32_t slot, const struct http_host **host);
+// As tables_each_removed(), of rules.
+void tables_each_removed_rule(
+	const struct tables_store *store, void (*rule)(uint32_t slot, void *), void *arg);
 uint32_t tables_rule_slots(const struct tables *tables); // one past the highest ever used
 void tables_each_host(
 	const struct tables *tables, void (*visit)(const struct http_host *, void *), void *arg);

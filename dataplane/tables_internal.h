@@ -14,6 +14,7 @@
 #include "plan_change.h"
 #include "tables.h"
 #include "tables_edit.h"
+#include "tables_http.h"
 #include "tables_map.h"
 #include "tables_slots.h"
 
@@ -22,8 +23,12 @@
 struct tables {
 	uint64_t generation;
 	struct map listener_map, dnat_map, vip_map, pool_map;
+	struct map site_map, host_map, server_name_map, certificate_map;
 	struct slots endpoints, listeners, vips, pools;
+	struct slots sites, hosts, rules, server_names, certificates;
 	uint32_t endpoint_end, listener_end, pool_end, vip_end;
+	uint32_t host_end, rule_end, certificate_end;
+	uint32_t passthrough_names; // how many server names are passed through
 	uint32_t route_count;
 	const struct fib_route *routes; // by prefix
 };
@@ -78,6 +83,7 @@ struct tables_store {
 	const struct tables *current; // workers read this
 	uint64_t change_number;
 	struct slot_numbers vips, listeners, pools, endpoints;
+	struct slot_numbers sites, hosts, rules, server_names, certificates;
 	struct links links;
 	struct block_list retired; // freed by tables_reclaim()
 	bool passing;
@@ -106,6 +112,8 @@ struct build {
 	struct edit edit;
 	struct tables *tables; // the next
 	struct rows vips, listeners, pools;
+	struct rows sites, hosts, server_names, certificates;
+	struct slots_edit rules;
 	struct map_edit dnat_map;
 	struct slots_edit endpoints;
 	struct pool_step *pool_steps; // room for all there can be
@@ -132,6 +140,7 @@ void rows_see(const struct build *build, const struct rows *rows, uint32_t slot)
 uint32_t build_slot(struct build *build, struct slot_numbers *numbers, const char *what);
 
 // tables_pool.c
+uint64_t name_hash(const char *name);
 const struct pool *pool_find(const struct tables *tables, const char *name);
 void pools_build(struct build *build); // fills pool_steps
 // Endpoints of `from` that are not in `without` (NULL: none is), by address and port.
@@ -147,6 +156,41 @@ void links_close(struct links *links);
 
 // tables_dnat.c
 void dnats_build(struct build *build); // after listeners_build()
+
+// tables_http.c
+struct http_name { // of a host or a server name
+	uint32_t site;
+	const char *text;
+	size_t length;
+};
+
+uint64_t http_name_hash(uint32_t site, const char *name, size_t length);
+bool http_host_equal(const void *value, const void *key);
+bool http_server_name_equal(const void *value, const void *key);
+const void *http_find(const struct map *map, map_equal *equal, const struct http_name *name);
+
+// tables_site.c
+const struct http_site *site_find(const struct tables *tables, const char *name);
+void sites_build(struct build *build);
+bool http_listener_same(const struct http_listener *a, const struct http_listener *b);
+struct http_listener http_listener_of(const struct plan_listener *plan, uint32_t site);
+size_t http_listener_bytes(const struct http_listener *from);
+const struct http_listener *http_listener_copy(void *to, const struct http_listener *from);
+
+// tables_certificate.c: after sites_build()
+void certificates_build(struct build *build);
+void server_names_build(struct build *build); // after pools_build()
+// SLOT_NONE after telling why: "<what>: certificate ...". "" is none, without a word.
+struct certificate_reference certificate_refer(
+	struct build *build, const char *what, const char *name);
+void certificate_free(const void *certificate);
+
+// tables_host.c: after sites_build(), pools_build()
+void hosts_build(struct build *build);
+void host_free(const void *host);
+// Fills `backends`; false after telling why.
+bool backends_build(struct build *build, const char *what, const struct plan_backend *plan,
+	struct rule_backend *backends, uint32_t count);
 
 // tables_routes.c
 void routes_build(struct build *build);

@@ -45,7 +45,10 @@ static struct listener *listener_make(
 	struct build *build, const struct listener *from, const struct prefix *sources)
 {
 	size_t sources_bytes = from->source_count * sizeof(*sources);
-	struct listener *listener = edit_make(&build->edit, sizeof(*listener) + sources_bytes);
+	size_t sources_room = (sources_bytes + 15) & ~(size_t)15;
+	size_t http_bytes = from->http ? http_listener_bytes(from->http) : 0;
+	struct listener *listener =
+		edit_make(&build->edit, sizeof(*listener) + sources_room + http_bytes);
 
 	if (!listener)
 		return NULL;
@@ -53,6 +56,9 @@ static struct listener *listener_make(
 	if (sources_bytes)
 		memcpy(listener + 1, sources, sources_bytes);
 	listener->sources = sources_bytes ? (const struct prefix *)(listener + 1) : NULL;
+	if (from->http)
+		listener->http =
+			http_listener_copy((char *)(listener + 1) + sources_room, from->http);
 	return listener;
 }
 
@@ -70,7 +76,7 @@ static bool sources_same(const struct listener *a, const struct plan_listener *b
 static bool listener_same(const struct listener *a, const struct listener *b)
 {
 	return a->pool == b->pool && a->mode == b->mode && a->affinity_s == b->affinity_s &&
-	       strcmp(a->service, b->service) == 0;
+	       strcmp(a->service, b->service) == 0 && http_listener_same(a->http, b->http);
 }
 
 static uint8_t flags_of(const struct plan_listener *plan)
@@ -88,7 +94,7 @@ static void check_family(struct build *build, const struct listener *listener)
 	char where[LISTENER_TEXT];
 	char text[ADDR_TEXT];
 
-	if (!(pool->families & (v4 ? POOL_IPV6 : POOL_IPV4)))
+	if (!pool || !(pool->families & (v4 ? POOL_IPV6 : POOL_IPV4)))
 		return;
 	for (uint32_t i = 0; i < pool->member_count; i++) {
 		const struct endpoint *it = pool->members[i];
@@ -117,9 +123,14 @@ static bool listener_check(struct build *build, const struct plan_listener *plan
 			addr_format(&plan->vip, text));
 		ok = false;
 	}
-	if (!pool) {
+	if (!plan->site && (!pool || pool->upstream)) {
+		build_mistake(build, "listener %s: pool \"%s\" is %s", where, plan->pool,
+			pool ? "the proxy's" : "not in the plan");
+		ok = false;
+	}
+	if (plan->site && !site_find(build->tables, plan->site)) {
 		build_mistake(
-			build, "listener %s: pool \"%s\" is not in the plan", where, plan->pool);
+			build, "listener %s: site \"%s\" is not in the plan", where, plan->site);
 		ok = false;
 	}
 	if (strlen(plan->service) >= SLUICE_NAME_MAX || plan->mode < MODE_FULL_NAT ||
@@ -144,9 +155,10 @@ static void listener_set(struct build *build, const struct plan_listener *plan)
 		.mode = plan->mode,
 		.flags = flags_of(plan),
 		.affinity_s = plan->affinity_s,
-		.pool = pool_find(build->tables, plan->pool),
+		.pool = plan->site ? NULL : pool_find(build->tables, plan->pool),
 		.source_count = plan->source_count,
 	};
+	struct http_listener http;
 	struct listener *after;
 	char where[LISTENER_TEXT];
 
@@ -159,6 +171,10 @@ static void listener_set(struct build *build, const struct plan_listener *plan)
 		rows_see(build, &build->listeners, before->slot);
 	if (!listener_check(build, plan, where, next.pool))
 		return;
+	if (plan->site) {
+		http = http_listener_of(plan, site_find(build->tables, plan->site)->slot);
+		next.http = &http;
+	}
 	memcpy(next.service, plan->service, strlen(plan->service) + 1);
 	if (before && listener_same(before, &next) && sources_same(before, plan))
 		return;
@@ -290,6 +306,11 @@ bool links_reserve(struct links *links, uint32_t listeners, uint32_t pools)
 	return true;
 }
 
+static uint32_t slot_of(const struct listener *listener)
+{
+	return listener->pool ? listener->pool->slot : SLOT_NONE;
+}
+
 void links_change(struct links *links, const struct build *build)
 {
 	for (uint32_t i = 0; i < build->listener_step_count; i++) {
@@ -298,9 +319,9 @@ void links_change(struct links *links, const struct build *build)
 		uint32_t slot = (before ? before : after)->slot;
 		uint32_t *first;
 
-		if (before && after && before->pool->slot == after->pool->slot)
+		if (before && after && slot_of(before) == slot_of(after))
 			continue;
-		if (before) {
+		if (before && before->pool) {
 			if (links->previous[slot] == SLOT_NONE)
 				links->first[before->pool->slot] = links->next[slot];
 			else
@@ -308,7 +329,7 @@ void links_change(struct links *links, const struct build *build)
 			if (links->next[slot] != SLOT_NONE)
 				links->previous[links->next[slot]] = links->previous[slot];
 		}
-		if (!after)
+		if (!after || !after->pool)
 			continue;
 		first = &links->first[after->pool->slot];
 		links->previous[slot] = SLOT_NONE;

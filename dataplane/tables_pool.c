@@ -18,6 +18,7 @@ struct draft {
 	const struct plan_pool *plan;
 	const struct pool *before; // or NULL
 	uint32_t slot;
+	const struct upstream_policy *upstream;
 	const struct endpoint **members; // after the change, by address and port
 	bool changed;                    // any of them is not the very same as before
 };
@@ -74,7 +75,7 @@ void pool_difference(const struct pool *from, const struct pool *without,
 	}
 }
 
-static uint64_t name_hash(const char *name)
+uint64_t name_hash(const char *name)
 {
 	uint64_t hash = 0xcbf29ce484222325;
 
@@ -156,15 +157,21 @@ static bool pool_check(struct build *build, const struct plan_pool *plan)
 {
 	char text[ADDR_TEXT];
 
-	if (plan->algorithm < ALGORITHM_MAGLEV || plan->algorithm > ALGORITHM_SOURCE_HASH ||
+	if (plan->algorithm < ALGORITHM_MAGLEV || plan->algorithm > ALGORITHM_HASH ||
 		plan->endpoint_count > SLUICE_POOL_ENDPOINTS_MAX ||
 		strlen(plan->name) >= SLUICE_NAME_MAX) {
 		build_mistake(build,
 			"pool \"%.300s\": algorithm %u, %u endpoints: expected an algorithm from 1 "
 			"to %u, "
 			"at most %u endpoints, a name below %u bytes",
-			plan->name, plan->algorithm, plan->endpoint_count, ALGORITHM_SOURCE_HASH,
+			plan->name, plan->algorithm, plan->endpoint_count, ALGORITHM_HASH,
 			SLUICE_POOL_ENDPOINTS_MAX, SLUICE_NAME_MAX);
+		return false;
+	}
+	if (plan->algorithm > ALGORITHM_SOURCE_HASH && !plan->upstream) {
+		build_mistake(build,
+			"pool \"%s\": algorithm %u is of proxied pools, which have an upstream",
+			plan->name, plan->algorithm);
 		return false;
 	}
 	for (uint32_t i = 0; i < plan->endpoint_count; i++) {
@@ -236,7 +243,8 @@ static void set_maglev(struct build *build, struct pool *pool, const struct pool
 	const struct maglev *old = before ? before->maglev : NULL;
 	struct maglev_member *members;
 
-	if ((pool->algorithm == ALGORITHM_MAGLEV || pool->algorithm == ALGORITHM_SOURCE_HASH) &&
+	if ((pool->algorithm == ALGORITHM_MAGLEV || pool->algorithm == ALGORITHM_SOURCE_HASH ||
+		    pool->algorithm == ALGORITHM_HASH) &&
 		pool->ready_count) {
 		if (old && same_ready(pool, before)) {
 			pool->maglev = old;
@@ -292,6 +300,8 @@ static const struct pool *pool_make(struct build *build, const struct draft *dra
 	pool->slot = draft->slot;
 	pool->algorithm = plan->algorithm;
 	pool->member_count = count;
+	pool->upstream = draft->upstream;
+	pool->name_hash = name_hash(plan->name);
 	memcpy(pool->name, plan->name, strlen(plan->name) + 1);
 	members = (const struct endpoint **)(pool + 1);
 	for (uint32_t i = 0; i < count; i++)
@@ -323,6 +333,47 @@ static void step(struct build *build, const struct pool *before, const struct po
 	build->pool_steps[build->pool_step_count++] = (struct pool_step){before, after};
 }
 
+static bool upstream_same(const struct upstream_policy *a, const struct upstream_policy *b)
+{
+	return a->tls == b->tls && a->tls_verify == b->tls_verify &&
+	       a->proxy_protocol == b->proxy_protocol && a->hash_key == b->hash_key &&
+	       a->idle_connections == b->idle_connections &&
+	       a->idle_timeout_ms == b->idle_timeout_ms && strcmp(a->tls_name, b->tls_name) == 0 &&
+	       strcmp(a->hash_name, b->hash_name) == 0 && a->ca_pem_length == b->ca_pem_length &&
+	       (a->ca_pem_length == 0 || memcmp(a->ca_pem, b->ca_pem, a->ca_pem_length) == 0) &&
+	       a->certificate.slot == b->certificate.slot &&
+	       a->certificate.hash == b->certificate.hash;
+}
+
+// The former one when nothing about it has changed.
+static const struct upstream_policy *upstream_make(
+	struct build *build, const struct plan_pool *plan, const struct upstream_policy *before)
+{
+	struct upstream_policy next = plan->upstream->policy;
+	char what[SLUICE_NAME_MAX + 8];
+	struct upstream_policy *upstream;
+	char *text;
+
+	snprintf(what, sizeof(what), "pool \"%s\"", plan->name);
+	next.certificate = certificate_refer(build, what, plan->upstream->certificate);
+	if (before && upstream_same(before, &next))
+		return before;
+	upstream = edit_make(&build->edit, sizeof(*upstream) + strlen(next.tls_name) +
+						   strlen(next.hash_name) + 2 + next.ca_pem_length);
+	if (!upstream)
+		return NULL;
+	*upstream = next;
+	text = (char *)(upstream + 1);
+	upstream->tls_name = strcpy(text, next.tls_name);
+	text += strlen(text) + 1;
+	upstream->hash_name = strcpy(text, next.hash_name);
+	text += strlen(text) + 1;
+	if (next.ca_pem_length)
+		upstream->ca_pem = memcpy(text, next.ca_pem, next.ca_pem_length);
+	edit_replace(&build->edit, before);
+	return upstream;
+}
+
 static void pool_set(struct build *build, const struct plan_pool *plan)
 {
 	const struct pool *before = pool_find(build->tables, plan->name);
@@ -345,8 +396,13 @@ static void pool_set(struct build *build, const struct plan_pool *plan)
 		build->edit.failed = true;
 		return;
 	}
+	if (plan->upstream)
+		draft.upstream = upstream_make(build, plan, before ? before->upstream : NULL);
+	else if (before)
+		edit_replace(&build->edit, before->upstream);
 	if (members_build(build, &draft) &&
-		(draft.changed || !before || before->algorithm != plan->algorithm)) {
+		(draft.changed || !before || before->algorithm != plan->algorithm ||
+			before->upstream != draft.upstream)) {
 		after = pool_make(build, &draft);
 		if (after)
 			step(build, before, after);
@@ -358,6 +414,7 @@ static void pool_remove(struct build *build, const struct pool *pool)
 {
 	pool_difference(pool, NULL, endpoint_remove, build);
 	edit_replace(&build->edit, pool->maglev);
+	edit_replace(&build->edit, pool->upstream);
 	step(build, pool, NULL);
 }
 

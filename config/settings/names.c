@@ -16,6 +16,9 @@ static const char *const algorithm_names[] = {
 	[ALGORITHM_WEIGHTED] = "weighted",
 	[ALGORITHM_LEAST_CONNECTIONS] = "least-connections",
 	[ALGORITHM_SOURCE_HASH] = "source-hash",
+	[ALGORITHM_LEAST_REQUESTS] = "least-requests",
+	[ALGORITHM_EWMA] = "ewma",
+	[ALGORITHM_HASH] = "hash",
 };
 
 static const char *name_of(const char *const *names, size_t count, unsigned value)
@@ -54,7 +57,7 @@ bool mode_parse(const char *text, enum mode *mode)
 
 bool algorithm_parse(const char *text, enum algorithm *algorithm)
 {
-	unsigned value = value_of(algorithm_names, COUNT(algorithm_names), text);
+	unsigned value = value_of(algorithm_names, ALGORITHM_SOURCE_HASH + 1, text);
 
 	if (value)
 		*algorithm = (enum algorithm)value;

@@ -32,6 +32,9 @@ enum algorithm { // the numbers of channel.proto
 	ALGORITHM_WEIGHTED,
 	ALGORITHM_LEAST_CONNECTIONS,
 	ALGORITHM_SOURCE_HASH,
+	ALGORITHM_LEAST_REQUESTS, // this and what follows: of the proxy alone
+	ALGORITHM_EWMA,
+	ALGORITHM_HASH,
 };
 
 struct vlan_settings {

@@ -296,13 +296,13 @@ static void test_wrong_pool(void **state)
 	struct sample s;
 
 	sample_init(&s);
-	s.pool.algorithm = 6;
+	s.pool.algorithm = 9;
 	s.endpoints[0].port = 0;
 	s.endpoints[1].weight = 257;
 	s.endpoints[2].weight = 0;
 	s.endpoints[2].state = 0;
 	refused(&s,
-		"pool \"local/default/web:80\": algorithm 6: expected 1 to 5\n"
+		"pool \"local/default/web:80\": algorithm 9: expected 1 to 8\n"
 		"pool \"local/default/web:80\": endpoint 10.0.0.3: port 0: expected 1 to 65535\n"
 		"pool \"local/default/web:80\": endpoint 10.0.0.2 port 8080: weight 257: expected "
 		"1 "

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Hosts and their rules in a change of the tables.
+//
+// A host is one block: itself, its rules, their backends and policies, and the text of all. Its
+// paths' index is a second one. A rule keeps its slot as long as its host has a rule of that kind
+// and path, so that its counters go on.
+#include "tables_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Where the parts of a host's block go, and where the next piece of each begins.
+struct layout {
+	struct http_host *host;
+	struct http_rule *rules;
+	struct rule_policy *policies;
+	struct rule_backend *backends;
+	char *text;
+};
+
+static const struct http_host *host_find(
+	const struct tables *tables, uint32_t site, const char *name)
+{
+	const struct http_name key = {site, name, strlen(name)};
+
+	return http_find(&tables->host_map, http_host_equal, &key);
+}
+
+bool backends_build(struct build *build, const char *what, const struct plan_backend *plan,
+	struct rule_backend *backends, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct pool *pool = pool_find(build->tables, plan[i].pool);
+
+		if (!pool || !pool->upstream) {
+			build_mistake(build, "%s: pool \"%s\" %s", what, plan[i].pool,
+				pool ? "has no upstream: it is not the proxy's"
+				     : "is not in the plan");
+			return false;
+		}
+		backends[i] = (struct rule_backend){pool->slot, plan[i].weight, pool->name_hash};
+	}
+	return true;
+}
+
+static const char *text_or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static const char *put_text(struct layout *layout, const char *text)
+{
+	const char *at = layout->text;
+
+	if (!text)
+		return NULL;
+	memcpy(layout->text, text, strlen(text) + 1);
+	layout->text += strlen(text) + 1;
+	return at;
+}
+
+static size_t text_bytes(const struct plan_rule *rule)
+{
+	return strlen(rule->path) + strlen(rule->object) + 4 +
+	       strlen(text_or_empty(rule->policy.upstream_host)) +
+	       strlen(text_or_empty(rule->policy.rewrite));
+}
+
+static bool policy_same(const struct rule_policy *a, const struct rule_policy *b)
+{
+	return a->ssl_redirect == b->ssl_redirect &&
+	       a->force_ssl_redirect == b->force_ssl_redirect &&
+	       a->preserve_trailing_slash == b->preserve_trailing_slash &&
+	       a->redirect_code == b->redirect_code && a->body_bytes == b->body_bytes &&
+	       a->connect_timeout_ms == b->connect_timeout_ms &&
+	       a->send_timeout_ms == b->send_timeout_ms &&
+	       a->read_timeout_ms == b->read_timeout_ms && a->retry_on == b->retry_on &&
+	       a->retry_tries == b->retry_tries && a->retry_timeout_ms == b->retry_timeout_ms &&
+	       strcmp(text_or_empty(a->upstream_host), text_or_empty(b->upstream_host)) == 0 &&
+	       strcmp(text_or_empty(a->rewrite), text_or_empty(b->rewrite)) == 0;
+}
+
+static bool rule_same(const struct http_rule *a, const struct http_rule *b)
+{
+	if (a->kind != b->kind || a->backend_count != b->backend_count ||
+		strcmp(a->path, b->path) != 0 || strcmp(a->object, b->object) != 0 ||
+		!policy_same(a->policy, b->policy))
+		return false;
+	for (uint32_t i = 0; i < a->backend_count; i++)
+		if (a->backends[i].pool != b->backends[i].pool ||
+			a->backends[i].weight != b->backends[i].weight ||
+			a->backends[i].hash != b->backends[i].hash)
+			return false;
+	return true;
+}
+
+static bool host_same(const struct http_host *a, const struct http_host *b)
+{
+	if (a->rule_count != b->rule_count)
+		return false;
+	for (uint32_t i = 0; i < a->rule_count; i++)
+		if (!rule_same(&a->rules[i], &b->rules[i]))
+			return false;
+	return true;
+}
+
+// The host's block without slots; NULL after telling why, or when out of memory.
+static struct http_host *host_make(
+	struct build *build, const struct plan_host *plan, uint32_t site, const char *what)
+{
+	size_t name = strlen(plan->name), backends = 0, text = 0, bytes;
+	size_t head = (sizeof(struct http_host) + name + 1 + 15) & ~(size_t)15;
+	struct layout at;
+
+	for (uint32_t i = 0; i < plan->rule_count; i++) {
+		backends += plan->rules[i].backend_count;
+		text += text_bytes(&plan->rules[i]);
+	}
+	bytes = head + plan->rule_count * (sizeof(struct http_rule) + sizeof(struct rule_policy)) +
+		backends * sizeof(struct rule_backend) + text;
+	at.host = edit_make(&build->edit, bytes);
+	if (!at.host)
+		return NULL;
+	at.rules = (struct http_rule *)((char *)at.host + head);
+	at.policies = (struct rule_policy *)(at.rules + plan->rule_count);
+	at.backends = (struct rule_backend *)(at.policies + plan->rule_count);
+	at.text = (char *)(at.backends + backends);
+	at.host->site = site;
+	at.host->rule_count = plan->rule_count;
+	at.host->rules = at.rules;
+	at.host->name_length = (uint16_t)name;
+	memcpy(at.host->name, plan->name, name + 1);
+	for (uint32_t i = 0; i < plan->rule_count; i++) {
+		const struct plan_rule *from = &plan->rules[i];
+
+		at.policies[i] = from->policy;
+		at.policies[i].upstream_host = put_text(&at, from->policy.upstream_host);
+		at.policies[i].rewrite = put_text(&at, from->policy.rewrite);
+		at.rules[i] = (struct http_rule){
+			.slot = SLOT_NONE,
+			.kind = from->kind,
+			.path = put_text(&at, from->path),
+			.object = put_text(&at, from->object),
+			.backend_count = from->backend_count,
+			.backends = at.backends,
+			.policy = &at.policies[i],
+			.host = at.host,
+		};
+		if (!backends_build(build, what, from->backends, at.backends, from->backend_count))
+			return NULL;
+		at.backends += from->backend_count;
+	}
+	return at.host;
+}
+
+static bool paths_make(struct build *build, struct http_host *host, const char *what)
+{
+	struct route_rule *rules = calloc(host->rule_count + 1, sizeof(*rules));
+	struct route_paths *paths = NULL;
+	struct reason mistakes = {0};
+
+	for (uint32_t i = 0; rules && i < host->rule_count; i++)
+		rules[i] = (struct route_rule){host->rules[i].path, host->rules[i].kind};
+	if (!rules || route_paths_build(&paths, rules, host->rule_count, &mistakes))
+		build->edit.failed = true;
+	free(rules);
+	if (mistakes.count)
+		build_mistake(build, "%s: %s", what, reason_text(&mistakes));
+	reason_clear(&mistakes);
+	host->paths = paths ? edit_adopt(&build->edit, paths) : NULL;
+	return host->paths != NULL;
+}
+
+// The rule of the former host that has this kind and path. Mostly they stand in the same order.
+static const struct http_rule *former(
+	const struct http_host *before, const struct http_rule *rule, uint32_t *at)
+{
+	for (uint32_t i = 0; before && i < before->rule_count; i++) {
+		uint32_t index = (*at + i) % before->rule_count;
+		const struct http_rule *old = &before->rules[index];
+
+		if (old->kind == rule->kind && strcmp(old->path, rule->path) == 0) {
+			*at = index + 1;
+			return old;
+		}
+	}
+	return NULL;
+}
+
+static bool slots_give(struct build *build, const struct http_host *before, struct http_host *after)
+{
+	bool *kept = calloc(before ? before->rule_count + 1 : 1, sizeof(*kept));
+	uint32_t at = 0;
+
+	if (!kept) {
+		build->edit.failed = true;
+		return false;
+	}
+	for (uint32_t i = 0; i < after->rule_count; i++) {
+		struct http_rule *rule = (struct http_rule *)&after->rules[i];
+		const struct http_rule *old = former(before, rule, &at);
+
+		if (old && !kept[old - before->rules]) {
+			kept[old - before->rules] = true;
+			rule->slot = old->slot;
+		} else {
+			rule->slot = build_slot(build, &build->store->rules, "rules of all hosts");
+		}
+		if (rule->slot == SLOT_NONE)
+			break;
+		slots_set(&build->rules, rule->slot, rule);
+	}
+	for (uint32_t i = 0; before && i < before->rule_count; i++)
+		if (!kept[i]) {
+			slots_set(&build->rules, before->rules[i].slot, NULL);
+			slot_numbers_remove(&build->store->rules, before->rules[i].slot);
+		}
+	free(kept);
+	return true;
+}
+
+static void host_set(struct build *build, const struct plan_host *plan)
+{
+	const struct http_site *site = site_find(build->tables, plan->site);
+	const struct http_host *before =
+		site ? host_find(build->tables, site->slot, plan->name) : NULL;
+	struct http_host *after;
+	char what[SLUICE_HOST_LENGTH + 16];
+
+	snprintf(what, sizeof(what), "host \"%s\"", plan->name);
+	if (!site) {
+		build_mistake(build, "%s: site \"%s\" is not in the plan", what, plan->site);
+		return;
+	}
+	if (before && rows_seen(build, &build->hosts, before->slot)) {
+		build_mistake(build, "%s: named twice", what);
+		return;
+	}
+	if (before)
+		rows_see(build, &build->hosts, before->slot);
+	after = host_make(build, plan, site->slot, what);
+	if (after && before && host_same(before, after)) {
+		edit_replace(&build->edit, after);
+		return;
+	}
+	if (!after || !paths_make(build, after, what))
+		return;
+	after->slot = before ? before->slot : build_slot(build, &build->store->hosts, "hosts");
+	if (after->slot == SLOT_NONE || !slots_give(build, before, after))
+		return;
+	rows_put(build, &build->hosts, http_name_hash(after->site, after->name, after->name_length),
+		after->slot, before, after);
+	if (before)
+		edit_replace(&build->edit, before->paths);
+}
+
+static void host_remove(struct build *build, const struct http_host *host)
+{
+	for (uint32_t i = 0; i < host->rule_count; i++) {
+		slots_set(&build->rules, host->rules[i].slot, NULL);
+		slot_numbers_remove(&build->store->rules, host->rules[i].slot);
+	}
+	edit_replace(&build->edit, host->paths);
+	rows_put(build, &build->hosts, http_name_hash(host->site, host->name, host->name_length),
+		host->slot, host, NULL);
+}
+
+static void host_remove_named(struct build *build, const struct plan_host_key *key)
+{
+	const struct http_site *site = site_find(build->store->current, key->site);
+	const struct http_host *host =
+		site ? host_find(build->tables, site->slot, key->name) : NULL;
+
+	if (!host)
+		build_mistake(build, "host \"%s\": to be removed, but not in the plan", key->name);
+	else if (rows_seen(build, &build->hosts, host->slot))
+		build_mistake(build, "host \"%s\": both set and removed", key->name);
+	else
+		host_remove(build, host);
+}
+
+void hosts_build(struct build *build)
+{
+	const struct plan_change *change = build->change;
+	const struct tables *before = build->store->current;
+
+	for (uint32_t i = 0; i < change->host_count && !build->edit.failed; i++)
+		host_set(build, &change->hosts[i]);
+	for (uint32_t i = 0; i < change->host_removed_count && !build->edit.failed; i++)
+		host_remove_named(build, &change->hosts_removed[i]);
+	for (uint32_t slot = 0; change->base == 0 && slot < before->host_end; slot++) {
+		const struct http_host *host = slots_get(&before->hosts, slot);
+
+		if (host && !rows_seen(build, &build->hosts, slot))
+			host_remove(build, host);
+	}
+}
+
+void host_free(const void *value)
+{
+	const struct http_host *host = value;
+
+	free((void *)host->paths);
+	free((void *)host);
+}
