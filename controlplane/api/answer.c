@@ -61,13 +61,16 @@ const char *protocol_name(uint8_t protocol)
 
 static int compare_name(const void *key, const void *pool)
 {
-	return strcmp(key, ((const struct plan_pool *)pool)->name);
+	return strcmp(key, (*(const struct plan_pool *const *)pool)->name);
 }
 
 // The plan's pools are sorted by name.
 const struct plan_pool *plan_pool_find(const struct plan *plan, const char *name)
 {
-	if (!plan->pool_count)
-		return NULL;
-	return bsearch(name, plan->pools, plan->pool_count, sizeof(*plan->pools), compare_name);
+	struct plan_pool *const *found = NULL;
+
+	if (plan->pool_count)
+		found = bsearch(name, plan->pools, plan->pool_count, sizeof(struct plan_pool *),
+			compare_name);
+	return found ? *found : NULL;
 }

@@ -49,7 +49,7 @@ static json_t *endpoints(const struct api_request *request)
 	if (request->values[ADDRESS])
 		addr_parse(&address, request->values[ADDRESS]);
 	for (unsigned i = 0; plan && counters && i < plan->pool_count; i++) {
-		const struct plan_pool *pool = &plan->pools[i];
+		const struct plan_pool *pool = plan->pools[i];
 
 		if (request->values[SERVICE] && !is_service(pool, request->values[SERVICE]))
 			continue;

@@ -20,11 +20,9 @@ static void add(
 	json_array_append_new(rows, row);
 }
 
-static void add_list(json_t *rows, const struct plan_problem *problems, unsigned count)
+static void add_problem(json_t *rows, const struct plan_problem *problem)
 {
-	for (unsigned i = 0; i < count; i++)
-		add(rows, problems[i].level, problems[i].object, problems[i].where,
-			json_string(problems[i].text));
+	add(rows, problem->level, problem->object, problem->where, json_string(problem->text));
 }
 
 static void add_publish(json_t *rows, const struct publish_state *state)
@@ -74,14 +72,15 @@ static json_t *problems(const struct api_request *request)
 	const struct api_state *state = request->state;
 	json_t *rows = json_array(), *answer;
 
-	add_list(rows, state->problems, state->problem_count);
+	for (unsigned i = 0; i < state->problem_count; i++)
+		add_problem(rows, &state->problems[i]);
 	add_publish(rows, &state->publish);
 	for (unsigned i = 0; i < state->source_count; i++)
 		if (!state->sources[i].synced)
 			add(rows, PROBLEM_ERROR, state->sources[i].name, state->sources[i].path,
 				json_string("this source of objects has not been read yet"));
-	if (state->plan)
-		add_list(rows, state->plan->problems, state->plan->problem_count);
+	for (unsigned i = 0; state->plan && i < state->plan->problem_count; i++)
+		add_problem(rows, state->plan->problems[i]);
 	if (request->stats)
 		add_stats(rows, request->stats);
 	answer = json_object();

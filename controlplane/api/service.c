@@ -74,7 +74,7 @@ static json_t *services(const struct api_request *request)
 	if (!sorted || !counters)
 		count = 0;
 	for (unsigned i = 0; i < count; i++)
-		sorted[i] = &plan->listeners[i];
+		sorted[i] = plan->listeners[i];
 	if (count)
 		qsort(sorted, count, sizeof(void *), by_service);
 	for (unsigned i = 1; i <= count; i++) {

@@ -62,7 +62,7 @@ static json_t *plan_counts(const struct plan *plan)
 	unsigned endpoints = 0;
 
 	for (unsigned i = 0; i < plan->pool_count; i++)
-		endpoints += plan->pools[i].endpoint_count;
+		endpoints += plan->pools[i]->endpoint_count;
 	json_object_set_new(row, "vips", json_integer(plan->vip_count));
 	json_object_set_new(row, "listeners", json_integer(plan->listener_count));
 	json_object_set_new(row, "pools", json_integer(plan->pool_count));

@@ -24,17 +24,17 @@ static json_t *vips(const struct api_request *request)
 	unsigned next = 0; // listeners are sorted by VIP, as the VIPs are
 
 	for (unsigned i = 0; plan && counters && i < plan->vip_count; i++) {
-		const struct plan_vip *vip = &plan->vips[i];
+		const struct plan_vip *vip = plan->vips[i];
 		Sluice__Counters sum = SLUICE__COUNTERS__INIT;
 		json_t *row = vip_row(vip), *ports = json_array();
 
 		while (next < plan->listener_count &&
-			addr_compare(&plan->listeners[next].vip, &vip->address) < 0)
+			addr_compare(&plan->listeners[next]->vip, &vip->address) < 0)
 			next++;
 		for (; next < plan->listener_count &&
-			addr_compare(&plan->listeners[next].vip, &vip->address) == 0;
+			addr_compare(&plan->listeners[next]->vip, &vip->address) == 0;
 			next++) {
-			const struct plan_listener *listener = &plan->listeners[next];
+			const struct plan_listener *listener = plan->listeners[next];
 
 			counters_add(&sum, counters_listener(counters, listener));
 			json_array_append_new(

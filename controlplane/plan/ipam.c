@@ -286,13 +286,10 @@ static void give_any(struct planner *p, struct want *want, unsigned family)
 
 static void add_vip(struct planner *p, const struct vip_row *row)
 {
-	struct plan *plan = p->plan;
-	struct plan_vip *vip;
+	struct plan_vip *vip = part_add(p->part, ROW_VIP);
 
-	plan->vips = arena_grow(p->arena, plan->vips, plan->vip_count, sizeof(*plan->vips));
-	if (!plan->vips)
+	if (!vip)
 		return;
-	vip = &plan->vips[plan->vip_count++];
 	vip->address = row->address;
 	vip->pool = arena_copy(p->arena, row->pool->name);
 	vip->interface_count = row->pool->interface_count;

@@ -92,18 +92,16 @@ static const char *other_rule(struct planner *p, struct owner_rules *rules, cons
 static void add_listener(struct planner *p, struct owner_rules *rules, const struct want *want,
 	const struct service_port *port, unsigned family)
 {
-	struct plan *plan = p->plan;
 	struct plan_pool *pool = pool_make(p, want, port, family);
 	struct plan_listener *listener;
 	const char *other = NULL;
 
 	if (!pool)
 		return;
-	plan->listeners = arena_grow(
-		p->arena, plan->listeners, plan->listener_count, sizeof(*plan->listeners));
-	if (!plan->listeners)
+	listener = part_add(p->part, ROW_LISTENER);
+	if (!listener)
 		return;
-	listener = &plan->listeners[plan->listener_count++];
+	p->listener_count++;
 	*listener = (struct plan_listener){
 		.vip = want->family[family].address,
 		.protocol = port->protocol,
@@ -142,7 +140,7 @@ void listeners_make(struct planner *p)
 		for (unsigned family = 0; family < FAMILIES; family++) {
 			if (!want->family[family].got)
 				continue;
-			if (p->plan->listener_count + want->port_count > SLUICE_LISTENERS_MAX) {
+			if (p->listener_count + want->port_count > SLUICE_LISTENERS_MAX) {
 				problem_add(p, PROBLEM_ERROR, &want->service->object,
 					"not served: there are %d listeners already",
 					SLUICE_LISTENERS_MAX);

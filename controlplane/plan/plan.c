@@ -10,17 +10,16 @@
 
 struct owner { // a plan and its memory
 	struct plan plan;
-	struct arena arena;
+	struct part part;
+	struct rows tables[ROW_KINDS];
 };
 
 static void add_problem(struct planner *p, const struct plan_problem *problem)
 {
-	struct plan *plan = p->plan;
+	struct plan_problem *row = part_add(p->part, ROW_PROBLEM);
 
-	plan->problems =
-		arena_grow(p->arena, plan->problems, plan->problem_count, sizeof(*plan->problems));
-	if (plan->problems)
-		plan->problems[plan->problem_count++] = *problem;
+	if (row)
+		*row = *problem;
 }
 
 void problem_add(struct planner *p, enum problem_level level, const struct object *object,
@@ -74,62 +73,28 @@ static int compare_leases(const void *left, const void *right)
 	return order ? order : addr_compare(&a->address, &b->address);
 }
 
-static int compare_vips(const void *left, const void *right)
-{
-	const struct plan_vip *a = left, *b = right;
-
-	return addr_compare(&a->address, &b->address);
-}
-
-static int compare_listeners(const void *left, const void *right)
-{
-	const struct plan_listener *a = left, *b = right;
-	int order = addr_compare(&a->vip, &b->vip);
-
-	if (!order)
-		order = a->protocol - b->protocol;
-	return order ? order : a->port - b->port;
-}
-
-static int compare_pools(const void *left, const void *right)
-{
-	const struct plan_pool *a = left, *b = right;
-
-	return strcmp(a->name, b->name);
-}
-
-static int compare_routes(const void *left, const void *right)
-{
-	const struct plan_route *a = left, *b = right;
-	int order = addr_compare(&a->to.addr, &b->to.addr);
-
-	return order ? order : a->to.length - b->to.length;
-}
-
-static int compare_problems(const void *left, const void *right)
-{
-	const struct plan_problem *a = left, *b = right;
-	int order = strcmp(a->object, b->object);
-
-	if (!order)
-		order = strcmp(a->where, b->where);
-	return order ? order : strcmp(a->text, b->text);
-}
-
 static void sort(void *rows, size_t count, size_t size, int (*compare)(const void *, const void *))
 {
 	if (count > 1)
 		qsort(rows, count, size, compare);
 }
 
-static void sort_all(struct plan *plan)
+// The tables of a plan of one part alone.
+static bool tabulate(struct owner *owner)
 {
-	sort(plan->vips, plan->vip_count, sizeof(*plan->vips), compare_vips);
-	sort(plan->listeners, plan->listener_count, sizeof(*plan->listeners), compare_listeners);
-	sort(plan->pools, plan->pool_count, sizeof(*plan->pools), compare_pools);
-	sort(plan->routes, plan->route_count, sizeof(*plan->routes), compare_routes);
-	sort(plan->problems, plan->problem_count, sizeof(*plan->problems), compare_problems);
-	sort(plan->leases, plan->lease_count, sizeof(*plan->leases), compare_leases);
+	static const struct rows nothing;
+	bool ok = true;
+
+	for (unsigned kind = 0; ok && kind < ROW_KINDS; kind++) {
+		struct rows none = {0};
+
+		ok = rows_merge((enum row_kind)kind, &nothing, &none, &owner->part.rows[kind],
+			&owner->tables[kind]);
+	}
+	rows_show(owner->tables, &owner->plan);
+	sort(owner->plan.leases, owner->plan.lease_count, sizeof(struct plan_lease),
+		compare_leases);
+	return ok;
 }
 
 static const struct object **list(struct planner *p, enum object_kind kind, size_t *count)
@@ -181,13 +146,12 @@ struct plan *plan_make(const struct model *model, const struct settings *setting
 	if (!owner)
 		return NULL;
 	planner.plan = &owner->plan;
-	planner.arena = &owner->arena;
+	planner.part = &owner->part;
+	planner.arena = &owner->part.arena;
 	make(&planner, leases, lease_count);
-	if (planner.scratch.failed || owner->arena.failed) {
+	if (planner.scratch.failed || owner->part.arena.failed || !tabulate(owner)) {
 		plan_free(&owner->plan);
 		owner = NULL;
-	} else {
-		sort_all(&owner->plan);
 	}
 	arena_clear(&planner.scratch);
 	return owner ? &owner->plan : NULL;
@@ -199,6 +163,8 @@ void plan_free(struct plan *plan)
 
 	if (!owner)
 		return;
-	arena_clear(&owner->arena);
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++)
+		free(owner->tables[kind].list);
+	part_clear(&owner->part);
 	free(owner);
 }

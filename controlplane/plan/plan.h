@@ -4,6 +4,8 @@
 // Pure: the same input gives the same plan, byte for byte, whatever the order in which objects
 // came. Arrays are sorted by key. Each row names the object that caused it, for `explain` and `show
 // problems`. A plan is immutable; the one before is kept until the next is published.
+// Successive plans share what did not change: rows at the same address are the same, and when two
+// plans have the same array, all of it is.
 #pragma once
 
 #include <netinet/in.h>
@@ -84,11 +86,11 @@ struct plan_lease {
 
 struct plan {
 	unsigned vip_count, listener_count, pool_count, route_count, problem_count, lease_count;
-	struct plan_vip *vips;
-	struct plan_listener *listeners;
-	struct plan_pool *pools;
-	struct plan_route *routes;
-	struct plan_problem *problems;
+	struct plan_vip **vips;
+	struct plan_listener **listeners;
+	struct plan_pool **pools;
+	struct plan_route **routes;
+	struct plan_problem **problems;
 	struct plan_lease *leases; // to be kept from now on, those of Services that are gone too
 };
 

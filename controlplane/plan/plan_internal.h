@@ -11,6 +11,7 @@
 #pragma once
 
 #include "limits.h"
+#include "part.h"
 #include "model.h"
 #include "plan.h"
 
@@ -56,7 +57,8 @@ struct planner {
 	const struct model *model;
 	const struct settings *settings;
 	struct arena scratch; // gone with the planner
-	struct arena *arena;  // the plan's own
+	struct part *part;    // what is being made
+	struct arena *arena;  // of the part
 	struct plan *plan;
 	unsigned want_count;
 	struct want *wants;
@@ -65,7 +67,7 @@ struct planner {
 	unsigned lease_count;
 	const struct plan_lease *leases; // sorted by service and address
 	struct vip_table *vips;
-	unsigned endpoint_count; // of all pools
+	unsigned endpoint_count, listener_count, route_count; // of all parts
 };
 
 // want.c

@@ -265,7 +265,6 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 struct plan_pool *pool_make(struct planner *p, const struct want *want,
 	const struct service_port *port, unsigned family)
 {
-	struct plan *plan = p->plan;
 	struct members members = {.protocol = port->protocol};
 	struct plan_pool *pool;
 
@@ -274,10 +273,9 @@ struct plan_pool *pool_make(struct planner *p, const struct want *want,
 	members.promoted = members.ready == 0 && promote(&members);
 	tell_state(p, want, port, family, &members);
 	bound(p, want, &members);
-	plan->pools = arena_grow(p->arena, plan->pools, plan->pool_count, sizeof(*plan->pools));
-	if (!plan->pools)
+	pool = part_add(p->part, ROW_POOL);
+	if (!pool)
 		return NULL;
-	pool = &plan->pools[plan->pool_count];
 	pool->name = arena_format(p->arena, "%s:%s:%u%s", want->name,
 		port->protocol == IPPROTO_TCP ? "tcp" : "udp", port->port,
 		family == V4 ? "" : ":6");
@@ -290,6 +288,5 @@ struct plan_pool *pool_make(struct planner *p, const struct want *want,
 		pool->endpoints[i] = members.list[i].endpoint;
 		pool->endpoints[i].name = arena_copy(p->arena, members.list[i].name);
 	}
-	plan->pool_count++;
 	return pool;
 }

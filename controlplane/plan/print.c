@@ -51,20 +51,20 @@ void plan_print(const struct plan *plan, FILE *stream)
 	char via[ADDR_TEXT];
 
 	for (unsigned i = 0; i < plan->vip_count; i++)
-		print_vip(&plan->vips[i], stream);
+		print_vip(plan->vips[i], stream);
 	for (unsigned i = 0; i < plan->listener_count; i++)
-		print_listener(&plan->listeners[i], stream);
+		print_listener(plan->listeners[i], stream);
 	for (unsigned i = 0; i < plan->pool_count; i++)
-		print_pool(&plan->pools[i], stream);
+		print_pool(plan->pools[i], stream);
 	for (unsigned i = 0; i < plan->route_count; i++)
 		fprintf(stream, "route %s via %s node %s\n",
-			prefix_format(&plan->routes[i].to, text),
-			addr_format(&plan->routes[i].via, via), plan->routes[i].node);
+			prefix_format(&plan->routes[i]->to, text),
+			addr_format(&plan->routes[i]->via, via), plan->routes[i]->node);
 	for (unsigned i = 0; i < plan->lease_count; i++)
 		fprintf(stream, "lease %s %s\n", plan->leases[i].service,
 			addr_format(&plan->leases[i].address, via));
 	for (unsigned i = 0; i < plan->problem_count; i++) {
-		const struct plan_problem *problem = &plan->problems[i];
+		const struct plan_problem *problem = plan->problems[i];
 
 		fprintf(stream, "%s %s (%s): %s\n",
 			problem->level == PROBLEM_ERROR ? "error" : "warning", problem->object,

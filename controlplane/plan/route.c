@@ -70,7 +70,7 @@ static void add_route(struct planner *p, const struct claim *claim, const struct
 {
 	const struct object *object = &claim->node->object;
 	const struct addr *via = via_of(claim->node, addr_is_v4(&claim->prefix.addr));
-	struct plan *plan = p->plan;
+	struct plan_route *route;
 	char text[PREFIX_TEXT];
 	const char *why;
 
@@ -97,12 +97,13 @@ static void add_route(struct planner *p, const struct claim *claim, const struct
 			p, PROBLEM_ERROR, object, "spec.podCIDRs: no route for %s: %s", text, why);
 		return;
 	}
-	if (plan->route_count >= SLUICE_ROUTES_MAX)
+	if (p->route_count >= SLUICE_ROUTES_MAX)
 		return;
-	plan->routes = arena_grow(p->arena, plan->routes, plan->route_count, sizeof(*plan->routes));
-	if (!plan->routes)
+	route = part_add(p->part, ROW_ROUTE);
+	if (!route)
 		return;
-	plan->routes[plan->route_count++] = (struct plan_route){claim->prefix, *via,
+	p->route_count++;
+	*route = (struct plan_route){claim->prefix, *via,
 		arena_format(p->arena, "%s/%s", object->cluster, object->name)};
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The difference between two plans as a transaction of the channel. Pure, any thread.
 //
-// Each kind of row is sorted by its key (the plan's own order is not relied on) and the two lists
-// are walked together: a row only in the old plan is removed, a row that is new or not the same is
-// sent whole. The messages borrow names and addresses from the plans; everything else lies in
-// an arena that goes all at once.
+// The rows of each kind are sorted by key, and the two lists are walked together: a row only in the
+// old plan is removed, a row that is new or not the same is sent whole. What successive plans share
+// is passed over by its address, without being looked at: a difference costs by its size.
+// The messages borrow names and addresses from the plans; everything else lies in an arena that
+// goes all at once.
 #include "publish.h"
 
 #include "arena.h"
@@ -44,53 +45,52 @@ static Sluice__Prefix *prefix_message(struct difference *d, const struct prefix 
 }
 
 // One kind of row.
-struct rows {
-	size_t row_bytes;
-	int (*compare)(const void *a, const void *b); // of pointers to rows, by key
+struct kind {
+	int (*compare)(const void *a, const void *b); // by key
 	bool (*equal)(const void *a, const void *b);
 	bool (*add)(struct difference *d, const void *row);
 	bool (*remove)(struct difference *d, const void *row);
 };
 
-static const void **sorted(
-	struct difference *d, const void *rows, unsigned count, const struct rows *kind)
-{
-	const void **list = take(d, (count + 1) * sizeof(void *));
-
-	if (!list)
-		return NULL;
-	for (unsigned i = 0; i < count; i++)
-		list[i] = (const char *)rows + i * kind->row_bytes;
-	qsort(list, count, sizeof(void *), kind->compare);
-	return list;
-}
-
 struct list {
-	const void *rows;
+	const void *rows; // array of pointers to rows
 	unsigned count;
 };
 
-static void walk(struct difference *d, const struct rows *kind, struct list from, struct list to)
+static unsigned shared(const struct list *from, unsigned i, const struct list *to, unsigned j)
 {
-	const void **old = sorted(d, from.rows, from.count, kind);
-	const void **new = sorted(d, to.rows, to.count, kind);
-	unsigned i = 0, j = 0;
-	bool ok = old && new;
+	const char *const *old = (const char *const *)from->rows + i;
+	const char *const *new = (const char *const *)to->rows + j;
+	unsigned most = from->count - i < to->count - j ? from->count - i : to->count - j, n = 0;
+
+	while (n < most && old[n] == new[n])
+		n++;
+	return n;
+}
+
+static void walk(struct difference *d, const struct kind *kind, struct list from, struct list to)
+{
+	const void *const *old = from.rows, *const *new = to.rows;
+	unsigned i = 0, j = 0, same;
+	bool ok = old != new;
 
 	while (ok && (i < from.count || j < to.count)) {
 		int order = i == from.count ? 1
 			    : j == to.count ? -1
-					    : kind->compare(&old[i], &new[j]);
+					    : kind->compare(old[i], new[j]);
 
 		if (order < 0) {
 			ok = kind->remove(d, old[i++]);
 		} else if (order > 0) {
 			ok = kind->add(d, new[j++]);
 		} else {
-			if (!kind->equal(old[i], new[j]))
+			if (old[i] != new[j] && !kind->equal(old[i], new[j]))
 				ok = kind->add(d, new[j]);
 			i++;
 			j++;
+			same = shared(&from, i, &to, j);
+			i += same;
+			j += same;
 		}
 	}
 	// Not ok is out of memory, which the arena remembers.
@@ -98,9 +98,9 @@ static void walk(struct difference *d, const struct rows *kind, struct list from
 
 static int vip_compare(const void *a, const void *b)
 {
-	const struct plan_vip *const *x = a, *const *y = b;
+	const struct plan_vip *x = a, *y = b;
 
-	return addr_compare(&(*x)->address, &(*y)->address);
+	return addr_compare(&x->address, &y->address);
 }
 
 static bool vip_equal(const void *a, const void *b)
@@ -141,12 +141,12 @@ static bool vip_remove(struct difference *d, const void *row)
 
 static int listener_compare(const void *a, const void *b)
 {
-	const struct plan_listener *const *x = a, *const *y = b;
-	int order = addr_compare(&(*x)->vip, &(*y)->vip);
+	const struct plan_listener *x = a, *y = b;
+	int order = addr_compare(&x->vip, &y->vip);
 
 	if (!order)
-		order = (int)(*x)->protocol - (int)(*y)->protocol;
-	return order ? order : (int)(*x)->port - (int)(*y)->port;
+		order = (int)x->protocol - (int)y->protocol;
+	return order ? order : (int)x->port - (int)y->port;
 }
 
 static bool listener_equal(const void *a, const void *b)
@@ -208,9 +208,9 @@ static bool listener_remove(struct difference *d, const void *row)
 
 static int pool_compare(const void *a, const void *b)
 {
-	const struct plan_pool *const *x = a, *const *y = b;
+	const struct plan_pool *x = a, *y = b;
 
-	return strcmp((*x)->name, (*y)->name);
+	return strcmp(x->name, y->name);
 }
 
 static bool pool_equal(const void *a, const void *b)
@@ -269,10 +269,10 @@ static bool pool_remove(struct difference *d, const void *row)
 
 static int route_compare(const void *a, const void *b)
 {
-	const struct plan_route *const *x = a, *const *y = b;
-	int order = addr_compare(&(*x)->to.addr, &(*y)->to.addr);
+	const struct plan_route *x = a, *y = b;
+	int order = addr_compare(&x->to.addr, &y->to.addr);
 
-	return order ? order : (int)(*x)->to.length - (int)(*y)->to.length;
+	return order ? order : (int)x->to.length - (int)y->to.length;
 }
 
 static bool route_equal(const void *a, const void *b)
@@ -305,14 +305,11 @@ static bool route_remove(struct difference *d, const void *row)
 	return message;
 }
 
-static const struct rows vip_rows = {
-	sizeof(struct plan_vip), vip_compare, vip_equal, vip_add, vip_remove};
-static const struct rows listener_rows = {sizeof(struct plan_listener), listener_compare,
-	listener_equal, listener_add, listener_remove};
-static const struct rows pool_rows = {
-	sizeof(struct plan_pool), pool_compare, pool_equal, pool_add, pool_remove};
-static const struct rows route_rows = {
-	sizeof(struct plan_route), route_compare, route_equal, route_add, route_remove};
+static const struct kind vip_rows = {vip_compare, vip_equal, vip_add, vip_remove};
+static const struct kind listener_rows = {
+	listener_compare, listener_equal, listener_add, listener_remove};
+static const struct kind pool_rows = {pool_compare, pool_equal, pool_add, pool_remove};
+static const struct kind route_rows = {route_compare, route_equal, route_add, route_remove};
 
 struct difference *publish_diff(
 	const struct plan *from, const struct plan *to, uint64_t base, uint64_t generation)

@@ -76,7 +76,7 @@ static int setup(void **state)
 	publish.plan_file = s->file;
 	assert_int_equal(publish_open(&s->publish, &s->loop, &publish, &reason), 0);
 	s->plan = plan_sample_web(3);
-	s->plan->pools[0].endpoints[2].state = ENDPOINT_DRAINING;
+	s->plan->pools[0]->endpoints[2].state = ENDPOINT_DRAINING;
 	publish_plan(s->publish, s->plan);
 	s->settings.file = TEXT("sluice.conf");
 	api.socket_path = s->socket;

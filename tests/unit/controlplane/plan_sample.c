@@ -31,7 +31,7 @@ static char *text(const char *format, unsigned number)
 	return result;
 }
 
-// Half of 2 * size numbers, in an order of their own.
+// Half of 2 * size numbers.
 static unsigned draw(unsigned *state, unsigned size, unsigned *chosen)
 {
 	unsigned count = 0;
@@ -39,13 +39,58 @@ static unsigned draw(unsigned *state, unsigned size, unsigned *chosen)
 	for (unsigned i = 0; i < 2 * size; i++)
 		if (rand_r(state) & 1)
 			chosen[count++] = i;
-	for (unsigned i = count; i > 1; i--) {
-		unsigned j = (unsigned)rand_r(state) % i, keep = chosen[i - 1];
-
-		chosen[i - 1] = chosen[j];
-		chosen[j] = keep;
-	}
 	return count;
+}
+
+// An array of pointers to zeroed rows, which lie side by side.
+static void *rows_of(unsigned count, size_t size)
+{
+	char **list = calloc(count + 1, sizeof(char *));
+
+	assert(list);
+	list[0] = calloc(count + 1, size); // behind which the caller does not look
+	assert(list[0]);
+	for (unsigned i = 0; i < count; i++)
+		list[i + 1] = list[0] + i * size;
+	return list + 1;
+}
+
+static void free_rows(void *list)
+{
+	if (!list)
+		return;
+	free(((void **)list)[-1]);
+	free((void **)list - 1);
+}
+
+static int by_address(const void *left, const void *right)
+{
+	const struct plan_vip *a = *(struct plan_vip *const *)left;
+
+	return addr_compare(&a->address, &(*(struct plan_vip *const *)right)->address);
+}
+
+static int by_key(const void *left, const void *right)
+{
+	const struct plan_listener *a = *(struct plan_listener *const *)left;
+	const struct plan_listener *b = *(struct plan_listener *const *)right;
+	int order = addr_compare(&a->vip, &b->vip);
+
+	if (!order)
+		order = a->protocol - b->protocol;
+	return order ? order : a->port - b->port;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	const struct plan_pool *a = *(struct plan_pool *const *)left;
+
+	return strcmp(a->name, (*(struct plan_pool *const *)right)->name);
+}
+
+static void sort(void *list, unsigned count, int (*compare)(const void *, const void *))
+{
+	qsort(list, count, sizeof(void *), compare);
 }
 
 static void fill_endpoints(struct plan_pool *pool, unsigned *state)
@@ -86,13 +131,13 @@ struct plan *plan_sample_random(unsigned seed, unsigned size)
 	struct plan *plan = calloc(1, sizeof(*plan));
 
 	assert(plan && chosen);
-	plan->vips = calloc((size_t)2 * size, sizeof(*plan->vips));
-	plan->listeners = calloc((size_t)2 * size, sizeof(*plan->listeners));
-	plan->pools = calloc((size_t)2 * size, sizeof(*plan->pools));
-	plan->routes = calloc((size_t)2 * size, sizeof(*plan->routes));
+	plan->vips = rows_of(2 * size, sizeof(**plan->vips));
+	plan->listeners = rows_of(2 * size, sizeof(**plan->listeners));
+	plan->pools = rows_of(2 * size, sizeof(**plan->pools));
+	plan->routes = rows_of(2 * size, sizeof(**plan->routes));
 	plan->vip_count = draw(&seed, size, chosen);
 	for (unsigned i = 0; i < plan->vip_count; i++) {
-		struct plan_vip *vip = &plan->vips[i];
+		struct plan_vip *vip = plan->vips[i];
 
 		vip->address = chosen[i] & 1 ? v4(192, 0, 2, chosen[i]) : v6(chosen[i]);
 		vip->pool = text("vips", 0);
@@ -103,20 +148,23 @@ struct plan *plan_sample_random(unsigned seed, unsigned size)
 	}
 	plan->listener_count = draw(&seed, size, chosen);
 	for (unsigned i = 0; i < plan->listener_count; i++)
-		fill_listener(&plan->listeners[i], chosen[i], &seed);
+		fill_listener(plan->listeners[i], chosen[i], &seed);
 	plan->pool_count = draw(&seed, size, chosen);
 	for (unsigned i = 0; i < plan->pool_count; i++) {
-		plan->pools[i].name = text("pool-%u", chosen[i]);
-		plan->pools[i].algorithm = (enum algorithm)(1 + rand_r(&seed) % CHOICES);
-		fill_endpoints(&plan->pools[i], &seed);
+		plan->pools[i]->name = text("pool-%u", chosen[i]);
+		plan->pools[i]->algorithm = (enum algorithm)(1 + rand_r(&seed) % CHOICES);
+		fill_endpoints(plan->pools[i], &seed);
 	}
 	plan->route_count = draw(&seed, size, chosen);
 	for (unsigned i = 0; i < plan->route_count; i++)
-		plan->routes[i] = (struct plan_route){
+		*plan->routes[i] = (struct plan_route){
 			.to = {v4(10, chosen[i] / 2, 0, 0), chosen[i] & 1 ? 24 : 16},
 			.via = v4(172, 16, 0, (unsigned)rand_r(&seed) % CHOICES),
 		};
 	free(chosen);
+	sort(plan->vips, plan->vip_count, by_address);
+	sort(plan->listeners, plan->listener_count, by_key);
+	sort(plan->pools, plan->pool_count, by_name);
 	return plan;
 }
 
@@ -126,15 +174,15 @@ struct plan *plan_sample_web(unsigned endpoints)
 
 	assert(plan);
 	plan->vip_count = plan->listener_count = plan->pool_count = 1;
-	plan->vips = calloc(1, sizeof(*plan->vips));
-	plan->listeners = calloc(1, sizeof(*plan->listeners));
-	plan->pools = calloc(1, sizeof(*plan->pools));
-	plan->vips[0].address = v4(192, 0, 2, 100);
-	plan->vips[0].pool = text("default", 0);
-	plan->vips[0].service_count = 1;
-	plan->vips[0].services = calloc(1, sizeof(char *));
-	plan->vips[0].services[0] = text("local/default/web", 0);
-	plan->listeners[0] = (struct plan_listener){
+	plan->vips = rows_of(1, sizeof(**plan->vips));
+	plan->listeners = rows_of(1, sizeof(**plan->listeners));
+	plan->pools = rows_of(1, sizeof(**plan->pools));
+	plan->vips[0]->address = v4(192, 0, 2, 100);
+	plan->vips[0]->pool = text("default", 0);
+	plan->vips[0]->service_count = 1;
+	plan->vips[0]->services = calloc(1, sizeof(char *));
+	plan->vips[0]->services[0] = text("local/default/web", 0);
+	*plan->listeners[0] = (struct plan_listener){
 		.vip = v4(192, 0, 2, 100),
 		.protocol = IPPROTO_TCP,
 		.port = 80,
@@ -142,12 +190,12 @@ struct plan *plan_sample_web(unsigned endpoints)
 		.pool = text("local/default/web:TCP:80", 0),
 		.mode = MODE_FULL_NAT,
 	};
-	plan->pools[0].name = text("local/default/web:TCP:80", 0);
-	plan->pools[0].algorithm = ALGORITHM_MAGLEV;
-	plan->pools[0].endpoint_count = endpoints;
-	plan->pools[0].endpoints = calloc(endpoints + 1, sizeof(*plan->pools[0].endpoints));
+	plan->pools[0]->name = text("local/default/web:TCP:80", 0);
+	plan->pools[0]->algorithm = ALGORITHM_MAGLEV;
+	plan->pools[0]->endpoint_count = endpoints;
+	plan->pools[0]->endpoints = calloc(endpoints + 1, sizeof(struct plan_endpoint));
 	for (unsigned i = 0; i < endpoints; i++)
-		plan->pools[0].endpoints[i] = (struct plan_endpoint){
+		plan->pools[0]->endpoints[i] = (struct plan_endpoint){
 			.address = v4(10, 244, 1, 1 + i),
 			.port = 8080,
 			.weight = 1,
@@ -160,28 +208,28 @@ struct plan *plan_sample_web(unsigned endpoints)
 void plan_sample_free(struct plan *plan)
 {
 	for (unsigned i = 0; i < plan->vip_count; i++) {
-		for (unsigned j = 0; j < plan->vips[i].interface_count; j++)
-			free(plan->vips[i].interfaces[j]);
-		for (unsigned j = 0; j < plan->vips[i].service_count; j++)
-			free(plan->vips[i].services[j]);
-		free(plan->vips[i].interfaces);
-		free(plan->vips[i].services);
-		free(plan->vips[i].pool);
+		for (unsigned j = 0; j < plan->vips[i]->interface_count; j++)
+			free(plan->vips[i]->interfaces[j]);
+		for (unsigned j = 0; j < plan->vips[i]->service_count; j++)
+			free(plan->vips[i]->services[j]);
+		free(plan->vips[i]->interfaces);
+		free(plan->vips[i]->services);
+		free(plan->vips[i]->pool);
 	}
 	for (unsigned i = 0; i < plan->listener_count; i++) {
-		free(plan->listeners[i].service);
-		free(plan->listeners[i].pool);
-		free(plan->listeners[i].sources);
+		free(plan->listeners[i]->service);
+		free(plan->listeners[i]->pool);
+		free(plan->listeners[i]->sources);
 	}
 	for (unsigned i = 0; i < plan->pool_count; i++) {
-		for (unsigned j = 0; j < plan->pools[i].endpoint_count; j++)
-			free(plan->pools[i].endpoints[j].name);
-		free(plan->pools[i].endpoints);
-		free(plan->pools[i].name);
+		for (unsigned j = 0; j < plan->pools[i]->endpoint_count; j++)
+			free(plan->pools[i]->endpoints[j].name);
+		free(plan->pools[i]->endpoints);
+		free(plan->pools[i]->name);
 	}
-	free(plan->vips);
-	free(plan->listeners);
-	free(plan->pools);
-	free(plan->routes);
+	free_rows(plan->vips);
+	free_rows(plan->listeners);
+	free_rows(plan->pools);
+	free_rows(plan->routes);
 	free(plan);
 }

@@ -6,7 +6,7 @@
 #include "plan.h"
 
 // About `size` rows of each kind, drawn from a set of twice as many, so that the plans of two seeds
-// overlap. The rows are in no order.
+// overlap.
 struct plan *plan_sample_random(unsigned seed, unsigned size);
 // One VIP 192.0.2.100, one Service "local/default/web" on tcp/80, pool of `endpoints` ready pods
 // 10.244.1.1.. on port 8080.

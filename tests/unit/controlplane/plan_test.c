@@ -94,13 +94,13 @@ static char *text_of(const struct plan *plan)
 static void check_plan(const struct plan *plan)
 {
 	for (unsigned i = 1; i < plan->vip_count; i++)
-		assert_true(addr_compare(&plan->vips[i - 1].address, &plan->vips[i].address) < 0);
+		assert_true(addr_compare(&plan->vips[i - 1]->address, &plan->vips[i]->address) < 0);
 	for (unsigned i = 0; i < plan->listener_count; i++) {
-		const struct plan_listener *it = &plan->listeners[i];
+		const struct plan_listener *it = plan->listeners[i];
 		bool vip = false, pool = false;
 
 		if (i) { // no protocol and port of an address twice
-			const struct plan_listener *last = it - 1;
+			const struct plan_listener *last = plan->listeners[i - 1];
 			int order = addr_compare(&last->vip, &it->vip);
 
 			assert_true(order < 0 ||
@@ -109,13 +109,13 @@ static void check_plan(const struct plan *plan)
 								   last->port < it->port))));
 		}
 		for (unsigned j = 0; j < plan->vip_count; j++)
-			vip |= addr_compare(&plan->vips[j].address, &it->vip) == 0;
+			vip |= addr_compare(&plan->vips[j]->address, &it->vip) == 0;
 		for (unsigned j = 0; j < plan->pool_count; j++)
-			pool |= strcmp(plan->pools[j].name, it->pool) == 0;
+			pool |= strcmp(plan->pools[j]->name, it->pool) == 0;
 		assert_true(vip && pool);
 	}
 	for (unsigned i = 1; i < plan->pool_count; i++)
-		assert_true(strcmp(plan->pools[i - 1].name, plan->pools[i].name) < 0);
+		assert_true(strcmp(plan->pools[i - 1]->name, plan->pools[i]->name) < 0);
 }
 
 // Told by the first line that differs: a plan is longer than cmocka prints.
@@ -241,7 +241,7 @@ static void test_sticky(void **state)
 	model_replace(model, "c", "g", &m, 1, NULL, 0);
 	third = plan_make(model, settings, second->leases, second->lease_count);
 	assert_int_equal(third->vip_count, 2);
-	assert_string_equal(third->vips[0].services[0], "c/default/m");
+	assert_string_equal(third->vips[0]->services[0], "c/default/m");
 	plan_free(first);
 	plan_free(second);
 	plan_free(third);
@@ -278,7 +278,7 @@ static void test_large(void **state)
 	assert_non_null(plan);
 	assert_int_equal(plan->vip_count, SERVICES);
 	assert_int_equal(plan->pool_count, SERVICES);
-	assert_int_equal(plan->pools[7].endpoint_count, ENDPOINTS);
+	assert_int_equal(plan->pools[7]->endpoint_count, ENDPOINTS);
 	assert_int_equal(plan->problem_count, 0);
 	start = clock_now_us();
 	again = plan_make(model, settings, plan->leases, plan->lease_count);
@@ -303,7 +303,7 @@ static void test_limits(void **state)
 	(void)state;
 	model_replace(model, "c", "f", objects, 2, NULL, 0);
 	plan = plan_make(model, settings, NULL, 0);
-	assert_int_equal(plan->pools[0].endpoint_count, SLUICE_POOL_ENDPOINTS_MAX);
+	assert_int_equal(plan->pools[0]->endpoint_count, SLUICE_POOL_ENDPOINTS_MAX);
 	assert_int_equal(plan->problem_count, 1);
 	plan_free(plan);
 	model_free(model);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The rows of a plan, and what they are made in.
+//
+// A part is what comes and goes together: the rows that one thing gave (a Service, the nodes, ...)
+// and their memory. A table is all rows of a kind, of all parts, sorted by key. Both are immutable
+// once a plan has them; the next plan takes over every part that did not change, so that two rows
+// at one address are the same row.
+#pragma once
+
+#include <stdbool.h>
+
+#include "arena.h"
+#include "plan.h"
+
+enum row_kind {
+	ROW_VIP,
+	ROW_LISTENER,
+	ROW_POOL,
+	ROW_ROUTE,
+	ROW_PROBLEM,
+};
+#define ROW_KINDS (ROW_PROBLEM + 1)
+
+struct rows {
+	unsigned count;
+	void **list;
+};
+
+struct part {
+	struct arena arena;
+	struct rows rows[ROW_KINDS];
+};
+
+// A new row of the part, zeroed; NULL when out of memory, which the arena remembers.
+void *part_add(struct part *part, enum row_kind kind);
+void part_clear(struct part *part);
+
+// By key; of pointers to pointers to rows, for qsort().
+int rows_compare(enum row_kind kind, const void *left, const void *right);
+// Sorts the rows given, which are few, and merges them into a table that is sorted, without those
+// of `gone`, which must be in it. The result's list is malloc's; false: out of memory.
+bool rows_merge(enum row_kind kind, const struct rows *table, struct rows *gone, struct rows *added,
+	struct rows *result);
+// The tables as the plan's own.
+void rows_show(const struct rows tables[static ROW_KINDS], struct plan *plan);
