@@ -136,6 +136,7 @@ struct h1_scan { // of one head; zero before its first byte
 
 struct h1_asked {              // what a response depends on
 	bool to_head, upgrade; // the request was HEAD; asked for the upgrade
+	uint32_t head_bytes;   // most of its head; 0: H1_HEAD_MAX
 };
 
 // `bytes` begin with the head, and may have more behind it: h1_head.length is where that begins.

@@ -161,9 +161,18 @@ static void is_idempotent(void **state)
 static void names_every_refusal(void **state)
 {
 	for (int i = 0; i < HTTP_REFUSAL_COUNT; i++) {
-		assert_true(strlen(http_refusal_name((enum http_refusal)i)) > 0);
+		const char *name = http_refusal_name((enum http_refusal)i);
+		uint16_t status = http_refusal_status((enum http_refusal)i);
+
+		assert_true(strlen(name) > 0);
 		assert_true(strlen(http_refusal_help((enum http_refusal)i)) > 0);
-		assert_int_equal(http_refusal_status((enum http_refusal)i), i ? 400 : 200);
+		assert_true(i ? status >= 400 && status < 600 : status == 200);
+		if (strncmp(name, "path_", 5) == 0)
+			assert_int_equal(status, 400);
+		if (strncmp(name, "response_", 9) == 0)
+			assert_int_equal(status, 502);
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(name, http_refusal_name((enum http_refusal)j));
 	}
 }
 
