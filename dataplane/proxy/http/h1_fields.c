@@ -157,7 +157,7 @@ bool h1_may_end(const char *bytes, uint32_t seen, uint32_t length)
 		if (!lf)
 			return false;
 		if (lf == bytes || lf[-1] != '\r' ||
-			(lf - bytes >= 3 && lf[-2] == '\n' && lf[-3] == '\r'))
+			(lf - bytes >= 2 && (lf[-2] == '\n' || lf[-2] == '\r')))
 			return true;
 		seen = (uint32_t)(lf - bytes) + 1;
 	}
@@ -267,9 +267,11 @@ enum h1_parsed h1_read_fields(struct h1_reader *reader)
 		uint32_t begin = reader->at;
 		enum h1_parsed parsed;
 
-		if (begin + 2 > reader->length)
+		if (begin >= reader->length)
 			return H1_MORE;
 		if (reader->bytes[begin] == '\r') {
+			if (begin + 1 >= reader->length)
+				return H1_MORE;
 			if (reader->bytes[begin + 1] != '\n')
 				return h1_refuse(head, HTTP_BARE_CR);
 			head->length = begin + 2;
