@@ -81,6 +81,13 @@ static const struct {
 	[DROP_HOST_WRITE] = {"host_write", "The kernel refused a packet for the appliance itself."},
 	[DROP_NO_BUFFER] = {"no_buffer",
 		"Out of packet buffers: raise dataplane.buffers in sluice.conf."},
+	[DROP_L4_CHECKSUM] = {"l4_checksum",
+		"A TCP segment for the proxy with a wrong checksum: damaged on its way."},
+	[DROP_TCP_HEADER] = {"tcp_header",
+		"A TCP segment for the proxy whose header or options are malformed."},
+	[DROP_PROXY_FRAGMENT] = {"proxy_fragment",
+		"An IP fragment of a TCP segment for the proxy: TCP should not need them; is some "
+		"link's MTU too small?"},
 };
 
 _Static_assert(sizeof(drops) / sizeof(drops[0]) == DROP_COUNT, "a row for every drop");

@@ -206,7 +206,7 @@ static const struct endpoint *choose(
 	struct opener *opener, const struct listener *listener, const struct flow_key *key)
 {
 	const struct pool *pool = listener->pool;
-	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX};
+	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX, NULL};
 	struct pick_key pick = pick_key_of(key);
 	const struct endpoint *endpoint = NULL;
 	struct flow *record = NULL;
@@ -254,11 +254,12 @@ static enum drop choose_source(struct opener *opener, const struct endpoint *end
 	const struct open_sources *sources = opener->sources;
 	struct endpoint_counters *counters = &opener->counters[endpoint->slot];
 	uint32_t addresses = reply->family == 4 ? sources->v4_count : sources->v6_count;
-	uint32_t ports =
-		(uint32_t)(rule->port_last - rule->port_first - opener->worker) / rule->workers + 1;
+	uint32_t ports = (uint32_t)(owner_nat_last(rule) - rule->port_first - opener->worker) /
+				 rule->workers +
+			 1;
 	uint64_t tuples;
 
-	if (rule->port_first + opener->worker > rule->port_last)
+	if (rule->port_first + opener->worker > owner_nat_last(rule))
 		return DROP_SNAT_EXHAUSTED;
 	if (addresses == 0) {
 		struct fib_answer answer = fib_lookup(opener->fib, &endpoint->address);
@@ -446,11 +447,14 @@ static void not_for_listener(struct opener *opener, struct packet *packet, const
 		return;
 	}
 	packet->next = PACKET_HOST;
-	if (opener->rule->workers == 1 || (packet->flags & PACKET_HANDED))
-		return;
 	owner = owner_of_answer(opener, &key, &ours);
-	if (ours && owner != opener->worker)
+	if (!ours)
+		return;
+	if (owner != opener->worker && !(packet->flags & PACKET_HANDED))
 		hand_over(packet, owner);
+	else if (packet->protocol == IPPROTO_TCP &&
+		 owner_port_of_proxy(opener->rule, ntohs(dst_port(packet->ports))))
+		packet->next = PACKET_PROXY;
 }
 
 void open_flow(struct opener *opener, struct packet *packet)
@@ -471,10 +475,6 @@ void open_flow(struct opener *opener, struct packet *packet)
 		not_for_listener(opener, packet, &dst);
 		return;
 	}
-	if (listener->http) {
-		packet_drop(packet, DROP_NO_LISTENER);
-		return;
-	}
 	if (opener->rule->workers > 1 && !(packet->flags & PACKET_HANDED)) {
 		bool hashed = (packet->mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) &&
 			      (opener->rss_ports >> packet->mbuf->port & 1) &&
@@ -488,9 +488,11 @@ void open_flow(struct opener *opener, struct packet *packet)
 		}
 	}
 	drop = sender_sane(packet);
-	if (drop == DROP_NONE)
+	if (listener->http)
+		packet->next = PACKET_PROXY;
+	else if (drop == DROP_NONE)
 		drop = may_begin(packet, listener);
-	if (drop == DROP_NONE)
+	if (drop == DROP_NONE && !listener->http)
 		drop = create(opener, listener, packet);
 	if (drop != DROP_NONE)
 		packet_drop(packet, drop);

@@ -43,7 +43,7 @@ struct opener {
 };
 
 // For a packet that flow_lookup() left as PACKET_FLOW. Afterwards it is PACKET_REWRITE (a flow was
-// opened or found), PACKET_HAND (hop is the owner), PACKET_HOST, or PACKET_DROP.
+// opened or found), PACKET_PROXY, PACKET_HAND (hop is the owner), PACKET_HOST, or PACKET_DROP.
 void open_flow(struct opener *opener, struct packet *packet);
 // Whose is the flow of a packet with this tuple? The worker's number; `ours` is set when it is a
 // packet for a VIP, a source address of ours or a kept client at all.

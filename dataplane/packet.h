@@ -25,6 +25,7 @@ enum packet_next {
 	PACKET_ROUTE,      // ours to send, to where its destination address says
 	PACKET_TRANSMIT,   // ours to send, to `hop`
 	PACKET_HAND,       // another worker's: `hop` says whose
+	PACKET_PROXY,      // of a TCP connection that ends here
 	PACKET_HOST,       // not ours: the kernel's
 	PACKET_DROP,       // with `drop`
 	PACKET_TAKEN,      // the mbuf is no longer this packet's

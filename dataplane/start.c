@@ -18,6 +18,8 @@
 #define RING_HOST    4096
 #define RING_RESOLVE 1024
 
+#define PROXY_CONNECTIONS 131072 // of a worker, clients' and endpoints' together
+
 static int add_iface(
 	struct dataplane *dataplane, unsigned port, uint16_t vlan, struct reason *reason)
 {
@@ -163,6 +165,34 @@ static void worker_contexts(struct dataplane *dataplane, struct worker *worker)
 	worker->transmitter.drops = worker->counters.drops;
 }
 
+// Its memory is not touched before it is needed, so these bounds cost nothing.
+static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worker)
+{
+	const uint32_t connections = PROXY_CONNECTIONS;
+	struct timespec now;
+	struct proxy_config config = {
+		.worker = worker->id,
+		.connections = connections,
+		.sessions = connections,
+		.slices = connections * 4,
+		.small_chunks = connections,
+		.large_chunks = connections / 8,
+		.idle_upstreams = connections / 8,
+		.rule = &dataplane->rule,
+		.sources = dataplane->sources,
+		.transmitter = &worker->transmitter,
+		.pool = dataplane->pool,
+		.drops = worker->counters.drops,
+	};
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	config.realtime_offset_us =
+		(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 -
+		(int64_t)((__uint128_t)(rte_rdtsc() - worker->tick_base) * worker->usec_scale >>
+			  64);
+	return proxy_new(&config);
+}
+
 static struct worker *worker_new(struct dataplane *dataplane, unsigned id)
 {
 	const struct settings *settings = dataplane->settings;
@@ -194,6 +224,7 @@ static struct worker *worker_new(struct dataplane *dataplane, unsigned id)
 	worker->tick_base = rte_rdtsc();
 	worker->tick_scale =
 		(uint64_t)((((__uint128_t)1000000 << 64) / FLOW_TICK_US) / rte_get_tsc_hz());
+	worker->usec_scale = (uint64_t)(((__uint128_t)1000000 << 64) / rte_get_tsc_hz());
 	worker->flows = flow_table_new(settings->dataplane.flows, rte_rand(), &settings->timeouts);
 	worker->fragments =
 		fragment_table_new(worker->id, (uint16_t)dataplane->worker_count, rte_rand());
@@ -204,7 +235,8 @@ static struct worker *worker_new(struct dataplane *dataplane, unsigned id)
 		!worker->opener.load || !worker->opener.pick_states)
 		return NULL;
 	worker_contexts(dataplane, worker);
-	return worker;
+	worker->proxy = proxy_for(dataplane, worker);
+	return worker->proxy ? worker : NULL;
 }
 
 static int make_shared(struct dataplane *dataplane)
@@ -236,6 +268,7 @@ int start_workers(struct dataplane *dataplane, struct reason *reason)
 		.port_first = settings->snat.port_first,
 		.port_last = settings->snat.port_last,
 	};
+	dataplane->rule.proxy_first = owner_proxy_part(&dataplane->rule);
 	memcpy(dataplane->rule.rss_key, port_rss_key, sizeof(dataplane->rule.rss_key));
 	error = make_sources(dataplane, reason);
 	if (!error)

@@ -4,6 +4,7 @@
 //
 //   receive -> classify -> flow --hit------------> rewrite -> transmit
 //                           \--miss-> pick (open) --/
+//                                  \--> proxy, for TCP that ends here -------> transmit
 //              ARP, ND, echo for a VIP: answered here.  Not ours: host.  Another worker's: handed
 //              over.
 //
@@ -24,6 +25,7 @@ static const char *const stage_names[STAGE_COUNT] = {
 	[STAGE_FLOW] = "flow",
 	[STAGE_PICK] = "pick",
 	[STAGE_REWRITE] = "rewrite",
+	[STAGE_PROXY] = "proxy",
 	[STAGE_TRANSMIT] = "transmit",
 	[STAGE_HOST] = "host",
 };
@@ -203,7 +205,11 @@ static void process(struct worker *worker, unsigned n, uint32_t steps, uint64_t 
 		steps |= rewrite(&worker->rewriter, packets, n);
 	}
 	since = stage_end(worker, STAGE_REWRITE, since);
-	if (unlikely(steps & ~common)) {
+	if (steps & PACKET_STEP(PACKET_PROXY)) {
+		proxy_input(worker->proxy, packets, n);
+		since = stage_end(worker, STAGE_PROXY, since);
+	}
+	if (unlikely(steps & ~(common | PACKET_STEP(PACKET_PROXY)))) {
 		rare(worker, n);
 		since = stage_end(worker, STAGE_HOST, since);
 	}
@@ -291,6 +297,7 @@ unsigned worker_round(struct worker *worker)
 	uint64_t begin = rte_rdtsc();
 	uint64_t since;
 	unsigned n = 0;
+	bool busy = false;
 
 	worker->flows->now =
 		(uint32_t)(((__uint128_t)(begin - worker->tick_base) * worker->tick_scale) >> 64);
@@ -298,20 +305,29 @@ unsigned worker_round(struct worker *worker)
 	worker->opener.tables = __atomic_load_n(worker->tables, __ATOMIC_ACQUIRE);
 	worker->opener.fib = __atomic_load_n(worker->fib, __ATOMIC_ACQUIRE);
 	worker->transmitter.fib = worker->opener.fib;
+	if (worker->proxy)
+		proxy_begin(worker->proxy, worker->opener.tables, worker->opener.fib,
+			(usec_t)(((__uint128_t)(begin - worker->tick_base) * worker->usec_scale) >>
+				 64));
 	for (unsigned i = 0; i < worker->port_count; i++)
 		if (worker->ports[i].receives)
 			n += receive(worker, &worker->ports[i]);
 	n += receive_inbox(worker);
 	housekeeping(worker);
 	since = rte_rdtsc();
+	if (worker->proxy) {
+		busy = proxy_run(worker->proxy);
+		if (busy)
+			since = stage_end(worker, STAGE_PROXY, since);
+	}
 	transmit_flush(&worker->transmitter);
-	if (n)
+	if (n || busy)
 		stage_end(worker, STAGE_TRANSMIT, since);
 	rte_rcu_qsbr_quiescent(worker->qsbr, worker->id);
 	worker->counters.packets += n;
-	if (n)
+	if (n || busy)
 		worker->counters.busy_cycles += rte_rdtsc() - begin;
-	return n;
+	return n + busy;
 }
 
 // With idle = "adaptive": after a thousand empty rounds a nap, longer as the quiet lasts.

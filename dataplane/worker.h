@@ -12,6 +12,7 @@
 #include "flow_stage.h"
 #include "fragment.h"
 #include "open.h"
+#include "proxy.h"
 #include "rewrite.h"
 #include "transmit.h"
 
@@ -21,6 +22,7 @@ enum worker_stage {
 	STAGE_FLOW,
 	STAGE_PICK,
 	STAGE_REWRITE,
+	STAGE_PROXY,
 	STAGE_TRANSMIT,
 	STAGE_HOST,
 	STAGE_COUNT,
@@ -46,6 +48,7 @@ enum worker_command_kind {
 struct worker_command {
 	enum worker_command_kind kind;
 	uint32_t cursor; // next record
+	uint32_t proxy_cursor;
 	// COMMAND_DUMP
 	struct flow_filter filter;
 	struct flow_view *views; // room for filter.limit
@@ -82,6 +85,7 @@ struct worker {
 	struct doorbell *doorbell;       // the main lcore's
 	struct worker_command *command;
 	uint64_t tick_base, tick_scale; // TSC to flow ticks: (tsc - base) * scale >> 64
+	uint64_t usec_scale;            // TSC to microseconds, likewise
 	uint64_t resolve_rung;
 	uint32_t fragments_tick; // when waiting fragments were last looked at
 	struct flow_table *flows;
@@ -89,6 +93,7 @@ struct worker {
 	struct opener opener;
 	struct rewriter rewriter;
 	struct transmitter transmitter;
+	struct proxy *proxy; // NULL: none
 	struct worker_counters counters __rte_cache_aligned;
 	struct packet packets[PACKET_BURST];
 };

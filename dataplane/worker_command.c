@@ -130,6 +130,9 @@ void worker_command_step(struct worker *worker)
 		else
 			dump_one(worker, command, flow);
 	}
+	if (command->kind == COMMAND_SWEEP && worker->proxy &&
+		!proxy_sweep(worker->proxy, &command->proxy_cursor))
+		return;
 	if (command->cursor >= flows->untouched)
 		__atomic_store_n(&worker->command, NULL, __ATOMIC_RELEASE);
 }

@@ -60,3 +60,13 @@ uint16_t owner_of_fragment(const struct owner_rule *rule, const struct flow_key 
 {
 	return rule->workers == 1 ? 0 : spread(rule, key->src, key->family, 0);
 }
+
+uint16_t owner_proxy_part(const struct owner_rule *rule)
+{
+	uint32_t rows = (rule->port_last - rule->port_first + 1u) / rule->workers;
+
+	// With a row or two there is nothing to share: layer 4 has them.
+	if (rows < 4)
+		return 0;
+	return (uint16_t)(rule->port_first + rows * 3 / 4 * rule->workers);
+}

@@ -20,7 +20,10 @@
 
 struct owner_rule {
 	uint16_t workers;
-	uint16_t port_first, port_last;         // of full NAT's source ports, host order
+	uint16_t port_first, port_last; // source ports of ours, host order
+	// From here on they are the proxy's, below full NAT's. Begins a row of one port a worker.
+	// 0: there is no proxy.
+	uint16_t proxy_first;
 	_Alignas(uint32_t) uint8_t rss_key[40]; // rte_softrss() reads words
 };
 
@@ -37,5 +40,20 @@ static inline uint16_t owner_of_port(const struct owner_rule *rule, uint16_t por
 {
 	return (uint16_t)((port - rule->port_first) % rule->workers);
 }
+static inline uint16_t owner_nat_last(const struct owner_rule *rule)
+{
+	return rule->proxy_first ? (uint16_t)(rule->proxy_first - 1) : rule->port_last;
+}
+static inline bool owner_port_of_proxy(const struct owner_rule *rule, uint16_t port)
+{
+	return rule->proxy_first && port >= rule->proxy_first && port <= rule->port_last;
+}
+// The first of the worker's own ports for the proxy; the others follow `workers` apart.
+static inline uint16_t owner_proxy_first(const struct owner_rule *rule, uint16_t worker)
+{
+	return (uint16_t)(rule->proxy_first + worker);
+}
+// Where the proxy's part begins: the last quarter of the ports.
+uint16_t owner_proxy_part(const struct owner_rule *rule);
 // Fragments of one datagram meet at one worker.
 uint16_t owner_of_fragment(const struct owner_rule *rule, const struct flow_key *key);

@@ -9,6 +9,9 @@ static const struct pick_kind *const kinds[] = {
 	[ALGORITHM_WEIGHTED] = &pick_weighted,
 	[ALGORITHM_LEAST_CONNECTIONS] = &pick_least_connections,
 	[ALGORITHM_SOURCE_HASH] = &pick_source_hash,
+	[ALGORITHM_LEAST_REQUESTS] = &pick_least_requests,
+	[ALGORITHM_EWMA] = &pick_ewma,
+	[ALGORITHM_HASH] = &pick_maglev,
 };
 
 uint32_t pick_endpoint(const struct pool *pool, const struct pick_key *key,

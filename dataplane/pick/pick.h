@@ -16,13 +16,15 @@ struct pick_state {
 };
 
 struct pick_key {
-	uint64_t tuple;  // hash of client address, client port, vip, port: the same on any box
+	uint64_t tuple;  // what is hashed, or chance, for kinds of the proxy; else a hash of client
+			 // address, client port, vip, port: the same on any box
 	uint64_t client; // hash of the client address alone: the same on any box
 };
 
-struct pick_load { // this worker's flows an endpoint slot, for least connections
+struct pick_load { // this worker's flows, or requests, an endpoint slot
 	const uint32_t *flows;
 	uint32_t count;
+	const uint32_t *latency_us; // moving averages, likewise; NULL outside the proxy
 };
 
 struct pick_kind {

@@ -9,3 +9,5 @@ extern const struct pick_kind pick_source_hash;
 extern const struct pick_kind pick_round_robin;
 extern const struct pick_kind pick_weighted;
 extern const struct pick_kind pick_least_connections;
+extern const struct pick_kind pick_least_requests;
+extern const struct pick_kind pick_ewma;

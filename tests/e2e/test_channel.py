@@ -1,71 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The channel as a stranger uses it: a wrong message is refused with a reason and changes nothing."""
 
-import importlib.util
 import socket
 import struct
-import subprocess
-import sys
 
 import pytest
 
+from channel import Channel, proto  # noqa: F401: proto is a fixture
 from harness import wan
-from topology import ROOT, wait_until
+from topology import wait_until
 
 PORTS = [("echo", "TCP", 7000, 9000), ("dgram", "UDP", 7000, 9000)]
-
-
-@pytest.fixture(scope="module")
-def proto(tmp_path_factory):
-    """config/channel.proto, as Python."""
-    out = tmp_path_factory.mktemp("proto")
-    subprocess.run(["protoc", f"--proto_path={ROOT}/config", f"--python_out={out}", "channel.proto"],
-                   check=True)
-    spec = importlib.util.spec_from_file_location("channel_pb2", out / "channel_pb2.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["channel_pb2"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-class Channel:
-    def __init__(self, lab, proto):
-        self.proto = proto
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(5)
-        self.sock.connect(str(lab.net.dir / "run" / "dataplane.sock"))
-        self.hello = self.receive()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.sock.close()
-
-    def receive_exactly(self, size):
-        data = b""
-        while len(data) < size:
-            more = self.sock.recv(size - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
-
-    def receive(self):
-        reply = self.proto.Reply()
-        reply.ParseFromString(
-            self.receive_exactly(struct.unpack("!I", self.receive_exactly(4))[0]))
-        return reply
-
-    def send(self, data):
-        self.sock.sendall(struct.pack("!I", len(data)) + data)
-
-    def transact(self, request_id=1, **fields):
-        request = self.proto.Request(id=request_id, transaction=self.proto.Transaction(**fields))
-        self.send(request.SerializeToString())
-        reply = self.receive()
-        assert reply.id == request_id
-        return reply.result
 
 
 @pytest.fixture

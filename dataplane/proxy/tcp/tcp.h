@@ -173,6 +173,9 @@ void tcp_finish(struct tcp_connection *connection); // FIN behind what is queued
 void tcp_leave(struct tcp_connection *connection);  // finish, and want no more events
 void tcp_abort(struct tcp_connection *connection);  // reset; gone
 void *tcp_user(const struct tcp_connection *connection);
+void *tcp_io(const struct tcp_connection *connection); // what tcp_new() was given
+// Is there a connection, or one in TIME_WAIT, of this tuple?
+bool tcp_has(const struct tcp *tcp, const struct tcp_tuple *tuple);
 void tcp_set_user(struct tcp_connection *connection, void *user);
 const struct tcp_tuple *tcp_tuple_of(const struct tcp_connection *connection);
 // News by ICMP about a segment of ours with this sequence number.

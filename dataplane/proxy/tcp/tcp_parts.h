@@ -104,6 +104,7 @@ struct tcp_connection *wheel_due(struct wheel *wheel, uint64_t now_ms);
 
 // wait.c
 bool wait_init(struct tcp *tcp);
+bool wait_has(const struct tcp *tcp, const struct tcp_tuple *tuple);
 void wait_add(struct tcp_connection *c);
 // True when the tuple is in TIME_WAIT and the segment was dealt with. *isn_floor is set (not zero)
 // when a new connection may follow the old one.

@@ -27,6 +27,16 @@ int tcp_connect(struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp
 	return 0;
 }
 
+bool tcp_has(const struct tcp *tcp, const struct tcp_tuple *tuple)
+{
+	return connection_find((struct tcp *)tcp, tuple) || wait_has(tcp, tuple);
+}
+
+void *tcp_io(const struct tcp_connection *c)
+{
+	return c->tcp->io;
+}
+
 uint32_t tcp_send_room(const struct tcp_connection *c)
 {
 	uint32_t queued = c->queue_end - c->snd_una, most = c->tcp->config.send_bytes;

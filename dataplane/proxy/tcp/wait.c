@@ -47,6 +47,11 @@ static uint32_t find(struct tcp *tcp, const struct tcp_tuple *tuple)
 	return i;
 }
 
+bool wait_has(const struct tcp *tcp, const struct tcp_tuple *tuple)
+{
+	return find((struct tcp *)tcp, tuple) != NONE;
+}
+
 static void unlist(struct tcp *tcp, uint32_t i)
 {
 	struct wait *w = &tcp->waits[i];

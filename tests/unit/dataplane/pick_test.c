@@ -67,7 +67,7 @@ static void fixture_free(struct fixture *f)
 static uint32_t pick(struct fixture *f, uint64_t tuple, uint64_t client)
 {
 	struct pick_key key = {tuple, client};
-	struct pick_load load = {f->flows, MEMBERS_MAX};
+	struct pick_load load = {f->flows, MEMBERS_MAX, NULL};
 	uint32_t member = pick_endpoint(&f->pool, &key, &f->state, &load);
 
 	assert_true(member < f->pool.ready_count);
@@ -104,7 +104,7 @@ static void test_nobody_is_ready(void **state)
 	for (unsigned a = ALGORITHM_MAGLEV; a <= ALGORITHM_SOURCE_HASH; a++) {
 		struct fixture *f = fixture_new((uint8_t)a, 0, 3, NULL);
 		struct pick_key key = {1, 2};
-		struct pick_load load = {f->flows, MEMBERS_MAX};
+		struct pick_load load = {f->flows, MEMBERS_MAX, NULL};
 
 		assert_int_equal(pick_endpoint(&f->pool, &key, &f->state, &load), UINT32_MAX);
 		fixture_free(f);
@@ -259,7 +259,7 @@ static void test_least_connections_takes_the_least(void **state)
 static void test_least_connections_unknown_slot(void **state)
 {
 	struct fixture *f = fixture_new(ALGORITHM_LEAST_CONNECTIONS, 3, 0, NULL);
-	struct pick_load load = {f->flows, 2};
+	struct pick_load load = {f->flows, 2, NULL};
 	struct pick_key key = {1, 1};
 
 	f->flows[0] = f->flows[1] = 1;

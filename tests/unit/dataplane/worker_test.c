@@ -103,7 +103,8 @@ static void test_counters(void **state)
 	assert_int_equal(worker->counters.packets, 150);
 	assert_true(worker->counters.busy_cycles > 0);
 	for (enum worker_stage stage = STAGE_RECEIVE; stage < STAGE_HOST; stage++) {
-		assert_true(worker->counters.stage_cycles[stage] > 0);
+		if (stage != STAGE_PROXY) // nothing is for it here
+			assert_true(worker->counters.stage_cycles[stage] > 0);
 		assert_non_null(worker_stage_name(stage));
 	}
 	assert_int_equal(sent(world, 1), 150);

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// THE CONNECTION'S WAY
+//
+//   a client's TCP -> head -> route -> endpoint -> request on, response back -> next head
+//                      |       |         |            |
+//                      refused: our own answer, by name        upgrade: a tunnel
+//
+//        HEAD ------> WAIT ------> STREAM ------> HEAD        (kept alive)
+//          |            |  ^  retry  |  \-------> TUNNEL
+//          \------------+-------------+---------> LINGER --> gone
+//
+// What happens to a connection only marks its session; proxy_run() then takes each marked session
+// as far as it gets. A session's request is finished before its next is looked at: so answers are
+// in order, however many requests came at once.
+#include "proxy_parts.h"
+
+#include <errno.h>
+#include <rte_malloc.h>
+#include <rte_random.h>
+#include <string.h>
+
+#define LINGER_US   2000000
+#define ROUNDS_MOST 4 // of sessions and TCP, a worker's round
+
+void session_mark(struct proxy *proxy, struct session *session)
+{
+	if (session->dirty)
+		return;
+	session->dirty = true;
+	session->dirty_next = NULL;
+	*proxy->dirty_last = session;
+	proxy->dirty_last = &session->dirty_next;
+}
+
+struct session *session_new(struct proxy *proxy, const struct listener *listener)
+{
+	const struct http_site *site = tables_site(proxy->tables, listener->http->site);
+	struct session *session = site ? pieces_take(&proxy->sessions) : NULL;
+
+	if (!session)
+		return NULL;
+	memset(session, 0, sizeof(*session));
+	session->link.client = true;
+	slices_open(&session->link.in);
+	session->site = listener->http->site;
+	session->listener = listener->slot;
+	session->tls = listener->http->tls;
+	session->deadline.kind = DEADLINE_SESSION;
+	session->rule = UINT32_MAX;
+	deadline_set(proxy, &session->deadline, after_ms(proxy, site->head_timeout_ms));
+	proxy->stats.accepted++;
+	proxy->stats.connections++;
+	return session;
+}
+
+void session_end(struct proxy *proxy, struct session *session)
+{
+	if (session->upstream)
+		upstream_release(proxy, session, false);
+	if (session->head)
+		owner_release(chunk_owner(session->head));
+	link_leave(proxy, &session->link);
+	deadline_stop(&session->deadline);
+	session->head = NULL;
+	session->ended = true;
+	proxy->stats.connections--;
+	// One that is marked is freed when its turn comes.
+	if (!session->dirty)
+		pieces_give(&proxy->sessions, session);
+}
+
+void session_close(struct proxy *proxy, struct session *session)
+{
+	link_finish(&session->link);
+	session->state = SESSION_LINGER;
+	deadline_set(proxy, &session->deadline, proxy->now + LINGER_US);
+}
+
+void session_cut(struct proxy *proxy, struct session *session)
+{
+	link_abort(proxy, &session->link);
+	session_end(proxy, session);
+}
+
+void session_timeout(struct proxy *proxy, struct session *session)
+{
+	session->timed_out = true;
+	session_mark(proxy, session);
+}
+
+static bool wait_step(struct proxy *proxy, struct session *session)
+{
+	struct upstream *upstream = session->upstream;
+	enum http_refusal refusal = HTTP_CONNECT_FAILED;
+
+	if (!session->link.tcp) { // the client went away
+		request_count(proxy, session, 499);
+		session_end(proxy, session);
+		return false;
+	}
+	if (upstream->link.connected && upstream->link.tcp) {
+		upstream_connected(proxy, upstream);
+		session->state = SESSION_STREAM;
+		return true;
+	}
+	if (upstream->link.tcp)
+		return false;
+	if (upstream->link.error == -ETIMEDOUT)
+		refusal = HTTP_CONNECT_TIMEOUT;
+	if (!upstream_retry(
+		    proxy, session, refusal == HTTP_CONNECT_TIMEOUT ? RETRY_TIMEOUT : RETRY_ERROR))
+		request_refuse(proxy, session, refusal);
+	return true;
+}
+
+static bool stream_step(struct proxy *proxy, struct session *session)
+{
+	bool more = false;
+
+	if (!session->link.tcp) {
+		request_count(proxy, session, session->response_begun ? session->status : 499);
+		session_end(proxy, session);
+		return false;
+	}
+	if (session->upstream->link.tcp)
+		more = request_stream(proxy, session);
+	if (session->state != SESSION_STREAM || session->ended)
+		return !session->ended;
+	return response_stream(proxy, session) || more;
+}
+
+// Bytes from one to the other as they come; the end of one side ends the other's, too.
+static bool tunnel_way(struct proxy *proxy, struct link *from, struct link *to)
+{
+	bool moved = false;
+
+	while (from->in.length) {
+		struct slice *slice = from->in.first;
+		uint32_t n = RTE_MIN(slice->length, link_room(to));
+
+		if (n == 0)
+			break;
+		owner_hold(slice->owner);
+		if (!link_send(to, slice->data, n, slice->owner)) {
+			owner_release(slice->owner);
+			break;
+		}
+		link_used(proxy, from, n);
+		moved = true;
+	}
+	if (from->finished && !from->in.length)
+		link_finish(to);
+	return moved;
+}
+
+static bool tunnel_step(struct proxy *proxy, struct session *session)
+{
+	struct link *client = &session->link, *upstream = &session->upstream->link;
+	uint32_t in = client->in.length, out = upstream->in.length;
+	bool moved = tunnel_way(proxy, client, upstream);
+
+	moved |= tunnel_way(proxy, upstream, client);
+	session->bytes_in += in - client->in.length;
+	session->bytes_out += out - upstream->in.length;
+	if (!client->tcp || !upstream->tcp || (client->ended && upstream->ended)) {
+		request_count(proxy, session, session->status);
+		session_end(proxy, session);
+		return false;
+	}
+	if (moved)
+		deadline_set(
+			proxy, &session->upstream->deadline, after_ms(proxy, session->read_ms));
+	return false;
+}
+
+// Whatever else the client says is of no interest; it has our last word, or time is up.
+static bool linger_step(struct proxy *proxy, struct session *session)
+{
+	while (session->link.in.length)
+		link_used(proxy, &session->link, session->link.in.first->length);
+	if (!session->link.tcp || session->link.finished || session->timed_out)
+		session_end(proxy, session);
+	return false;
+}
+
+static void on_timeout(struct proxy *proxy, struct session *session)
+{
+	session->timed_out = false;
+	switch ((enum session_state)session->state) {
+	case SESSION_HEAD:
+		if (session->link.in.length)
+			request_refuse(proxy, session, HTTP_HEAD_TIMEOUT);
+		else
+			session_close(proxy, session);
+		break;
+	case SESSION_WAIT:
+		break;
+	case SESSION_STREAM: // the client neither sends nor takes
+		request_refuse(proxy, session, HTTP_BODY_TIMEOUT);
+		break;
+	case SESSION_TUNNEL:
+		break;
+	case SESSION_LINGER:
+		session_end(proxy, session);
+		break;
+	}
+}
+
+static void run(struct proxy *proxy, struct session *session)
+{
+	bool more = true;
+
+	if (session->timed_out)
+		on_timeout(proxy, session);
+	while (more && !session->ended)
+		switch ((enum session_state)session->state) {
+		case SESSION_HEAD:
+			more = request_begin(proxy, session);
+			break;
+		case SESSION_WAIT:
+			more = wait_step(proxy, session);
+			break;
+		case SESSION_STREAM:
+			more = stream_step(proxy, session);
+			break;
+		case SESSION_TUNNEL:
+			more = tunnel_step(proxy, session);
+			break;
+		case SESSION_LINGER:
+			more = linger_step(proxy, session);
+			break;
+		}
+}
+
+static void run_marked(struct proxy *proxy)
+{
+	struct session *session = proxy->dirty;
+
+	proxy->dirty = NULL;
+	proxy->dirty_last = &proxy->dirty;
+	while (session) {
+		struct session *next = session->dirty_next;
+
+		if (!session->ended)
+			run(proxy, session);
+		// It stays marked while it runs, so that nobody frees it but here.
+		session->dirty = false;
+		if (session->ended)
+			pieces_give(&proxy->sessions, session);
+		session = next;
+	}
+}
+
+void proxy_begin(
+	struct proxy *proxy, const struct tables *tables, const struct fib *fib, usec_t now)
+{
+	proxy->tables = tables;
+	proxy->fib = fib;
+	proxy->now = now;
+}
+
+bool proxy_run(struct proxy *proxy)
+{
+	bool busy = false;
+
+	deadlines_run(proxy);
+	for (unsigned i = 0; i < ROUNDS_MOST; i++) {
+		if (!proxy->dirty && tcp_next_us(proxy->tcp) > proxy->now)
+			break;
+		busy = true;
+		run_marked(proxy);
+		tcp_run(proxy->tcp, proxy->now);
+	}
+	return busy;
+}
+
+const char *proxy_date(struct proxy *proxy)
+{
+	int64_t second =
+		(int64_t)(proxy->now + (uint64_t)proxy->config.realtime_offset_us) / 1000000;
+
+	if (second != proxy->date_second) {
+		proxy->date_second = second;
+		h1_date(second, proxy->date);
+	}
+	return proxy->date;
+}
+
+struct proxy *proxy_new(const struct proxy_config *config)
+{
+	struct proxy *proxy = rte_zmalloc("proxy", sizeof(*proxy), RTE_CACHE_LINE_SIZE);
+	struct tcp_config tcp;
+
+	if (!proxy)
+		return NULL;
+	proxy->config = *config;
+	proxy->dirty_last = &proxy->dirty;
+	proxy->ip_id = (uint16_t)rte_rand();
+	tcp_config_default(&tcp);
+	tcp.connections = config->connections;
+	tcp.waits = config->connections;
+	tcp.blocks = config->connections * 4;
+	for (unsigned i = 0; i < sizeof(tcp.key); i += 8) {
+		uint64_t random = rte_rand();
+
+		memcpy(tcp.key + i, &random, 8);
+	}
+	if (proxy_memory_open(proxy) == 0)
+		proxy->tcp = tcp_new(&tcp, &proxy_tcp_ops, proxy);
+	if (!proxy->tcp) {
+		proxy_free(proxy);
+		return NULL;
+	}
+	return proxy;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+	if (!proxy)
+		return;
+	tcp_free(proxy->tcp);
+	proxy_memory_close(proxy);
+	rte_free(proxy);
+}
+
+const struct proxy_stats *proxy_stats(const struct proxy *proxy)
+{
+	return &proxy->stats;
+}
+
+uint64_t proxy_tcp_count(const struct proxy *proxy, enum tcp_counter counter)
+{
+	return tcp_count(proxy->tcp, counter);
+}

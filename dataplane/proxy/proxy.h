@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The proxy of one worker: ends clients' TCP connections at listeners with `http`, reads requests,
+// and speaks for them to endpoints. One thread, the worker's; no lock. All memory is taken at
+// proxy_new(); the round's snapshots (tables, fib) are set by the worker before each call.
+//
+// A round: proxy_input() for the packets of each burst, then proxy_run() once.
+#pragma once
+
+#include "clock.h"
+#include "owner.h"
+#include "packet.h"
+#include "pick.h"
+#include "open.h"
+#include "proxy_stats.h"
+#include "tables_http.h"
+#include "tcp.h"
+#include "transmit.h"
+
+struct proxy;
+
+struct proxy_config {
+	uint16_t worker;
+	uint32_t connections; // of TCP, both sides together
+	uint32_t sessions;    // clients' connections
+	uint32_t slices, small_chunks, large_chunks;
+	uint32_t idle_upstreams; // kept for a next request, all endpoints together
+	const struct owner_rule *rule;
+	const struct open_sources *sources;
+	struct transmitter *transmitter;
+	struct rte_mempool *pool;   // of packets to be sent
+	uint64_t *drops;            // counters by enum drop
+	int64_t realtime_offset_us; // CLOCK_REALTIME less the proxy's time
+};
+
+// NULL when memory is short.
+struct proxy *proxy_new(const struct proxy_config *config);
+void proxy_free(struct proxy *proxy);
+
+// What the worker sets before each round.
+void proxy_begin(
+	struct proxy *proxy, const struct tables *tables, const struct fib *fib, usec_t now);
+// Takes the packets that are PACKET_PROXY; they become PACKET_TAKEN or PACKET_DROP.
+void proxy_input(struct proxy *proxy, struct packet *packets, unsigned n);
+bool proxy_run(struct proxy *proxy); // true when it had something to do
+// Is this the tuple of a connection of the proxy's, client's or endpoint's? As it arrives: remote
+// is the source.
+bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple);
+// An ICMP error about a segment we sent: `mtu` of a packet too big, or 0: unreachable. False: no
+// connection of ours.
+bool proxy_icmp(struct proxy *proxy, const struct tcp_tuple *tuple, uint32_t seq, uint16_t mtu);
+// Endpoints that are gone: closes what is kept for them. A part of them a call; true when done.
+bool proxy_sweep(struct proxy *proxy, uint32_t *cursor);
+const struct proxy_stats *proxy_stats(const struct proxy *proxy);
+uint64_t proxy_tcp_count(const struct proxy *proxy, enum tcp_counter counter);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the proxy is made of; what its files do for one another is in proxy_parts.h.
+//
+// Rules: a session is run only from proxy_run(): what happens to its connections only marks it. A
+// slice's owner is released once, by whoever takes the slice or by TCP when the remote has it.
+#pragma once
+
+#include "h1.h"
+#include "h1_write.h"
+#include "proxy.h"
+
+#define CHUNK_SMALL 1984
+#define CHUNK_LARGE 17344
+#define HEAD_MAX    (CHUNK_LARGE - 1024)
+#define TRIED_MAX   4
+
+// Equal pieces of memory that is not touched before it is needed. One thread.
+struct pieces {
+	char *base;
+	void *free; // a list through the first word of each
+	size_t bytes;
+	uint32_t used, count; // used: ever given
+};
+
+struct chunk { // memory for bytes that did not come in a packet
+	struct pieces *home;
+	uint32_t references;
+	uint32_t room;
+	char data[];
+};
+
+// Owners are what tcp.h hands back: an mbuf, or a chunk with its lowest bit set.
+struct slice {
+	struct slice *next;
+	const char *data;
+	void *owner;
+	uint32_t length;
+};
+
+struct slices {
+	struct slice *first, **last;
+	uint32_t length; // of all
+};
+
+struct deadline {
+	struct deadline *next, **link; // NULL: not in the wheel
+	usec_t due;
+	uint8_t kind; // enum deadline_kind
+};
+
+enum deadline_kind {
+	DEADLINE_SESSION,
+	DEADLINE_UPSTREAM,
+};
+
+struct session;
+
+// One TCP connection as a stream of bytes.
+struct link {
+	struct tcp_connection *tcp; // NULL: there is none (any more)
+	bool client;                // else an upstream's
+	bool connected;
+	bool finished; // the remote sends no more
+	bool ended;    // we send no more
+	int error;     // why it closed
+	struct slices in;
+};
+
+struct upstream {
+	struct link link;                       // first
+	struct session *session;                // NULL: idle
+	struct upstream *next, **previous_next; // among the endpoint's idle ones
+	struct upstream *older, *newer;         // among all idle ones
+	uint32_t endpoint;                      // slot
+	struct addr address;
+	uint16_t port;
+	bool reused; // since its last request
+	bool keep;   // after this response
+	uint32_t idle_timeout_ms, idle_limit;
+	struct deadline deadline;
+};
+
+enum session_state {
+	SESSION_HEAD,   // for a request's head
+	SESSION_WAIT,   // for the connection to the endpoint
+	SESSION_STREAM, // request on its way, response on its way
+	SESSION_TUNNEL, // bytes both ways (upgrade)
+	SESSION_LINGER, // our last word is said; for the client to have it
+};
+
+struct session {
+	struct link link; // first: the client's
+	struct session *dirty_next;
+	bool dirty;
+	bool ended;              // to be freed by whoever runs it
+	bool timed_out;          // its timer fired
+	bool waiting;            // for the first byte of a head
+	bool head_begun;         // some of a head is there
+	uint8_t state;           // enum session_state
+	uint32_t site, listener; // slots
+	bool tls;
+	uint16_t vip_port;
+	uint8_t client_length;
+	char client[ADDR_TEXT];
+	uint32_t requests;
+	struct deadline deadline;
+
+	// The request at hand
+	struct h1_scan scan;
+	struct upstream *upstream;
+	struct h1_body request, response;
+	struct chunk *head; // to be sent upstream, kept until the response has begun
+	uint32_t head_length;
+	uint32_t rule; // slot, UINT32_MAX = none
+	uint32_t pool; // slot
+	uint64_t pool_hash;
+	uint64_t body_limit;
+	uint32_t connect_ms, send_ms, read_ms;
+	uint32_t retry_on;
+	uint32_t tries_left;
+	usec_t retry_until, started;
+	uint32_t tried[TRIED_MAX];
+	uint8_t tried_count;
+	bool idempotent, to_head, keep_alive, upgrade, expect;
+	bool request_sent;   // all of the request's body has gone to the upstream
+	bool body_consumed;  // some of the body is gone: the request cannot be sent again
+	bool response_begun; // some of a final response has gone to the client
+	bool unchunk;
+	bool client_old; // HTTP/1.0
+	uint16_t status;
+	uint64_t hash; // for pools that hash
+	uint64_t bytes_in, bytes_out;
+};
+
+struct endpoint_links { // by endpoint slot
+	struct upstream *idle;
+	uint32_t idle_count;
+	usec_t failed_until;
+};
+
+#define WHEEL_SLOTS 4096
+#define WHEEL_TICK  16384 // microseconds
+
+struct proxy {
+	struct proxy_config config;
+	const struct tables *tables;
+	const struct fib *fib;
+	struct tcp *tcp;
+	usec_t now;
+	struct session *dirty, **dirty_last;
+	struct pieces sessions, upstreams, slices, small, large;
+	struct upstream *idle_oldest, *idle_newest;
+	struct endpoint_links *endpoints; // SLUICE_ENDPOINTS_MAX
+	uint32_t *load;                   // requests under way, by endpoint slot
+	uint32_t *latency;                // moving average, microseconds, likewise
+	struct pick_state *pick_states;   // by pool slot
+	uint32_t port_cursor;
+	uint64_t random[2];
+	uint64_t wheel_tick;
+	struct deadline *wheel[WHEEL_SLOTS];
+	int64_t date_second;
+	char date[29];
+	uint16_t ip_id;
+	struct proxy_stats stats;
+	struct h1_head request_head, response_head; // scratch
+};

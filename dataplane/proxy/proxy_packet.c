@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Packets to TCP segments and back. Payload stays in the packet it came in; what is sent is copied
+// once, into the packet it leaves in.
+#include "proxy_parts.h"
+
+#include <netinet/in.h>
+#include <rte_ip.h>
+#include <string.h>
+
+#define TTL 64
+
+static struct tcp_tuple tuple_of(const struct packet *packet)
+{
+	struct tcp_tuple tuple;
+
+	if (packet->family == 4) {
+		const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)packet->l3;
+
+		addr_from_bytes(&tuple.remote, (const uint8_t *)&ip->src_addr, 4);
+		addr_from_bytes(&tuple.local, (const uint8_t *)&ip->dst_addr, 4);
+	} else {
+		const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)packet->l3;
+
+		addr_from_bytes(&tuple.remote, ip->src_addr, 16);
+		addr_from_bytes(&tuple.local, ip->dst_addr, 16);
+	}
+	tuple.remote_port = ntohs((uint16_t)packet->ports);
+	tuple.local_port = ntohs((uint16_t)(packet->ports >> 16));
+	return tuple;
+}
+
+static bool checksum_right(
+	const struct packet *packet, const struct tcp_tuple *tuple, uint32_t length)
+{
+	if (packet->family == 4)
+		return rte_ipv4_udptcp_cksum((const struct rte_ipv4_hdr *)packet->l3, packet->l4) ==
+		       0;
+	if (packet->l4 == packet->l3 + sizeof(struct rte_ipv6_hdr))
+		return rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)packet->l3, packet->l4) ==
+		       0;
+	return tcp_checks(tuple, packet->l4, length);
+}
+
+static void take(struct proxy *proxy, struct packet *packet)
+{
+	struct tcp_segment segment = {.tuple = tuple_of(packet)};
+	uint32_t length = packet->length - (uint32_t)(packet->l4 - packet->l3);
+	uint64_t sum = packet->mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if (packet->flags & (PACKET_IS_FRAGMENT | PACKET_NO_L4)) {
+		packet_drop(packet, DROP_PROXY_FRAGMENT);
+		return;
+	}
+	if (sum == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
+		(sum != RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+			!checksum_right(packet, &segment.tuple, length))) {
+		packet_drop(packet, DROP_L4_CHECKSUM);
+		return;
+	}
+	if (tcp_parse(&segment, packet->l4, length)) {
+		packet_drop(packet, DROP_TCP_HEADER);
+		return;
+	}
+	packet->next = PACKET_TAKEN;
+	segment.payload.owner = packet->mbuf;
+	if (!tcp_input(proxy->tcp, &segment, proxy->now))
+		rte_pktmbuf_free(packet->mbuf);
+}
+
+void proxy_input(struct proxy *proxy, struct packet *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (packets[i].next == PACKET_PROXY)
+			take(proxy, &packets[i]);
+}
+
+static void put_ipv4(struct proxy *proxy, const struct tcp_output *out, uint8_t *l3, uint32_t bytes)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
+
+	*ip = (struct rte_ipv4_hdr){
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = htons((uint16_t)bytes),
+		.packet_id = htons(proxy->ip_id++),
+		.fragment_offset = htons(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = TTL,
+		.next_proto_id = IPPROTO_TCP,
+	};
+	memcpy(&ip->src_addr, out->tuple->local.byte + 12, 4);
+	memcpy(&ip->dst_addr, out->tuple->remote.byte + 12, 4);
+}
+
+static void put_ipv6(const struct tcp_output *out, uint8_t *l3, uint32_t bytes)
+{
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)l3;
+
+	*ip = (struct rte_ipv6_hdr){
+		.vtc_flow = htonl(6u << 28),
+		.payload_len = htons((uint16_t)(bytes - sizeof(*ip))),
+		.proto = IPPROTO_TCP,
+		.hop_limits = TTL,
+	};
+	memcpy(ip->src_addr, out->tuple->local.byte, 16);
+	memcpy(ip->dst_addr, out->tuple->remote.byte, 16);
+}
+
+static void output(void *io, const struct tcp_output *out)
+{
+	struct proxy *proxy = io;
+	bool v4 = addr_is_v4(&out->tuple->local);
+	uint32_t l3_bytes = v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+	uint8_t header[TCP_HEADER_MAX];
+	uint32_t tcp_bytes = tcp_write_header(out, header);
+	uint32_t bytes = l3_bytes + tcp_bytes + out->length;
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(proxy->config.pool);
+	uint16_t checksum;
+	uint8_t *at;
+
+	if (!mbuf || bytes + RTE_ETHER_HDR_LEN > rte_pktmbuf_tailroom(mbuf)) {
+		rte_pktmbuf_free(mbuf);
+		proxy->config.drops[DROP_NO_BUFFER]++; // it is sent again, in time
+		return;
+	}
+	at = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)(bytes + RTE_ETHER_HDR_LEN));
+	at += RTE_ETHER_HDR_LEN;
+	struct packet packet = {
+		.mbuf = mbuf,
+		.l3 = at,
+		.l4 = at + l3_bytes,
+		.length = (uint16_t)bytes,
+		.family = v4 ? 4 : 6,
+		.protocol = IPPROTO_TCP,
+		.next = PACKET_ROUTE,
+		.flags = v4 ? PACKET_IP_CHECKSUM : 0,
+	};
+	if (v4)
+		put_ipv4(proxy, out, at, bytes);
+	else
+		put_ipv6(out, at, bytes);
+	memcpy(packet.l4, header, tcp_bytes);
+	at = packet.l4 + tcp_bytes;
+	for (uint32_t i = 0; i < out->piece_count; i++) {
+		memcpy(at, out->pieces[i].data, out->pieces[i].length);
+		at += out->pieces[i].length;
+	}
+	checksum = v4 ? rte_ipv4_udptcp_cksum((const struct rte_ipv4_hdr *)packet.l3, packet.l4)
+		      : rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)packet.l3, packet.l4);
+	memcpy(packet.l4 + 16, &checksum, 2);
+	if (transmit(proxy->config.transmitter, &packet, 1)) {
+		proxy->config.drops[packet.drop]++;
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+static const struct listener *listener_of(const struct proxy *proxy, const struct tcp_tuple *tuple)
+{
+	const struct listener *listener = tables_listener(
+		proxy->tables, &tuple->local, IPPROTO_TCP, htons(tuple->local_port));
+
+	return listener && listener->http ? listener : NULL;
+}
+
+bool proxy_is_listener(const struct proxy *proxy, const struct tcp_tuple *tuple)
+{
+	return listener_of(proxy, tuple) != NULL;
+}
+
+uint16_t proxy_mtu(const struct proxy *proxy, const struct addr *remote)
+{
+	struct fib_answer answer = fib_lookup(proxy->fib, remote);
+
+	if (answer.result == FIB_HOP)
+		answer.iface = proxy->fib->hops[answer.hop].iface;
+	else if (answer.result != FIB_NEIGHBOUR)
+		return 1500;
+	return proxy->config.transmitter->ifaces[answer.iface].mtu;
+}
+
+static enum tcp_verdict allow(void *io, const struct tcp_tuple *tuple, struct tcp_open *open)
+{
+	struct proxy *proxy = io;
+	const struct listener *listener = listener_of(proxy, tuple);
+	bool allowed = listener && listener->source_count == 0;
+
+	if (!listener)
+		return TCP_REFUSE;
+	for (uint32_t i = 0; i < listener->source_count && !allowed; i++)
+		allowed = prefix_contains(&listener->sources[i], &tuple->remote);
+	if (!allowed) {
+		proxy->config.drops[DROP_SOURCE_RANGE]++;
+		return TCP_IGNORE;
+	}
+	open->mtu = proxy_mtu(proxy, &tuple->remote);
+	return TCP_ACCEPT;
+}
+
+static void mark(struct proxy *proxy, struct link *link)
+{
+	struct session *session =
+		link->client ? (struct session *)link : ((struct upstream *)link)->session;
+
+	if (session)
+		session_mark(proxy, session);
+}
+
+static struct proxy *proxy_of(struct tcp_connection *connection)
+{
+	return tcp_io(connection);
+}
+
+static void receive(struct tcp_connection *connection, void *user, const struct tcp_piece *piece)
+{
+	struct proxy *proxy = proxy_of(connection);
+	struct link *link = user;
+
+	if (!slices_add(proxy, &link->in, piece->data, piece->length, piece->owner)) {
+		// Bytes are lost: nothing good can follow on this connection.
+		link->error = -ENOBUFS;
+		link_abort(proxy, link);
+	}
+	mark(proxy, link);
+}
+
+static void accepted(struct proxy *proxy, struct tcp_connection *connection)
+{
+	const struct tcp_tuple *tuple = tcp_tuple_of(connection);
+	const struct listener *listener = listener_of(proxy, tuple);
+	struct session *session = listener ? session_new(proxy, listener) : NULL;
+
+	if (!session) {
+		proxy->stats.refusals[HTTP_OVERLOAD]++;
+		tcp_abort(connection);
+		return;
+	}
+	session->link.tcp = connection;
+	session->link.connected = true;
+	session->vip_port = tuple->local_port;
+	addr_format(&tuple->remote, session->client);
+	session->client_length = (uint8_t)strlen(session->client);
+	tcp_set_user(connection, session);
+	session_mark(proxy, session);
+}
+
+static void event(struct tcp_connection *connection, void *user, enum tcp_event what, int value)
+{
+	struct proxy *proxy = proxy_of(connection);
+	struct link *link = user;
+
+	if (!link) {
+		if (what == TCP_EVENT_CONNECTED)
+			accepted(proxy, connection);
+		return;
+	}
+	switch (what) {
+	case TCP_EVENT_CONNECTED:
+		link->connected = true;
+		break;
+	case TCP_EVENT_SENT:
+		break;
+	case TCP_EVENT_FINISHED:
+		link->finished = true;
+		break;
+	case TCP_EVENT_CLOSED:
+		link->tcp = NULL;
+		link->finished = true;
+		link->error = value;
+		break;
+	}
+	if (!link->client && !((struct upstream *)link)->session)
+		upstream_gone(proxy, (struct upstream *)link);
+	else
+		mark(proxy, link);
+}
+
+static void release(void *io, void *owner)
+{
+	owner_release(owner);
+}
+
+const struct tcp_ops proxy_tcp_ops = {
+	.output = output,
+	.listen = allow,
+	.receive = receive,
+	.event = event,
+	.release = release,
+};
+
+bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple)
+{
+	return tcp_has(proxy->tcp, tuple);
+}
+
+bool proxy_icmp(struct proxy *proxy, const struct tcp_tuple *tuple, uint32_t seq, uint16_t mtu)
+{
+	if (!tcp_has(proxy->tcp, tuple))
+		return false;
+	if (mtu)
+		tcp_too_big(proxy->tcp, tuple, seq, mtu);
+	else
+		tcp_unreachable(proxy->tcp, tuple, seq);
+	return true;
+}

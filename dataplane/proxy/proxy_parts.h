@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of the proxy do for one another. proxy.c the connection's way; proxy_packet.c
+// packets to segments and back; proxy_link.c bytes of one connection, both ways; proxy_request.c a
+// request's head and its route; proxy_answer.c our own answers; proxy_upstream.c endpoints and
+// connections to them; proxy_response.c what comes back; proxy_deadline.c deadlines; proxy_memory.c
+// what all that lives in.
+#pragma once
+
+#include "proxy_internal.h"
+
+static inline usec_t after_ms(const struct proxy *proxy, uint32_t ms)
+{
+	return proxy->now + ms * UINT64_C(1000);
+}
+
+// proxy_memory.c
+void *pieces_take(struct pieces *pieces); // NULL: none left
+void pieces_give(struct pieces *pieces, void *piece);
+int proxy_memory_open(struct proxy *proxy);
+void proxy_memory_close(struct proxy *proxy);
+struct chunk *chunk_new(struct proxy *proxy, uint32_t room); // NULL: none, or too large
+void *chunk_owner(struct chunk *chunk);
+void owner_hold(void *owner);
+void owner_release(void *owner);
+uint64_t proxy_random(struct proxy *proxy);
+
+// proxy_link.c
+void slices_open(struct slices *slices);
+bool slices_add(struct proxy *proxy, struct slices *slices, const char *data, uint32_t length,
+	void *owner); // takes the owner; false when there is no memory
+void slices_drop(struct proxy *proxy, struct slices *slices); // the first one, releasing it
+void slices_clear(struct proxy *proxy, struct slices *slices);
+// `length` bytes of the first slice are used up; the window opens by as many.
+void link_used(struct proxy *proxy, struct link *link, uint32_t length);
+// Room to send, in bytes; 0 without a connection.
+uint32_t link_room(const struct link *link);
+// Sends bytes that live in the owner, of which this takes one reference. False: it could not.
+bool link_send(struct link *link, const char *data, uint32_t length, void *owner);
+// All of the link's first bytes in one piece: `length` of them, as far as there are so many. NULL:
+// no memory. The slices are merged when they must be.
+const char *link_gather(struct proxy *proxy, struct link *link, uint32_t length);
+void link_finish(struct link *link);
+void link_abort(struct proxy *proxy, struct link *link);
+// The connection goes its own way to its end.
+void link_leave(struct proxy *proxy, struct link *link);
+
+// proxy_packet.c
+extern const struct tcp_ops proxy_tcp_ops;
+uint16_t proxy_mtu(const struct proxy *proxy, const struct addr *remote);
+bool proxy_is_listener(const struct proxy *proxy, const struct tcp_tuple *tuple);
+
+// proxy_deadline.c
+void deadline_set(struct proxy *proxy, struct deadline *timer, usec_t due);
+void deadline_stop(struct deadline *timer);
+void deadlines_run(struct proxy *proxy);
+
+// proxy.c
+void session_mark(struct proxy *proxy, struct session *session);
+void session_timeout(struct proxy *proxy, struct session *session);
+struct session *session_new(struct proxy *proxy, const struct listener *listener);
+void session_end(struct proxy *proxy, struct session *session);   // closes whatever is open
+void session_close(struct proxy *proxy, struct session *session); // after our last word
+void session_cut(struct proxy *proxy, struct session *session);   // with a reset
+
+// proxy_request.c: true when it got further.
+bool request_begin(struct proxy *proxy, struct session *session);
+bool request_stream(struct proxy *proxy, struct session *session);
+void request_reset(struct session *session);
+
+// proxy_answer.c
+// Answers with this refusal's status, counted, and ends the request and the connection with it as
+// fits.
+void request_refuse(struct proxy *proxy, struct session *session, enum http_refusal refusal);
+void request_count(struct proxy *proxy, struct session *session, uint16_t status);
+// To https, if the rule says so. True: it is answered.
+bool answer_redirect(
+	struct proxy *proxy, struct session *session, const struct rule_policy *policy);
+// Value of Strict-Transport-Security for the session's site; 0: none.
+uint16_t hsts_text(const struct proxy *proxy, const struct session *session, char out[static 64]);
+
+// proxy_upstream.c
+enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session);
+void upstream_release(struct proxy *proxy, struct session *session, bool reusable);
+void upstream_timeout(struct proxy *proxy, struct upstream *upstream);
+void upstream_gone(struct proxy *proxy, struct upstream *upstream); // an idle one has ended
+// The endpoint failed before a response: to another one, if that may be. False: the refusal holds.
+bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why);
+void upstream_connected(struct proxy *proxy, struct upstream *upstream);
+
+// proxy_response.c
+bool response_stream(struct proxy *proxy, struct session *session);
+const char *proxy_date(struct proxy *proxy);

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A request: its head read, its route found, its body sent on; or our own answer.
+#include "proxy_parts.h"
+
+#include "http_path.h"
+#include "maglev.h"
+
+#include <string.h>
+
+void request_reset(struct session *session)
+{
+	if (session->head)
+		owner_release(chunk_owner(session->head));
+	session->head = NULL;
+	session->scan.seen = 0;
+	session->rule = UINT32_MAX;
+	session->tried_count = 0;
+	session->status = 0;
+	session->bytes_in = session->bytes_out = 0;
+	session->started = 0;
+	session->request_sent = session->body_consumed = session->response_begun = false;
+	session->upgrade = session->expect = session->unchunk = false;
+	session->state = SESSION_HEAD;
+}
+
+static uint64_t hash_bytes(const char *bytes, size_t length)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)bytes[i]) * 0x100000001b3;
+	return maglev_mix(hash);
+}
+
+// The value of one cookie, or nothing.
+static struct route_text cookie_of(const struct h1_head *head, const char *name)
+{
+	const struct h1_field *field = h1_first(head, H1_COOKIE);
+	size_t length = strlen(name);
+	const char *at, *end;
+
+	if (!field)
+		return (struct route_text){NULL, 0};
+	at = head->bytes + field->value;
+	end = at + field->value_length;
+	while (at < end) {
+		const char *stop = memchr(at, ';', (size_t)(end - at));
+
+		stop = stop ? stop : end;
+		while (at < stop && *at == ' ')
+			at++;
+		if ((size_t)(stop - at) > length && at[length] == '=' &&
+			memcmp(at, name, length) == 0)
+			return (struct route_text){
+				at + length + 1, (size_t)(stop - at) - length - 1};
+		at = stop + 1;
+	}
+	return (struct route_text){NULL, 0};
+}
+
+// What a pool that hashes goes by; by the client where the request has no such thing.
+static uint64_t hash_of(const struct session *session, const struct h1_head *head,
+	const struct upstream_policy *policy)
+{
+	struct route_text text = {session->client, session->client_length};
+	const struct h1_field *field;
+
+	switch ((enum hash_key)policy->hash_key) {
+	case HASH_NONE:
+	case HASH_CLIENT:
+		break;
+	case HASH_URI:
+		text = (struct route_text){h1_at(head, head->target), head->target.length};
+		break;
+	case HASH_HOST:
+		text = (struct route_text){h1_at(head, head->host), head->host.length};
+		break;
+	case HASH_HEADER:
+		field = h1_find(head, policy->hash_name, strlen(policy->hash_name));
+		if (field)
+			text = (struct route_text){head->bytes + field->value, field->value_length};
+		break;
+	case HASH_COOKIE:
+		text = cookie_of(head, policy->hash_name);
+		if (!text.text)
+			text = (struct route_text){session->client, session->client_length};
+		break;
+	}
+	return hash_bytes(text.text, text.length);
+}
+
+// One of the backends, by weight, of those whose pool has a ready endpoint.
+static const struct pool *choose_backend(struct proxy *proxy, const struct http_rule *rule)
+{
+	const struct pool *pools[SLUICE_BACKENDS_MAX];
+	uint64_t total = 0, at;
+
+	for (uint32_t i = 0; i < rule->backend_count; i++) {
+		pools[i] = tables_backend_pool(proxy->tables, &rule->backends[i]);
+		if (pools[i] && pools[i]->ready_count)
+			total += rule->backends[i].weight;
+		else
+			pools[i] = NULL;
+	}
+	if (total == 0)
+		return NULL;
+	at = rule->backend_count == 1
+		     ? 0
+		     : (uint64_t)(((__uint128_t)proxy_random(proxy) * total) >> 64);
+	for (uint32_t i = 0; i < rule->backend_count; i++) {
+		if (!pools[i])
+			continue;
+		if (at < rule->backends[i].weight)
+			return pools[i];
+		at -= rule->backends[i].weight;
+	}
+	return NULL;
+}
+
+static void request_id(struct proxy *proxy, char out[32])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t random = proxy_random(proxy);
+
+		for (unsigned k = 0; k < 16; k++, random >>= 4)
+			out[i * 16 + k] = digits[random & 15];
+	}
+}
+
+// The head that goes to the endpoint, in a chunk of its own.
+static bool write_head(struct proxy *proxy, struct session *session,
+	const struct rule_policy *policy, bool trusted)
+{
+	char port[8], id[32];
+	struct h1_forward how = {
+		.client = session->client,
+		.client_length = session->client_length,
+		.port = port,
+		.port_length = (uint16_t)snprintf(port, sizeof(port), "%u", session->vip_port),
+		.request_id = id,
+		.path = policy->rewrite,
+		.path_length = policy->rewrite ? (uint16_t)strlen(policy->rewrite) : 0,
+		.host = policy->upstream_host,
+		.host_length = policy->upstream_host ? (uint16_t)strlen(policy->upstream_host) : 0,
+		.tls = session->tls,
+		.trusted = trusted,
+	};
+
+	request_id(proxy, id);
+	session->head = chunk_new(proxy, h1_request_room(&proxy->request_head, &how));
+	if (!session->head)
+		return false;
+	session->head_length = h1_write_request(
+		&proxy->request_head, &how, session->head->data, session->head->room);
+	return session->head_length != 0;
+}
+
+static void take_policy(struct proxy *proxy, struct session *session, const struct http_rule *rule)
+{
+	const struct rule_policy *policy = rule->policy;
+
+	session->rule = rule->slot;
+	session->body_limit = policy->body_bytes ? policy->body_bytes : UINT64_MAX;
+	session->connect_ms = policy->connect_timeout_ms;
+	session->send_ms = policy->send_timeout_ms;
+	session->read_ms = policy->read_timeout_ms;
+	session->retry_on = policy->retry_on;
+	session->tries_left = policy->retry_tries;
+	session->retry_until =
+		policy->retry_timeout_ms ? after_ms(proxy, policy->retry_timeout_ms) : UINT64_MAX;
+}
+
+static bool is_trusted(const struct proxy *proxy, const struct session *session)
+{
+	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
+	const struct tcp_tuple *tuple = tcp_tuple_of(session->link.tcp);
+
+	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
+		if (prefix_contains(&listener->http->trusted[i], &tuple->remote))
+			return true;
+	return false;
+}
+
+// The head is parsed: where does the request go?
+static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
+{
+	struct h1_head *head = &proxy->request_head;
+	char room[H1_HEAD_MAX];
+	struct route_text path;
+	struct http_found found;
+	const struct pool *pool;
+	enum http_refusal refusal = http_path_normalise(
+		h1_at(head, head->path), head->path.length, room, &path.text, &path.length);
+
+	if (head->path.length == 1 && *h1_at(head, head->path) == '*') {
+		path = (struct route_text){"*", 1};
+		refusal = HTTP_OK;
+	}
+	if (refusal != HTTP_OK)
+		return refusal;
+	found = tables_rule(
+		proxy->tables, session->site, h1_at(head, head->host), head->host.length, path);
+	if (!found.rule)
+		return HTTP_NO_ROUTE;
+	take_policy(proxy, session, found.rule);
+	if (answer_redirect(proxy, session, found.rule->policy))
+		return HTTP_OK;
+	if (head->body == H1_BODY_LENGTH && head->content_length > session->body_limit)
+		return HTTP_BODY_LARGE;
+	pool = choose_backend(proxy, found.rule);
+	if (!pool)
+		return HTTP_NO_ENDPOINT;
+	session->pool = pool->slot;
+	session->pool_hash = pool->name_hash;
+	session->hash = hash_of(session, head, pool->upstream);
+	if (!write_head(proxy, session, found.rule->policy, is_trusted(proxy, session)))
+		return HTTP_OVERLOAD;
+	link_used(proxy, &session->link, head->length);
+	return upstream_acquire(proxy, session);
+}
+
+static void facts(struct proxy *proxy, struct session *session, const struct http_site *site)
+{
+	const struct h1_head *head = &proxy->request_head;
+
+	session->requests++;
+	session->started = proxy->now;
+	session->client_old = head->minor == 0;
+	session->to_head = head->method == H1_HEAD;
+	session->keep_alive =
+		head->keep_alive && (site->requests == 0 || session->requests < site->requests);
+	session->idempotent = h1_is_idempotent(head);
+	session->upgrade = head->upgrade;
+	session->expect = head->expect_continue;
+	session->bytes_in = head->length;
+	h1_body_begin(&session->request, head);
+	deadline_set(proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
+}
+
+// Nothing more of a request is there yet.
+static bool idle(struct proxy *proxy, struct session *session, const struct http_site *site)
+{
+	if (!session->link.tcp || session->link.finished) {
+		if (session->link.in.length)
+			proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
+		link_finish(&session->link);
+		session_end(proxy, session);
+		return false;
+	}
+	if (!session->link.in.length && session->requests && !session->waiting)
+		deadline_set(proxy, &session->deadline, after_ms(proxy, site->idle_timeout_ms));
+	else if (session->link.in.length && !session->head_begun)
+		deadline_set(proxy, &session->deadline, after_ms(proxy, site->head_timeout_ms));
+	session->waiting = true;
+	session->head_begun = session->link.in.length > 0;
+	return false;
+}
+
+bool request_begin(struct proxy *proxy, struct session *session)
+{
+	const struct http_site *site = tables_site(proxy->tables, session->site);
+	struct h1_head *head = &proxy->request_head;
+	struct http_limits limits = http_limits_default;
+	enum http_refusal refusal = HTTP_OK;
+	enum h1_parsed parsed = H1_MORE;
+	uint32_t have = session->link.in.length;
+	const char *bytes;
+
+	if (!site) {
+		request_refuse(proxy, session, HTTP_NO_SITE);
+		return true;
+	}
+	limits.head_bytes = RTE_MIN(site->head_bytes, (uint32_t)HEAD_MAX);
+	if (have) {
+		have = RTE_MIN(have, limits.head_bytes + 1);
+		bytes = link_gather(proxy, &session->link, have);
+		if (!bytes) {
+			request_refuse(proxy, session, HTTP_OVERLOAD);
+			return true;
+		}
+		parsed = h1_parse_request(head, &session->scan, bytes, have, &limits);
+	}
+	if (parsed == H1_MORE)
+		return idle(proxy, session, site);
+	session->scan.seen = 0;
+	session->waiting = session->head_begun = false;
+	if (parsed == H1_REFUSED) {
+		session->keep_alive = false;
+		session->started = proxy->now;
+		session->to_head = head->method == H1_HEAD;
+		request_refuse(proxy, session, head->refusal);
+		return true;
+	}
+	facts(proxy, session, site);
+	refusal = dispatch(proxy, session);
+	if (refusal != HTTP_OK) {
+		// The head, unless it was used up before it came to this.
+		if (!session->head)
+			link_used(proxy, &session->link, head->length);
+		request_refuse(proxy, session, refusal);
+	}
+	return true;
+}
+
+static bool send_continue(struct proxy *proxy, struct session *session)
+{
+	struct chunk *chunk = chunk_new(proxy, sizeof(H1_CONTINUE));
+
+	session->expect = false;
+	if (!chunk)
+		return false;
+	memcpy(chunk->data, H1_CONTINUE, sizeof(H1_CONTINUE) - 1);
+	if (link_send(&session->link, chunk->data, sizeof(H1_CONTINUE) - 1, chunk_owner(chunk)))
+		return true;
+	owner_release(chunk_owner(chunk));
+	return false;
+}
+
+static bool body_part(
+	struct proxy *proxy, struct session *session, uint32_t room, enum http_refusal *refusal)
+{
+	struct slice *slice = session->link.in.first;
+	uint32_t taken;
+	const char *data = slice->data;
+	void *owner = slice->owner;
+
+	*refusal = h1_body_pass(&session->request, data, RTE_MIN(slice->length, room), &taken);
+	if (*refusal != HTTP_OK)
+		return false;
+	if (session->request.payload > session->body_limit) {
+		*refusal = HTTP_BODY_LARGE;
+		return false;
+	}
+	owner_hold(owner);
+	if (!link_send(&session->upstream->link, data, taken, owner)) {
+		owner_release(owner);
+		*refusal = HTTP_OVERLOAD;
+		return false;
+	}
+	link_used(proxy, &session->link, taken);
+	session->bytes_in += taken;
+	session->body_consumed = true;
+	return true;
+}
+
+bool request_stream(struct proxy *proxy, struct session *session)
+{
+	const struct http_site *site = tables_site(proxy->tables, session->site);
+	struct upstream *upstream = session->upstream;
+	bool moved = false;
+
+	if (session->request_sent)
+		return false;
+	if (session->expect && !session->link.in.length && !send_continue(proxy, session))
+		return false;
+	while (!session->request.done && session->link.in.length) {
+		enum http_refusal refusal = HTTP_OK;
+		uint32_t room = link_room(&upstream->link);
+
+		if (room == 0)
+			break;
+		if (!body_part(proxy, session, room, &refusal)) {
+			session->keep_alive = false;
+			request_refuse(proxy, session, refusal);
+			return true;
+		}
+		moved = true;
+	}
+	if (moved && site)
+		deadline_set(proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
+	if (moved || session->request.done)
+		deadline_set(proxy, &upstream->deadline,
+			after_ms(proxy,
+				session->request.done ? session->read_ms : session->send_ms));
+	if (session->request.done) {
+		session->request_sent = true;
+		deadline_stop(&session->deadline);
+		return true;
+	}
+	if (session->link.finished && !session->link.in.length) {
+		// The client ended in the middle of its request.
+		proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
+		request_count(proxy, session, 400);
+		session_cut(proxy, session);
+	}
+	return moved;
+}

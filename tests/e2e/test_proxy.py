@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The proxy over real ports: HTTP from the client's curl and sockets to nginx in the pods, with the
+plan sent by the test itself."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from channel import Channel, packed, proto  # noqa: F401: proto is a fixture
+from harness import url, wan
+
+
+VIP = wan(140)
+POLICY = {"redirect_code": 308, "connect_timeout_ms": 2000, "send_timeout_ms": 5000,
+          "read_timeout_ms": 5000, "retry_tries": 3, "retry_on": 3}
+SITE = {"name": "main", "head_timeout_ms": 3000, "idle_timeout_ms": 5000, "body_timeout_ms": 3000,
+        "head_bytes": 16384}
+
+
+class Plan:
+    """A transaction under way, in words."""
+
+    def __init__(self, lab, proto):  # noqa: F811
+        self.lab, self.proto, self.generation = lab, proto, 1000
+        self.pools, self.hosts = {}, {}
+
+    def pool(self, name, pods, port=8080, algorithm=2, **upstream):
+        upstream.setdefault("idle_connections", 32)
+        upstream.setdefault("idle_timeout_ms", 60000)
+        self.pools[name] = {
+            "name": name, "algorithm": algorithm, "upstream": upstream,
+            "endpoints": [{"address": packed(self.lab.pods[pod].v4 if isinstance(pod, str) else pod[0]),
+                           "port": port, "weight": 1, "state": 1, "name": str(pod)}
+                          for pod in pods]}
+
+    def rule(self, host, path, pool, kind=2, **policy):
+        self.hosts.setdefault(host, []).append({
+            "kind": kind, "path": path, "object": "lab/default/test", "policy": {**POLICY, **policy},
+            "backends": [{"pool": pool, "weight": 1}] if pool else []})
+
+    def apply(self, **site):
+        self.generation += 1
+        with Channel(self.lab, self.proto) as channel:
+            result = channel.transact(
+                generation=self.generation,
+                vips=[{"address": packed(VIP), "owned": True}],
+                sites=[{**SITE, **site}],
+                listeners=[{"vip": packed(VIP), "protocol": 6, "port": 80, "service": "ingress",
+                            "http": {"site": "main"}}],
+                pools=list(self.pools.values()),
+                hosts=[{"site": "main", "name": host, "rules": rules}
+                       for host, rules in self.hosts.items()],
+                routes=[{"prefix": {"address": packed(route["to"]), "length": route["length"]},
+                         "via": packed(route["via"])} for route in self.routes()])
+        assert result.applied, result.reason
+
+    def routes(self):
+        from topology import POD4
+        return [{"to": POD4.format(index, 0), "length": 24, "via": self.lab.net.node_address(index)[0]}
+                for index in range(1, len(self.lab.nodes) + 1)]
+
+
+@pytest.fixture(scope="module")
+def lab(make_module_lab):
+    lab = make_module_lab()
+    lab.box.kill("sluice-controlplane")
+    yield lab
+    lab.box.check_alive()
+
+
+@pytest.fixture
+def plan(lab, proto):  # noqa: F811
+    return Plan(lab, proto)
+
+
+def ask(lab, data, seconds=5):
+    """What comes back for these bytes until the connection ends."""
+    with contextlib.closing(lab.client.socket()) as sock:
+        sock.settimeout(seconds)
+        sock.connect((VIP, 80))
+        sock.sendall(data)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := sock.recv(65536):
+                answer += more
+        return answer
+
+
+def test_a_request_reaches_a_pod(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("a.example", "/", "web")
+    plan.apply()
+    done = lab.curl("-i", "-H", "Host: a.example", url(VIP))
+    assert "200 OK" in done.stdout and "web-1a" in done.stdout
+    for name in ("Date:", "Server:", "Content-Length:", "Content-Type:"):
+        assert name in done.stdout
+    assert "404" in lab.curl("-i", "-H", "Host: b.example", url(VIP)).stdout
+    assert "400" in lab.curl("-i", "-H", "Host: a b", url(VIP)).stdout
+
+
+def test_all_pods_in_turn_on_one_connection(lab, plan):
+    plan.pool("web", list(lab.pods))
+    plan.rule("", "/", "web")
+    plan.apply()
+    out = lab.curl(*[url(VIP)] * 40).stdout
+    counts = {pod: out.count(pod) for pod in lab.pods}
+    assert all(count == 10 for count in counts.values()), counts
+
+
+def test_without_endpoint_503(lab, plan):
+    plan.pool("none", [])
+    plan.rule("", "/", "none")
+    plan.rule("", "/nothing", None)
+    plan.apply()
+    assert "503" in lab.curl("-i", url(VIP)).stdout
+    assert "503" in lab.curl("-i", url(VIP, path="/nothing")).stdout
+
+
+def test_large_files_both_families(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.apply()
+    files = lab.pods["web-1a"].dir / "files"
+    (files / "big").write_bytes(bytes(range(256)) * 40000)
+    out = lab.dir + "/out"
+    lab.curl("-o", out, url(VIP, path="/files/big"))
+    with open(out, "rb") as stream:
+        assert stream.read() == bytes(range(256)) * 40000
+
+
+def test_pipelined_requests_are_answered_in_order(lab, plan):
+    plan.pool("web", list(lab.pods))
+    plan.rule("", "/", "web")
+    plan.apply()
+    one = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = ask(lab, one * 20 + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 21
+
+
+def test_smuggling_is_refused(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.apply()
+    for head in (b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+                 b"Content-Length: 4\r\nContent-Length: 4\r\n", b"Transfer-Encoding : chunked\r\n",
+                 b"Transfer-Encoding: xchunked\r\n", b"X: a\r\n b\r\n"):
+        answer = ask(lab, b"POST / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 "), (head, answer)
+
+
+class Server(threading.Thread):
+    """A server on a pod's machine that does what the test says, one connection after another."""
+
+    def __init__(self, lab, pod, port, behave):
+        super().__init__(daemon=True)
+        self.behave, self.seen = behave, []
+        with lab.pods[pod].machine.entered():
+            self.listener = socket.create_server((lab.pods[pod].v4, port))
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self.listener.accept()
+                threading.Thread(target=self.one, args=(sock,), daemon=True).start()
+
+    def one(self, sock):
+        sock.settimeout(10)
+        with contextlib.suppress(OSError), sock:
+            self.behave(self, sock)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def read_head(sock):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = sock.recv(65536)
+        if not more:
+            return data
+        data += more
+    return data
+
+
+def test_forwarded_fields(lab, plan):
+    def behave(server, sock):
+        server.seen.append(read_head(sock))
+        sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    server = Server(lab, "web-1a", 9101, behave)
+    plan.pool("web", ["web-1a"], port=9101)
+    plan.rule("", "/", "web")
+    plan.apply()
+    lab.curl("-H", "Host: a.example:80", "-H", "X-Forwarded-For: 1.2.3.4", "-H", "Proxy: evil",
+             "-H", "Connection: x-drop", "-H", "X-Drop: 1", url(VIP, path="/p?q=1"))
+    server.close()
+    seen = server.seen[0].decode().lower()
+    assert seen.startswith("get /p?q=1 http/1.1\r\nhost: a.example:80\r\n")
+    client = wan(10)
+    for line in (f"x-forwarded-for: {client}", f"x-real-ip: {client}", "x-forwarded-proto: http",
+                 "x-forwarded-port: 80", "x-forwarded-host: a.example:80",
+                 "x-original-forwarded-for: 1.2.3.4", "x-scheme: http"):
+        assert f"\r\n{line}\r\n" in seen, (line, seen)
+    assert "x-request-id: " in seen and "evil" not in seen and "x-drop" not in seen
+
+
+def test_a_refused_connection_goes_to_another_pod(lab, plan):
+    plan.pool("web", ["web-1a", "web-1b", "web-2a"])
+    for number, endpoint in enumerate(plan.pools["web"]["endpoints"]):
+        endpoint["port"] = 8080 if number == 0 else 9999  # nobody listens there
+    plan.rule("", "/", "web")
+    plan.apply()
+    out = lab.curl("-w", "%{http_code}\n", *[url(VIP)] * 20).stdout
+    assert out.count("web-1a") == 20
+
+
+def test_chunked_both_ways(lab, plan):
+    def behave(server, sock):
+        data = read_head(sock)
+        while not data.endswith(b"0\r\n\r\n"):
+            data += sock.recv(65536)
+        server.seen.append(data)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for part in (b"5\r\nhello\r\n", b"6;x=y\r\n world\r\n", b"0\r\nT: 1\r\n\r\n"):
+            sock.sendall(part)
+
+    server = Server(lab, "web-1a", 9102, behave)
+    plan.pool("web", ["web-1a"], port=9102)
+    plan.rule("", "/", "web")
+    plan.apply()
+    done = lab.curl("-H", "Transfer-Encoding: chunked", "-d", "abc" * 1000, url(VIP))
+    assert done.stdout == "hello world"
+    assert b"abc" * 1000 in server.seen[0]
+    # An HTTP/1.0 client gets it without chunks.
+    answer = ask(lab, b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")
+    assert answer.endswith(b"\r\n\r\nhello world")
+    server.close()
+
+
+def test_bodies_beyond_the_limit(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web", body_bytes=1000)
+    plan.apply()
+    assert "413" in lab.curl("-i", "-d", "x" * 1001, url(VIP)).stdout
+    answer = ask(lab, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n"
+                 + b"x" * 1001 + b"\r\n0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_timeouts(lab, plan):
+    server = Server(lab, "web-1a", 9103, lambda _, sock: sock.recv(1) and sock.recv(65536) and sock.recv(1))
+    plan.pool("web", ["web-1a"], port=9103)
+    plan.rule("", "/", "web", read_timeout_ms=500, retry_tries=1)
+    plan.apply(head_timeout_ms=500, idle_timeout_ms=500)
+    assert "504" in lab.curl("-i", url(VIP)).stdout
+    assert ask(lab, b"GET / HT").startswith(b"HTTP/1.1 408 ")
+    assert ask(lab, b"") == b""
+    server.close()
+
+
+def test_upgrade_is_a_tunnel(lab, plan):
+    def behave(server, sock):
+        server.seen.append(read_head(sock))
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                     b"Connection: Upgrade\r\n\r\nfirst")
+        while data := sock.recv(65536):
+            sock.sendall(data[::-1])
+
+    server = Server(lab, "web-1a", 9104, behave)
+    plan.pool("web", ["web-1a"], port=9104)
+    plan.rule("", "/", "web")
+    plan.apply()
+    with contextlib.closing(lab.client.socket()) as sock:
+        sock.settimeout(5)
+        sock.connect((VIP, 80))
+        sock.sendall(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"first"):
+            answer += sock.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        sock.sendall(b"abc")
+        assert sock.recv(65536) == b"cba"
+    assert b"\r\nconnection: upgrade\r\n" in server.seen[0].lower()
+    server.close()
+
+
+def test_idle_connections_to_a_pod_that_ended_cost_no_request(lab, plan):
+    answered = threading.Semaphore(0)
+
+    def behave(server, sock):
+        while read_head(sock):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            answered.release()
+
+    servers = [Server(lab, pod, 9105, behave) for pod in ("web-1a", "web-1b")]
+    plan.pool("web", ["web-1a", "web-1b"], port=9105)
+    plan.rule("", "/", "web")
+    plan.apply()
+    for _ in range(4):
+        assert lab.curl(url(VIP)).stdout == "ok"
+    servers[0].close()
+    plan.pools["web"]["endpoints"][0]["state"] = 2
+    plan.apply()
+    for _ in range(20):
+        assert lab.curl(url(VIP)).stdout == "ok"
+    servers[1].close()
+
+
+def test_slow_reader_holds_nothing_up(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.apply()
+    (lab.pods["web-1a"].dir / "files" / "huge").write_bytes(b"y" * 20_000_000)
+    with contextlib.closing(lab.client.socket()) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.connect((VIP, 80))
+        sock.sendall(b"GET /files/huge HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        for _ in range(5):
+            assert "web-1a" in lab.curl(url(VIP)).stdout
+        got = 0
+        sock.settimeout(10)
+        while more := sock.recv(1 << 20):
+            got += len(more)
+        assert got > 20_000_000
+
+
