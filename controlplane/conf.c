@@ -63,6 +63,7 @@ void conf_reload(struct control *c)
 	keep(&before->state_dir, &next->state_dir);
 	keep(&before->group, &next->group);
 	c->settings = next;
+	planning_forget(c->planning);
 	settings_free(before);
 	if (sources_follow(c, &c->config_mistakes))
 		log_error("conf", "%s", reason_text(&c->config_mistakes));

@@ -32,6 +32,7 @@ struct control {
 	const char *config_file;
 	struct settings *settings;
 	struct model *model;
+	struct planning *planning;
 	struct store *store;
 	struct publish *publish;
 	struct api *api;
@@ -44,7 +45,8 @@ struct control {
 	bool leases_behind; // the disk does not have the plan's
 
 	uv_timer_t change; // lets changes come together
-	uv_timer_t retry;  // of the leases
+	uint64_t planned_ms;
+	uv_timer_t retry; // of the leases
 	uv_signal_t signals[3];
 	uv_fs_event_t config_watch;
 	uv_timer_t config_settle;

@@ -2,8 +2,8 @@
 // sluice-controlplane: one thread, one loop, and THE OBJECT'S WAY.
 //
 //     cluster  fills the model and says that it changed
-//        |     (changes within a few milliseconds go together)
-//     plan     = f(model, settings, leases), pure
+//        |     (the first at once, then those of a few milliseconds together)
+//     plan     = f(model, settings, leases), pure, at the cost of what has changed
 //        |     (leases go to the disk before anybody uses them)
 //     publish  the difference to the dataplane; last-good to the disk
 //
@@ -31,6 +31,8 @@ static bool same_leases(const struct plan_lease *a, unsigned a_count, const stru
 {
 	if (a_count != plan->lease_count)
 		return false;
+	if (a == plan->leases)
+		return true;
 	for (unsigned i = 0; i < a_count; i++)
 		if (strcmp(a[i].service, plan->leases[i].service) != 0 ||
 			addr_compare(&a[i].address, &plan->leases[i].address) != 0)
@@ -72,7 +74,7 @@ static void plan_and_publish(struct control *c)
 
 	if (!sources_synced(c))
 		return;
-	plan = plan_make(c->model, c->settings, c->plan ? c->plan->leases : c->leases,
+	plan = plan_next(c->planning, c->model, c->settings, c->plan ? c->plan->leases : c->leases,
 		c->plan ? c->plan->lease_count : c->lease_count);
 	if (!plan) {
 		log_error("main", "out of memory: the plan stays what it was");
@@ -81,6 +83,7 @@ static void plan_and_publish(struct control *c)
 	keep_leases(c, plan);
 	if (publish_plan(c->publish, plan) == 0)
 		c->plan = plan;
+	c->planned_ms = uv_now(&c->loop);
 }
 
 static void on_change(uv_timer_t *timer)
@@ -90,8 +93,11 @@ static void on_change(uv_timer_t *timer)
 
 void control_changed(struct control *c)
 {
+	uint64_t since_ms = uv_now(&c->loop) - c->planned_ms;
+
 	if (!uv_is_active((uv_handle_t *)&c->change))
-		uv_timer_start(&c->change, on_change, COALESCE_MS, 0);
+		uv_timer_start(&c->change, on_change,
+			since_ms < COALESCE_MS ? COALESCE_MS - since_ms : 1, 0);
 }
 
 // The parts, in the order of their start.
@@ -100,11 +106,13 @@ static int start_model(struct control *c, struct reason *reason)
 {
 	(void)reason;
 	c->model = model_new();
-	return c->model ? 0 : -ENOMEM;
+	c->planning = planning_new();
+	return c->model && c->planning ? 0 : -ENOMEM;
 }
 
 static void stop_model(struct control *c)
 {
+	planning_free(c->planning);
 	model_free(c->model);
 }
 

@@ -11,23 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct origin {
-	struct origin *next; // in its bucket
-	uint64_t hash;
-	char *cluster, *name;
-	struct object *objects;
-	struct arena arena; // of the problems
-	struct model_problem *problems;
-	size_t problem_count;
-};
-
-struct model {
-	struct object **names;
-	size_t name_mask, name_count; // buckets - 1; winners
-	struct origin **origins;
-	size_t origin_mask, origin_count;
-	size_t count[OBJECT_KINDS]; // winners
-};
+#include "model_internal.h"
 
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
@@ -71,7 +55,7 @@ struct model *model_new(void)
 	model->origin_mask = 63;
 	model->names = calloc(model->name_mask + 1, sizeof(struct object *));
 	model->origins = calloc(model->origin_mask + 1, sizeof(struct origin *));
-	if (!model->names || !model->origins) {
+	if (!model->names || !model->origins || !slice_index_make(&model->slices)) {
 		model_free(model);
 		return NULL;
 	}
@@ -110,6 +94,8 @@ void model_free(struct model *model)
 		}
 	free(model->origins);
 	free(model->names);
+	slice_index_clear(&model->slices);
+	change_log_clear(&model->changes);
 	free(model);
 }
 
@@ -168,6 +154,7 @@ static void origin_drop(struct model *model, struct origin *origin)
 {
 	*origin_slot(model, origin->cluster, origin->name) = origin->next;
 	model->origin_count--;
+	model->problem_changes += origin->problem_count != 0;
 	free_origin(origin);
 }
 
@@ -214,6 +201,17 @@ static struct object **name_slot(const struct model *model, const struct object 
 	return slot;
 }
 
+// The object is the one of its name from now on, or was it until now.
+static void winner_changed(struct model *model, struct object *object, bool now)
+{
+	model->count[object->kind] += now ? 1 : -1;
+	change_log_add(&model->changes, object);
+	if (object->kind == OBJECT_ENDPOINT_SLICE && now)
+		slice_index_add(&model->slices, object);
+	else if (object->kind == OBJECT_ENDPOINT_SLICE)
+		slice_index_remove(&model->slices, object);
+}
+
 static void index_add(struct model *model, struct object *object)
 {
 	struct object **slot = name_slot(model, object);
@@ -222,14 +220,17 @@ static void index_add(struct model *model, struct object *object)
 	object->next_of_name = object->next_in_bucket = NULL;
 	if (!*slot) {
 		*slot = object;
-		model->count[object->kind]++;
+		winner_changed(model, object, true);
 		if (++model->name_count > model->name_mask)
 			grow_names(model);
 		return;
 	}
+	model->problem_changes++;
 	while (*at && !before(object, *at))
 		at = &(*at)->next_of_name;
 	if (at == slot) { // the new winner takes its place in the bucket
+		winner_changed(model, *slot, false);
+		winner_changed(model, object, true);
 		object->next_in_bucket = (*slot)->next_in_bucket;
 		(*slot)->next_in_bucket = NULL;
 	}
@@ -242,16 +243,19 @@ static void index_remove(struct model *model, struct object *object)
 	struct object **slot = name_slot(model, object);
 	struct object **at = slot;
 
+	model->problem_changes += *slot != object || object->next_of_name;
 	if (*slot != object) {
 		while (*at != object)
 			at = &(*at)->next_of_name;
 		*at = object->next_of_name;
 	} else if (object->next_of_name) {
+		winner_changed(model, object, false);
+		winner_changed(model, object->next_of_name, true);
 		object->next_of_name->next_in_bucket = object->next_in_bucket;
 		*slot = object->next_of_name;
 	} else {
 		*slot = object->next_in_bucket;
-		model->count[object->kind]--;
+		winner_changed(model, object, false);
 		model->name_count--;
 	}
 }
@@ -274,14 +278,15 @@ static int copy_problems(struct arena *arena, struct model_problem **copies,
 	return 0;
 }
 
-static int set_problems(
-	struct origin *origin, const struct model_problem *problems, size_t problem_count)
+static int set_problems(struct model *model, struct origin *origin,
+	const struct model_problem *problems, size_t problem_count)
 {
 	struct arena arena = {0};
 	struct model_problem *copies;
 
 	if (copy_problems(&arena, &copies, problems, problem_count) < 0)
 		return -ENOMEM;
+	model->problem_changes += origin->problem_count || problem_count;
 	arena_clear(&origin->arena);
 	origin->arena = arena;
 	origin->problems = copies;
@@ -310,7 +315,7 @@ int model_replace(struct model *model, const char *cluster, const char *name,
 	}
 	if (!origin && !count && !problem_count)
 		return 0;
-	if (!origin || set_problems(origin, problems, problem_count) < 0) {
+	if (!origin || set_problems(model, origin, problems, problem_count) < 0) {
 		if (origin && made)
 			origin_drop(model, origin);
 		for (size_t i = 0; i < count; i++)
@@ -358,7 +363,7 @@ int model_set_problems(struct model *model, const char *cluster, const char *nam
 		origin_drop(model, origin);
 		return 0;
 	}
-	return set_problems(origin, problems, problem_count);
+	return set_problems(model, origin, problems, problem_count);
 }
 
 void model_forget(struct model *model, const char *cluster)
@@ -376,6 +381,7 @@ void model_forget(struct model *model, const char *cluster)
 			take_out(model, origin);
 			*slot = origin->next;
 			model->origin_count--;
+			model->problem_changes += origin->problem_count != 0;
 			free_origin(origin);
 		}
 	}
@@ -405,67 +411,4 @@ const struct object *model_find_in(const struct model *model, const char *origin
 	while (object && strcmp(object->origin, origin) != 0)
 		object = object->next_of_name;
 	return object;
-}
-
-size_t model_count(const struct model *model, enum object_kind kind)
-{
-	return model->count[kind];
-}
-
-static int compare_names(const void *left, const void *right)
-{
-	const struct object *a = *(const struct object *const *)left;
-	const struct object *b = *(const struct object *const *)right;
-	int order = strcmp(a->cluster, b->cluster);
-
-	if (!order)
-		order = strcmp(a->namespace, b->namespace);
-	return order ? order : strcmp(a->name, b->name);
-}
-
-void model_list(const struct model *model, enum object_kind kind, const struct object **objects)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i <= model->name_mask; i++)
-		for (const struct object *o = model->names[i]; o; o = o->next_in_bucket)
-			if (o->kind == kind)
-				objects[count++] = o;
-	if (count > 1)
-		qsort(objects, count, sizeof(const struct object *), compare_names);
-}
-
-// The losers of a name: each says who won.
-static void each_duplicate(const struct object *winner,
-	void (*visit)(const struct model_problem *problem, void *arg), void *arg)
-{
-	for (const struct object *o = winner->next_of_name; o; o = o->next_of_name) {
-		struct arena arena = {0};
-		const char *won = object_where(winner, &arena);
-		struct model_problem problem = {
-			.object = arena_format(&arena, "%s %s%s%s/%s", object_kind_name(o->kind),
-				o->cluster, *o->namespace ? "/" : "", o->namespace, o->name),
-			.where = object_where(o, &arena),
-			.text = arena_format(&arena,
-				"the same object is in %s, which is used; this one is not: give it "
-				"another name or remove it",
-				won && *won ? won : winner->origin),
-		};
-
-		if (!arena.failed)
-			visit(&problem, arg);
-		arena_clear(&arena);
-	}
-}
-
-void model_each_problem(const struct model *model,
-	void (*visit)(const struct model_problem *problem, void *arg), void *arg)
-{
-	for (size_t i = 0; i <= model->origin_mask; i++)
-		for (const struct origin *o = model->origins[i]; o; o = o->next)
-			for (size_t j = 0; j < o->problem_count; j++)
-				visit(&o->problems[j], arg);
-	for (size_t i = 0; i <= model->name_mask; i++)
-		for (const struct object *o = model->names[i]; o; o = o->next_in_bucket)
-			each_duplicate(o, visit, arg);
 }

@@ -58,7 +58,7 @@ struct object {
 	// What follows is the model's own.
 	const char *origin;
 	bool stays;
-	struct object *next_in_origin, *next_of_name, *next_in_bucket;
+	struct object *next_in_origin, *next_of_name, *next_in_bucket, *next_of_service;
 };
 
 struct service_port {
@@ -132,6 +132,12 @@ struct model_problem {
 	bool warning; // taken all the same
 };
 
+struct model_change { // the object of that name came, went, or was given again
+	enum object_kind kind;
+	const char *cluster, *namespace;
+	const char *name; // of an EndpointSlice: its Service's, "" = nobody's
+};
+
 struct model;
 
 struct model *model_new(void);
@@ -168,6 +174,17 @@ const struct object *model_find_in(const struct model *model, const char *origin
 size_t model_count(const struct model *model, enum object_kind kind);
 // Fills `objects`, which has room for model_count(), sorted by cluster, namespace, name.
 void model_list(const struct model *model, enum object_kind kind, const struct object **objects);
+// The EndpointSlices of a Service, sorted by name, at most `most` of them; how many there are.
+size_t model_slices(const struct model *model, const struct object *service,
+	const struct endpoint_slice **slices, size_t most);
+
+// How many changes there have been, of objects and of problems.
+uint64_t model_changes(const struct model *model);
+uint64_t model_problem_changes(const struct model *model);
+// Visits the changes of objects since there were `since`, oldest first. False, and visits nothing,
+// when that is too long ago to be known.
+bool model_each_change(const struct model *model, uint64_t since,
+	void (*visit)(const struct model_change *change, void *arg), void *arg);
 // Every problem, those of duplicates included, in no particular order.
 void model_each_problem(const struct model *model,
 	void (*visit)(const struct model_problem *problem, void *arg), void *arg);

@@ -39,6 +39,13 @@ static const struct pool_settings *pool_of(
 	return NULL;
 }
 
+bool ipam_may_give(const struct planner *p, const struct addr *address)
+{
+	static const struct want anybody;
+
+	return pool_of(p, &anybody, address);
+}
+
 bool ipam_has_family(const struct planner *p, const struct want *want, unsigned family)
 {
 	for (unsigned i = 0; i < p->settings->pool_count; i++) {
@@ -111,12 +118,12 @@ static const char *objection(struct planner *p, const struct want *want, const s
 			addr_format(address, text), other->name);
 	for (unsigned i = 0; i < want->port_count; i++)
 		for (unsigned j = 0; j < other->port_count; j++)
-			if (want->ports[i]->port == other->ports[j]->port &&
-				want->ports[i]->protocol == other->ports[j]->protocol)
+			if (want->ports[i].port == other->ports[j].port &&
+				want->ports[i].protocol == other->ports[j].protocol)
 				return arena_format(&p->scratch,
 					"%s port %u of %s is used by Service %s",
-					want->ports[i]->protocol == IPPROTO_TCP ? "TCP" : "UDP",
-					want->ports[i]->port, addr_format(address, text),
+					want->ports[i].protocol == IPPROTO_TCP ? "TCP" : "UDP",
+					want->ports[i].port, addr_format(address, text),
 					other->name);
 	return NULL;
 }
@@ -220,7 +227,7 @@ static void give_remembered(struct planner *p, struct want *want, unsigned famil
 		const struct addr *address = &p->leases[i].address;
 
 		if (p->vips->remembered[i] && family_of(address) == family &&
-			!ipam_is_vip(p, address) && give(p, want, address))
+			!vip_is_held(p, address) && give(p, want, address))
 			return;
 	}
 }
@@ -315,11 +322,10 @@ static void add_vip(struct planner *p, const struct vip_row *row)
 
 static void add_lease(struct planner *p, const char *service, const struct addr *address)
 {
-	struct plan *plan = p->plan;
-
-	plan->leases = arena_grow(p->arena, plan->leases, plan->lease_count, sizeof(*plan->leases));
-	if (plan->leases)
-		plan->leases[plan->lease_count++] =
+	p->next_leases =
+		arena_grow(p->arena, p->next_leases, p->next_lease_count, sizeof(*p->next_leases));
+	if (p->next_leases)
+		p->next_leases[p->next_lease_count++] =
 			(struct plan_lease){arena_copy(p->arena, service), *address};
 }
 
@@ -333,7 +339,7 @@ static void remember(struct planner *p)
 	for (unsigned i = 0; i < p->lease_count; i++)
 		remembered[i] = true;
 	for (unsigned i = 0; i < p->want_count; i++) {
-		const struct want *want = &p->wants[i];
+		const struct want *want = p->wants[i];
 
 		for (unsigned at = first_lease(p, want->name);
 			want->port_count && at < p->lease_count &&
@@ -346,7 +352,7 @@ static void remember(struct planner *p)
 		const struct pool_settings *pool =
 			remembered[i] ? pool_of(p, &anybody, address) : NULL;
 
-		remembered[i] = pool && !ipam_is_vip(p, address) && count < REMEMBERED_MAX;
+		remembered[i] = pool && !vip_is_held(p, address) && count < REMEMBERED_MAX;
 		if (!remembered[i])
 			continue;
 		count++;
@@ -358,7 +364,7 @@ static void remember(struct planner *p)
 static void add_remembered(struct planner *p)
 {
 	for (unsigned i = 0; i < p->lease_count; i++)
-		if (p->vips->remembered[i] && !ipam_is_vip(p, &p->leases[i].address))
+		if (p->vips->remembered[i] && !vip_is_held(p, &p->leases[i].address))
 			add_lease(p, p->leases[i].service, &p->leases[i].address);
 }
 
@@ -366,7 +372,7 @@ static void run_round(struct planner *p, int round)
 {
 	for (unsigned i = 0; i < p->want_count; i++)
 		for (unsigned family = 0; family < FAMILIES; family++) {
-			struct want *want = &p->wants[i];
+			struct want *want = p->wants[i];
 
 			if (want->port_count == 0)
 				continue; // nothing to listen on
@@ -397,7 +403,8 @@ void ipam_assign(struct planner *p)
 				add_vip(p, row);
 	for (unsigned i = 0; i < p->want_count; i++)
 		for (unsigned family = 0; family < FAMILIES; family++)
-			if (p->wants[i].family[family].got)
-				add_lease(p, p->wants[i].name, &p->wants[i].family[family].address);
+			if (p->wants[i]->family[family].got)
+				add_lease(
+					p, p->wants[i]->name, &p->wants[i]->family[family].address);
 	add_remembered(p);
 }

@@ -66,7 +66,7 @@ static bool grow_rules(struct planner *p, struct owner_rules *rules, size_t more
 static const char *other_rule(struct planner *p, struct owner_rules *rules, const struct want *want,
 	const struct plan_pool *pool, uint8_t protocol)
 {
-	bool by_client_ip = want->service->client_ip_affinity;
+	bool by_client_ip = want->by_client_ip;
 
 	if (!grow_rules(p, rules, pool->endpoint_count))
 		return NULL;
@@ -89,8 +89,8 @@ static const char *other_rule(struct planner *p, struct owner_rules *rules, cons
 	return NULL;
 }
 
-static void add_listener(struct planner *p, struct owner_rules *rules, const struct want *want,
-	const struct service_port *port, unsigned family)
+static void add_listener(
+	struct planner *p, struct want *want, const struct service_port *port, unsigned family)
 {
 	struct plan_pool *pool = pool_make(p, want, port, family);
 	struct plan_listener *listener;
@@ -102,6 +102,7 @@ static void add_listener(struct planner *p, struct owner_rules *rules, const str
 	if (!listener)
 		return;
 	p->listener_count++;
+	want->listener_count++;
 	*listener = (struct plan_listener){
 		.vip = want->family[family].address,
 		.protocol = port->protocol,
@@ -117,8 +118,8 @@ static void add_listener(struct planner *p, struct owner_rules *rules, const str
 	if (listener->sources && want->source_count)
 		memcpy(listener->sources, want->sources,
 			want->source_count * sizeof(*listener->sources));
-	if (want->mode == MODE_DNAT)
-		other = other_rule(p, rules, want, pool, port->protocol);
+	if (want->mode == MODE_DNAT && p->rules)
+		other = other_rule(p, p->rules, want, pool, port->protocol);
 	if (other) {
 		listener->mode = MODE_FULL_NAT;
 		problem_add(p, PROBLEM_WARNING, &want->service->object,
@@ -128,26 +129,25 @@ static void add_listener(struct planner *p, struct owner_rules *rules, const str
 	}
 }
 
-void listeners_make(struct planner *p)
+struct owner_rules *owner_rules_make(struct planner *p)
 {
-	struct owner_rules rules = {0};
+	return arena_take(&p->scratch, sizeof(struct owner_rules));
+}
 
-	for (unsigned i = 0; i < p->want_count; i++) {
-		const struct want *want = &p->wants[i];
-
-		if (want->denied)
+void listeners_make(struct planner *p, struct want *want)
+{
+	if (want->denied)
+		return;
+	for (unsigned family = 0; family < FAMILIES; family++) {
+		if (!want->family[family].got)
 			continue;
-		for (unsigned family = 0; family < FAMILIES; family++) {
-			if (!want->family[family].got)
-				continue;
-			if (p->listener_count + want->port_count > SLUICE_LISTENERS_MAX) {
-				problem_add(p, PROBLEM_ERROR, &want->service->object,
-					"not served: there are %d listeners already",
-					SLUICE_LISTENERS_MAX);
-				break;
-			}
-			for (unsigned j = 0; j < want->port_count; j++)
-				add_listener(p, &rules, want, want->ports[j], family);
+		if (p->listener_count + want->port_count > SLUICE_LISTENERS_MAX) {
+			p->squeezed = true;
+			problem_add(p, PROBLEM_ERROR, &want->service->object,
+				"not served: there are %d listeners already", SLUICE_LISTENERS_MAX);
+			break;
 		}
+		for (unsigned j = 0; j < want->port_count; j++)
+			add_listener(p, want, &want->ports[j], family);
 	}
 }

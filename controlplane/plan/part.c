@@ -76,15 +76,33 @@ void *part_add(struct part *part, enum row_kind kind)
 	return row;
 }
 
-void part_clear(struct part *part)
+struct part *part_new(void)
 {
-	arena_clear(&part->arena);
-	memset(part->rows, 0, sizeof(part->rows));
+	return calloc(1, sizeof(struct part));
 }
 
-int rows_compare(enum row_kind kind, const void *left, const void *right)
+void part_free(struct part *part)
 {
-	return kinds[kind].compare(left, right);
+	if (!part)
+		return;
+	arena_clear(&part->arena);
+	free(part);
+}
+
+void rows_sort(enum row_kind kind, struct rows *rows)
+{
+	if (rows->count > 1)
+		qsort(rows->list, rows->count, sizeof(void *), kinds[kind].compare);
+}
+
+void *rows_find(enum row_kind kind, const struct rows *table, const void *row)
+{
+	void **found = NULL;
+
+	if (table->count)
+		found = bsearch(
+			&row, table->list, table->count, sizeof(void *), kinds[kind].compare);
+	return found ? *found : NULL;
 }
 
 // Where the row is, or the first that is not before it.
@@ -101,12 +119,6 @@ static unsigned place(enum row_kind kind, const struct rows *table, unsigned low
 			high = middle;
 	}
 	return low;
-}
-
-static void sort(enum row_kind kind, struct rows *rows)
-{
-	if (rows->count > 1)
-		qsort(rows->list, rows->count, sizeof(void *), kinds[kind].compare);
 }
 
 // The places of those that go, in order. Rows that compare the same lie side by side.
@@ -128,18 +140,18 @@ static unsigned *places(enum row_kind kind, const struct rows *table, const stru
 	return at;
 }
 
-bool rows_merge(enum row_kind kind, const struct rows *table, struct rows *gone, struct rows *added,
-	struct rows *result)
+bool rows_merge(enum row_kind kind, struct rows *table, struct rows *gone, struct rows *added,
+	struct arena *arena)
 {
-	void **list = calloc(table->count - gone->count + added->count + 1, sizeof(void *));
+	void **list = arena_take_array(
+		arena, table->count - gone->count + added->count + 1, sizeof(void *));
 	unsigned from = 0, count = 0, i = 0, j = 0;
 	unsigned *out;
 
-	sort(kind, gone);
-	sort(kind, added);
+	rows_sort(kind, gone);
+	rows_sort(kind, added);
 	out = places(kind, table, gone);
 	if (!list || !out) {
-		free(list);
 		free(out);
 		return false;
 	}
@@ -162,7 +174,7 @@ bool rows_merge(enum row_kind kind, const struct rows *table, struct rows *gone,
 		}
 	}
 	free(out);
-	*result = (struct rows){count, list};
+	*table = (struct rows){count, list};
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "arena.h"
 #include "plan.h"
@@ -29,17 +30,21 @@ struct rows {
 struct part {
 	struct arena arena;
 	struct rows rows[ROW_KINDS];
+	struct part *next; // whoever keeps it may use these two
+	uint64_t number;
 };
 
+struct part *part_new(void); // NULL: out of memory
+void part_free(struct part *part);
 // A new row of the part, zeroed; NULL when out of memory, which the arena remembers.
 void *part_add(struct part *part, enum row_kind kind);
-void part_clear(struct part *part);
 
-// By key; of pointers to pointers to rows, for qsort().
-int rows_compare(enum row_kind kind, const void *left, const void *right);
-// Sorts the rows given, which are few, and merges them into a table that is sorted, without those
-// of `gone`, which must be in it. The result's list is malloc's; false: out of memory.
-bool rows_merge(enum row_kind kind, const struct rows *table, struct rows *gone, struct rows *added,
-	struct rows *result);
+void rows_sort(enum row_kind kind, struct rows *rows);
+// The row of the same key in a table, or NULL.
+void *rows_find(enum row_kind kind, const struct rows *table, const void *row);
+// The table, which is sorted, without the rows of `gone`, which must be in it, and with those of
+// `added`; both get sorted. The new table lies in the arena. False: out of memory.
+bool rows_merge(enum row_kind kind, struct rows *table, struct rows *gone, struct rows *added,
+	struct arena *arena);
 // The tables as the plan's own.
 void rows_show(const struct rows tables[static ROW_KINDS], struct plan *plan);

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// plan_make(): collects, calls the steps, sorts what came out.
+// plan_make() and plan_next(): finds out what of the steps must be made again, and calls them.
+//
+//	a Service or its EndpointSlices changed     what it asks for, then its listeners and pools
+//	what any Service asks for, or the leases    who gets which address, and what got another
+//	a node, as far as the plan reads it         routes, and the Services of its cluster
+//	the rules that Services have in common      those in mode dnat, when they differ in affinity
+//	there is no room for everything             everything, in order of age
+//
+// A step is left out only when all that it reads is what it was, so that the plan is the one that
+// would be made of nothing.
 #include "plan.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan_internal.h"
-
-struct owner { // a plan and its memory
-	struct plan plan;
-	struct part part;
-	struct rows tables[ROW_KINDS];
-};
+#include "planning.h"
 
 static void add_problem(struct planner *p, const struct plan_problem *problem)
 {
@@ -52,119 +55,107 @@ static void add_model_problem(const struct model_problem *from, void *arg)
 	add_problem(p, &problem);
 }
 
-static int compare_slices(const void *left, const void *right)
+bool part_begin(struct planner *p)
 {
-	const struct endpoint_slice *a = *(const struct endpoint_slice *const *)left;
-	const struct endpoint_slice *b = *(const struct endpoint_slice *const *)right;
-	int order = strcmp(a->object.cluster, b->object.cluster);
-
-	if (!order)
-		order = strcmp(a->object.namespace, b->object.namespace);
-	if (!order)
-		order = strcmp(a->service, b->service);
-	return order ? order : strcmp(a->object.name, b->object.name);
+	p->part = part_new();
+	p->arena = p->part ? &p->part->arena : NULL;
+	return p->part;
 }
 
-static int compare_leases(const void *left, const void *right)
+bool part_replace(struct planner *p, struct part **place)
 {
-	const struct plan_lease *a = left, *b = right;
-	int order = strcmp(a->service, b->service);
+	struct part *old = *place;
+	bool ok;
 
-	return order ? order : addr_compare(&a->address, &b->address);
+	*place = p->part;
+	ok = planning_remove(p->kept, old);
+	return planning_add(p->kept, *place) && ok;
 }
 
-static void sort(void *rows, size_t count, size_t size, int (*compare)(const void *, const void *))
+// What is wrong with objects by themselves.
+static bool step_objects(struct planner *p)
 {
-	if (count > 1)
-		qsort(rows, count, size, compare);
+	struct planning *g = p->kept;
+
+	if (g->objects && g->problems_seen == model_problem_changes(p->model))
+		return true;
+	if (!part_begin(p))
+		return false;
+	model_each_problem(p->model, add_model_problem, p);
+	g->problems_seen = model_problem_changes(p->model);
+	return part_replace(p, &g->objects);
 }
 
-// The tables of a plan of one part alone.
-static bool tabulate(struct owner *owner)
+static bool read_leases(struct planner *p, const struct plan_lease *leases, unsigned lease_count)
 {
-	static const struct rows nothing;
-	bool ok = true;
-
-	for (unsigned kind = 0; ok && kind < ROW_KINDS; kind++) {
-		struct rows none = {0};
-
-		ok = rows_merge((enum row_kind)kind, &nothing, &none, &owner->part.rows[kind],
-			&owner->tables[kind]);
-	}
-	rows_show(owner->tables, &owner->plan);
-	sort(owner->plan.leases, owner->plan.lease_count, sizeof(struct plan_lease),
-		compare_leases);
-	return ok;
-}
-
-static const struct object **list(struct planner *p, enum object_kind kind, size_t *count)
-{
-	const struct object **objects;
-
-	*count = model_count(p->model, kind);
-	objects = arena_take_array(&p->scratch, *count, sizeof(struct object *));
-	if (objects)
-		model_list(p->model, kind, objects);
-	else
-		*count = 0;
-	return objects;
-}
-
-static void make(struct planner *p, const struct plan_lease *leases, unsigned lease_count)
-{
-	size_t service_count, slice_count;
-	const struct object **services = list(p, OBJECT_SERVICE, &service_count);
-	const struct object **slices = list(p, OBJECT_ENDPOINT_SLICE, &slice_count);
 	struct plan_lease *sorted =
 		arena_take_array(&p->scratch, lease_count, sizeof(struct plan_lease));
 
-	p->nodes = list(p, OBJECT_NODE, &p->node_count);
-	if (p->scratch.failed)
-		return;
-	sort(slices, slice_count, sizeof(struct object *), compare_slices);
+	if (!sorted)
+		return false;
 	if (lease_count)
 		memcpy(sorted, leases, lease_count * sizeof(*sorted));
-	sort(sorted, lease_count, sizeof(*sorted), compare_leases);
+	leases_sort(sorted, lease_count);
 	p->leases = sorted;
 	p->lease_count = lease_count;
-	model_each_problem(p->model, add_model_problem, p);
-	// Slices begin with their object, so an array of pointers to one is one to the other.
-	wants_make(p, services, service_count, (const struct endpoint_slice **)slices, slice_count);
-	if (p->scratch.failed)
-		return;
-	ipam_assign(p);
-	listeners_make(p);
-	routes_make(p);
+	return true;
+}
+
+static bool knows(const struct planner *p, const struct plan_lease *leases, unsigned lease_count)
+{
+	const struct planning *g = p->kept;
+
+	return g->model == p->model && g->settings == p->settings && g->leases == leases &&
+	       g->lease_count == lease_count;
+}
+
+static bool make(struct planner *p, const struct plan_lease *leases, unsigned lease_count)
+{
+	struct planning *g = p->kept;
+	bool known = knows(p, leases, lease_count);
+
+	if (known) {
+		p->leases = leases;
+		p->lease_count = lease_count;
+		p->endpoint_count = g->endpoint_count;
+		p->listener_count = g->listener_count;
+		known = step_ask_changed(p);
+	}
+	if (!known) { // or it is too long ago
+		planning_clear(g);
+		g->model = p->model;
+		g->settings = p->settings;
+		p->endpoint_count = p->listener_count = 0;
+		if (!read_leases(p, leases, lease_count) || !step_ask_all(p))
+			return false;
+	}
+	g->changes_seen = model_changes(p->model);
+	return step_assign(p) && step_nodes(p) && step_serve(p) && step_objects(p) &&
+	       !p->scratch.failed && planning_tabulate(g);
+}
+
+struct plan *plan_next(struct planning *planning, const struct model *model,
+	const struct settings *settings, const struct plan_lease *leases, unsigned lease_count)
+{
+	struct planner planner = {.kept = planning, .model = model, .settings = settings};
+	struct plan *plan = NULL;
+
+	if (make(&planner, leases, lease_count))
+		plan = planning_give(planning);
+	if (!plan)
+		planning_clear(planning);
+	arena_clear(&planner.scratch);
+	return plan;
 }
 
 struct plan *plan_make(const struct model *model, const struct settings *settings,
 	const struct plan_lease *leases, unsigned lease_count)
 {
-	struct owner *owner = calloc(1, sizeof(*owner));
-	struct planner planner = {.model = model, .settings = settings};
+	struct planning *planning = planning_new();
+	struct plan *plan = NULL;
 
-	if (!owner)
-		return NULL;
-	planner.plan = &owner->plan;
-	planner.part = &owner->part;
-	planner.arena = &owner->part.arena;
-	make(&planner, leases, lease_count);
-	if (planner.scratch.failed || owner->part.arena.failed || !tabulate(owner)) {
-		plan_free(&owner->plan);
-		owner = NULL;
-	}
-	arena_clear(&planner.scratch);
-	return owner ? &owner->plan : NULL;
-}
-
-void plan_free(struct plan *plan)
-{
-	struct owner *owner = (struct owner *)plan; // its first member
-
-	if (!owner)
-		return;
-	for (unsigned kind = 0; kind < ROW_KINDS; kind++)
-		free(owner->tables[kind].list);
-	part_clear(&owner->part);
-	free(owner);
+	if (planning)
+		plan = plan_next(planning, model, settings, leases, lease_count);
+	planning_free(planning);
+	return plan;
 }

@@ -17,6 +17,7 @@
 #include "settings.h"
 
 struct model;
+struct planning;
 
 enum endpoint_state {
 	ENDPOINT_READY = 1,
@@ -97,6 +98,16 @@ struct plan {
 // `leases` are those of the last plan (or of the disk). NULL only when out of memory.
 struct plan *plan_make(const struct model *model, const struct settings *settings,
 	const struct plan_lease *leases, unsigned lease_count);
-void plan_free(struct plan *plan);
+void plan_free(struct plan *plan); // also one of plan_next()
+
+// The same plan at the cost of what has changed since the last one: what was made of objects that
+// did not change is kept. Model, settings and leases that are others than before are told apart by
+// their addresses.
+struct planning *planning_new(void);
+struct plan *plan_next(struct planning *planning, const struct model *model,
+	const struct settings *settings, const struct plan_lease *leases, unsigned lease_count);
+// Nothing is taken from the plans before: the settings or the model are about to go.
+void planning_forget(struct planning *planning);
+void planning_free(struct planning *planning); // its plans stay until they are freed
 // One line a row, by kind and key: for people, and for comparing plans.
 void plan_print(const struct plan *plan, FILE *stream);

@@ -7,13 +7,15 @@
 //	route.c     routes to the pods of nodes
 //
 // Wants are in order of age (creationTimestamp, then cluster/namespace/name): who comes first wins
-// what only one can have.
+// what only one can have. What a step gave is kept (planning.h) and made again when what it was
+// made of has changed.
 #pragma once
 
 #include "limits.h"
-#include "part.h"
 #include "model.h"
+#include "part.h"
 #include "plan.h"
+#include "settings.h"
 
 #define SERVICE_CLASS "sluice.dev/appliance"
 
@@ -29,16 +31,22 @@ struct weight {              // of sluice.dev/weights
 	uint16_t weight;
 };
 
-struct want { // a Service that is ours
+// A Service that is ours. What it asks for lies in its own memory, but for `service` and
+// `slices`, which are the model's.
+struct want {
+	struct arena arena;
 	const struct service *service;
 	const char *name; // "local/default/web"
+	int64_t created;
+	unsigned line; // of the object, as its problems tell it
+	const char *origin;
 	enum mode mode;
 	enum algorithm algorithm;
 	unsigned port_count; // the ports we can serve
-	const struct service_port **ports;
+	struct service_port *ports;
 	unsigned weight_count;
 	const struct weight *weights;
-	const struct endpoint_slice **slices;
+	const struct endpoint_slice **slices; // only while it is being made
 	unsigned slice_count;
 	const char *share;                // key of metallb.io/allow-shared-ip, "" = none
 	const struct pool_settings *pool; // the only one allowed, NULL = any
@@ -46,44 +54,71 @@ struct want { // a Service that is ours
 	struct {                          // by family
 		bool wanted, required, requested, got;
 		bool failed; // the request could not be met
-		struct addr request, address;
+		bool had;    // before this plan, and which
+		struct addr request, address, before;
 	} family[FAMILIES];
-	bool denied; // malformed source ranges: nobody gets in
+	bool by_client_ip; // affinity
+	bool denied;       // malformed source ranges: nobody gets in
 	unsigned source_count;
 	const struct prefix *sources;
+
+	struct part *told;   // what is wrong with it
+	struct part *served; // its listeners and pools
+	unsigned endpoint_count, listener_count;
+	bool near_vips;     // some endpoint lies where VIPs are given
+	bool lease_changed; // since it was made
+	bool waits;         // to be served anew
+	struct part *next_served;
+	uint64_t made_for; // number of the plan
+	struct want *next; // in its bucket
 };
 
 struct planner {
+	struct planning *kept;
 	const struct model *model;
 	const struct settings *settings;
 	struct arena scratch; // gone with the planner
 	struct part *part;    // what is being made
 	struct arena *arena;  // of the part
-	struct plan *plan;
 	unsigned want_count;
-	struct want *wants;
+	struct want **wants; // in order of age
 	size_t node_count;
 	const struct object **nodes; // sorted by cluster and name
 	unsigned lease_count;
 	const struct plan_lease *leases; // sorted by service and address
 	struct vip_table *vips;
+	const struct rows *vip_rows; // sorted
+	struct plan_lease *next_leases;
+	unsigned next_lease_count;
 	unsigned endpoint_count, listener_count, route_count; // of all parts
+	bool reassign, nodes_changed, dnat_changed;           // what must be made again
+	bool squeezed; // there was no room for all endpoints or listeners
+	struct owner_rules *rules;
 };
 
 // want.c
-void wants_make(struct planner *p, const struct object **services, size_t service_count,
-	const struct endpoint_slice **slices, size_t slice_count);
+bool want_is_ours(const struct planner *p, const struct service *service);
+struct want *want_make(struct planner *p, const struct service *service);
+void want_free(struct want *want);
+// Nothing that ipam.c looks at differs.
+bool want_asks_same(const struct want *a, const struct want *b);
+int want_compare_ages(const void *left, const void *right); // pointers to pointers
+// The slices of the Service, in scratch.
+void want_find_slices(struct planner *p, struct want *want);
 // ipam.c
 void ipam_assign(struct planner *p);
-bool ipam_is_vip(const struct planner *p, const struct addr *address);
 const struct plan_lease *ipam_lease(
 	const struct planner *p, const struct want *want, unsigned family);
+// Some pool of addresses has it.
+bool ipam_may_give(const struct planner *p, const struct addr *address);
 bool ipam_has_family(const struct planner *p, const struct want *want, unsigned family);
 // listener.c
-void listeners_make(struct planner *p);
+void listeners_make(struct planner *p, struct want *want);
+// Without them no two Services are looked at together.
+struct owner_rules *owner_rules_make(struct planner *p);
 // pool.c
-struct plan_pool *pool_make(struct planner *p, const struct want *want,
-	const struct service_port *port, unsigned family);
+struct plan_pool *pool_make(
+	struct planner *p, struct want *want, const struct service_port *port, unsigned family);
 // route.c
 void routes_make(struct planner *p);
 // plan.c

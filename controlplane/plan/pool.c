@@ -82,11 +82,21 @@ static uint16_t weight_of(
 	return by_node ? by_node : node_weight(p, want->service->object.cluster, endpoint->node);
 }
 
-static const char *unusable(const struct planner *p, const struct addr *address)
+static bool is_vip(const struct planner *p, struct want *want, const struct addr *address)
+{
+	struct plan_vip vip = {.address = *address};
+
+	if (!ipam_may_give(p, address))
+		return false;
+	want->near_vips = true;
+	return rows_find(ROW_VIP, p->vip_rows, &vip);
+}
+
+static const char *unusable(const struct planner *p, struct want *want, const struct addr *address)
 {
 	uint8_t first = addr_is_v4(address) ? address->byte[12] : address->byte[0];
 
-	if (ipam_is_vip(p, address))
+	if (is_vip(p, want, address))
 		return "is a VIP of ours";
 	if (addr_is_v4(address) ? first == 127 || first == 0 || first >= 224 : first == 0xff)
 		return "is no address of a pod";
@@ -95,12 +105,12 @@ static const char *unusable(const struct planner *p, const struct addr *address)
 	return NULL;
 }
 
-static void add_member(struct planner *p, const struct want *want, struct members *members,
+static void add_member(struct planner *p, struct want *want, struct members *members,
 	const struct slice_endpoint *from, uint16_t port)
 {
 	uint8_t conditions = from->conditions;
 	bool ready = (conditions & ENDPOINT_IS_READY) || want->service->publish_not_ready;
-	const char *why = unusable(p, &from->address);
+	const char *why = unusable(p, want, &from->address);
 	char text[ADDR_TEXT];
 	struct member *member;
 
@@ -135,7 +145,7 @@ static bool is_for(const struct slice_port *slice, const struct service_port *po
 	return slice->protocol == port->protocol && strcmp(slice->name, port->name) == 0;
 }
 
-static void collect(struct planner *p, const struct want *want, const struct service_port *port,
+static void collect(struct planner *p, struct want *want, const struct service_port *port,
 	unsigned family, struct members *members)
 {
 	for (unsigned i = 0; i < want->slice_count; i++) {
@@ -209,10 +219,11 @@ static bool promote(struct members *members)
 	return members->ready > 0;
 }
 
-static void bound(struct planner *p, const struct want *want, struct members *members)
+static void bound(struct planner *p, struct want *want, struct members *members)
 {
 	unsigned room = SLUICE_ENDPOINTS_MAX - p->endpoint_count;
 
+	p->squeezed |= members->count > room;
 	if (room > SLUICE_POOL_ENDPOINTS_MAX)
 		room = SLUICE_POOL_ENDPOINTS_MAX;
 	if (members->count > room) {
@@ -223,6 +234,7 @@ static void bound(struct planner *p, const struct want *want, struct members *me
 		members->count = room;
 	}
 	p->endpoint_count += members->count;
+	want->endpoint_count += members->count;
 }
 
 static void tell_state(struct planner *p, const struct want *want, const struct service_port *port,
@@ -262,8 +274,8 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 			members->count - (members->protocol == IPPROTO_TCP ? members->unready : 0));
 }
 
-struct plan_pool *pool_make(struct planner *p, const struct want *want,
-	const struct service_port *port, unsigned family)
+struct plan_pool *pool_make(
+	struct planner *p, struct want *want, const struct service_port *port, unsigned family)
 {
 	struct members members = {.protocol = port->protocol};
 	struct plan_pool *pool;

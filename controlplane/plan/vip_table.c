@@ -30,7 +30,7 @@ struct vip_row **vip_slot(const struct planner *p, const struct addr *address)
 	return slot;
 }
 
-bool ipam_is_vip(const struct planner *p, const struct addr *address)
+bool vip_is_held(const struct planner *p, const struct addr *address)
 {
 	const struct vip_row *row = *vip_slot(p, address);
 

@@ -45,3 +45,4 @@ struct vip_row *vip_row_new(
 // The rows that Services with the want's sharing key have; `key` is NULL in it when there are none.
 struct shared_key *vip_share_slot(const struct planner *p, const struct want *want);
 void vip_row_share(struct planner *p, const struct want *want, struct vip_row *row);
+bool vip_is_held(const struct planner *p, const struct addr *address);

@@ -24,8 +24,8 @@ static const char *metallb(const struct service *service, const char *suffix)
 	return NULL;
 }
 
-// The next piece of a list with commas, without the spaces around it; NULL at the end. In scratch.
-static char *next_piece(struct planner *p, const char **rest)
+// The next piece of a list with commas, without the spaces around it; NULL at the end.
+static char *next_piece(struct arena *arena, const char **rest)
 {
 	const char *begin = *rest;
 	size_t n;
@@ -40,20 +40,19 @@ static char *next_piece(struct planner *p, const char **rest)
 	}
 	while (n > 0 && strchr(" \t\n", begin[n - 1]))
 		n--;
-	return arena_copy_part(&p->scratch, begin, n);
+	return arena_copy_part(arena, begin, n);
 }
 
 static void read_ports(struct planner *p, struct want *want)
 {
 	const struct service *service = want->service;
 
-	want->ports = arena_take_array(
-		&p->scratch, service->port_count, sizeof(const struct service_port *));
+	want->ports = arena_take_array(&want->arena, service->port_count, sizeof(*want->ports));
 	for (unsigned i = 0; want->ports && i < service->port_count; i++) {
 		const struct service_port *port = &service->ports[i];
 
 		if (port->protocol == IPPROTO_TCP || port->protocol == IPPROTO_UDP)
-			want->ports[want->port_count++] = port;
+			want->ports[want->port_count++] = *port;
 		else
 			problem_add(p, PROBLEM_ERROR, &service->object,
 				"spec.ports[%u].protocol: found SCTP, expected TCP or UDP; the "
@@ -97,8 +96,8 @@ static void read_requests(struct planner *p, struct want *want)
 	const char *single = list;
 	char *piece;
 
-	want->share = share ? share : "";
-	while ((piece = next_piece(p, &list)))
+	want->share = arena_copy(&want->arena, share ? share : "");
+	while ((piece = next_piece(&want->arena, &list)))
 		read_request(p, want, piece, "annotation metallb.io/loadBalancerIPs");
 	if (!single && *service->requested)
 		read_request(p, want, service->requested, "spec.loadBalancerIP");
@@ -165,10 +164,10 @@ static void read_weights(struct planner *p, struct want *want)
 	struct weight *weights = NULL;
 	char *piece;
 
-	while ((piece = next_piece(p, &list))) {
+	while ((piece = next_piece(&want->arena, &list))) {
 		if (!*piece)
 			continue;
-		weights = arena_grow(&p->scratch, weights, want->weight_count, sizeof(*weights));
+		weights = arena_grow(&want->arena, weights, want->weight_count, sizeof(*weights));
 		if (!weights)
 			return;
 		if (want->weight_count == WEIGHTS_MAX) {
@@ -224,11 +223,11 @@ static int compare_prefixes(const void *left, const void *right)
 
 static void add_source(struct planner *p, struct want *want, struct prefix **list, const char *text)
 {
-	char *spaces = arena_copy(&p->scratch, text);
+	char *spaces = arena_copy(&want->arena, text);
 	const char *rest = spaces;
-	const char *piece = next_piece(p, &rest);
+	const char *piece = next_piece(&want->arena, &rest);
 
-	*list = arena_grow(&p->scratch, *list, want->source_count, sizeof(**list));
+	*list = arena_grow(&want->arena, *list, want->source_count, sizeof(**list));
 	if (!*list || !piece)
 		return;
 	if (!rest && read_cidr(piece, &(*list)[want->source_count])) {
@@ -253,7 +252,8 @@ static void read_sources(struct planner *p, struct want *want)
 
 	for (unsigned i = 0; i < service->source_count; i++)
 		add_source(p, want, &list, service->sources[i]);
-	while (!service->has_sources && older && *older && (piece = next_piece(p, &older)))
+	while (!service->has_sources && older && *older &&
+		(piece = next_piece(&want->arena, &older)))
 		add_source(p, want, &list, piece);
 	if (!list)
 		return;
@@ -335,36 +335,17 @@ static void read_families(struct planner *p, struct want *want)
 		}
 }
 
-static int compare_service_names(const struct object *a, const struct endpoint_slice *b)
-{
-	int order = strcmp(a->cluster, b->object.cluster);
-
-	if (!order)
-		order = strcmp(a->namespace, b->object.namespace);
-	return order ? order : strcmp(a->name, b->service);
-}
-
-// The slices of a Service are next to each other; the first is found by halves.
-static void find_slices(struct want *want, const struct endpoint_slice **slices, size_t slice_count)
+void want_find_slices(struct planner *p, struct want *want)
 {
 	const struct object *object = &want->service->object;
-	size_t low = 0, high = slice_count;
+	size_t count = model_slices(p->model, object, NULL, 0);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (compare_service_names(object, slices[middle]) > 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	want->slices = slices + low;
-	while (low + want->slice_count < slice_count &&
-		compare_service_names(object, slices[low + want->slice_count]) == 0)
-		want->slice_count++;
+	want->slices = arena_take_array(&p->scratch, count, sizeof(const struct endpoint_slice *));
+	if (want->slices)
+		want->slice_count = (unsigned)model_slices(p->model, object, want->slices, count);
 }
 
-static bool is_ours(const struct planner *p, const struct service *service)
+bool want_is_ours(const struct planner *p, const struct service *service)
 {
 	if (service->type != SERVICE_LOAD_BALANCER)
 		return false;
@@ -373,40 +354,70 @@ static bool is_ours(const struct planner *p, const struct service *service)
 	return p->settings->defaults.classless;
 }
 
-static int compare_ages(const void *left, const void *right)
+int want_compare_ages(const void *left, const void *right)
 {
-	const struct want *a = left, *b = right;
-	int64_t made_a = a->service->object.created, made_b = b->service->object.created;
+	const struct want *a = *(struct want *const *)left, *b = *(struct want *const *)right;
 
-	if (made_a != made_b)
-		return made_a < made_b ? -1 : 1;
+	if (a->created != b->created)
+		return a->created < b->created ? -1 : 1;
 	return strcmp(a->name, b->name);
 }
 
-void wants_make(struct planner *p, const struct object **services, size_t service_count,
-	const struct endpoint_slice **slices, size_t slice_count)
+bool want_asks_same(const struct want *a, const struct want *b)
 {
-	p->wants = arena_take_array(&p->scratch, service_count, sizeof(*p->wants));
-	for (size_t i = 0; p->wants && i < service_count; i++) {
-		const struct service *service = (const struct service *)services[i];
-		struct want *want = &p->wants[p->want_count];
+	if (a->created != b->created || a->line != b->line || strcmp(a->origin, b->origin) != 0 ||
+		a->port_count != b->port_count || strcmp(a->share, b->share) != 0 ||
+		a->pool != b->pool || a->refused != b->refused)
+		return false;
+	for (unsigned i = 0; i < a->port_count; i++)
+		if (a->ports[i].port != b->ports[i].port ||
+			a->ports[i].protocol != b->ports[i].protocol)
+			return false;
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (a->family[i].wanted != b->family[i].wanted ||
+			a->family[i].required != b->family[i].required ||
+			a->family[i].requested != b->family[i].requested ||
+			addr_compare(&a->family[i].request, &b->family[i].request) != 0)
+			return false;
+	return true;
+}
 
-		if (!is_ours(p, service))
-			continue;
-		want->service = service;
-		want->name = arena_format(&p->scratch, "%s/%s/%s", service->object.cluster,
-			service->object.namespace, service->object.name);
-		if (!want->name)
-			return;
-		find_slices(want, slices, slice_count);
-		read_ports(p, want);
-		read_requests(p, want);
-		read_choices(p, want);
-		read_weights(p, want);
-		read_sources(p, want);
-		read_families(p, want);
-		p->want_count++;
+struct want *want_make(struct planner *p, const struct service *service)
+{
+	const struct object *object = &service->object;
+	struct want *want = calloc(1, sizeof(*want));
+
+	if (!want)
+		return NULL;
+	want->service = service;
+	want->created = object->created;
+	want->line = object->line;
+	want->by_client_ip = service->client_ip_affinity;
+	want->origin = arena_copy(&want->arena, object->origin);
+	want->name = arena_format(
+		&want->arena, "%s/%s/%s", object->cluster, object->namespace, object->name);
+	if (!want->name || !want->origin) {
+		want_free(want);
+		return NULL;
 	}
-	if (p->wants && p->want_count > 1)
-		qsort(p->wants, p->want_count, sizeof(*p->wants), compare_ages);
+	want_find_slices(p, want);
+	read_ports(p, want);
+	read_requests(p, want);
+	read_choices(p, want);
+	read_weights(p, want);
+	read_sources(p, want);
+	read_families(p, want);
+	if (want->arena.failed) {
+		want_free(want);
+		return NULL;
+	}
+	return want;
+}
+
+void want_free(struct want *want)
+{
+	if (!want)
+		return;
+	arena_clear(&want->arena);
+	free(want);
 }

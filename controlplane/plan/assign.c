@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Step 2: who gets which address, when anybody asks for something else or the leases are not those
+// of the last time.
+#include <stdlib.h>
+#include <string.h>
+
+#include "planning.h"
+
+static int compare_leases(const void *left, const void *right)
+{
+	const struct plan_lease *a = left, *b = right;
+	int order = strcmp(a->service, b->service);
+
+	return order ? order : addr_compare(&a->address, &b->address);
+}
+
+void leases_sort(struct plan_lease *leases, unsigned count)
+{
+	if (count > 1)
+		qsort(leases, count, sizeof(*leases), compare_leases);
+}
+
+static void mark_moved(struct planner *p, const char *service)
+{
+	struct want *want = planning_find(p->kept, service);
+
+	if (want)
+		want->lease_changed = true;
+	p->kept->leases_moved = true;
+}
+
+// Which Services have other leases than before.
+static void compare_lease_lists(struct planner *p)
+{
+	const struct plan_lease *old = p->leases, *new = p->next_leases;
+	unsigned i = 0, j = 0;
+
+	p->kept->leases_moved = false;
+	while (i < p->lease_count || j < p->next_lease_count) {
+		int order = i == p->lease_count        ? 1
+			    : j == p->next_lease_count ? -1
+						       : compare_leases(&old[i], &new[j]);
+
+		if (order < 0)
+			mark_moved(p, old[i].service);
+		else if (order > 0)
+			mark_moved(p, new[j].service);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+static bool same_addresses(const struct rows *a, const struct rows *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++) {
+		const struct plan_vip *x = a->list[i], *y = b->list[i];
+
+		if (addr_compare(&x->address, &y->address) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool step_assign(struct planner *p)
+{
+	struct planning *g = p->kept;
+	bool moved;
+
+	p->wants = g->by_age;
+	p->want_count = g->want_count;
+	p->vip_rows = &g->tables[ROW_VIP];
+	if (!p->reassign && !g->leases_moved)
+		return true;
+	if (!part_begin(p))
+		return false;
+	for (unsigned i = 0; i < g->want_count; i++)
+		for (unsigned family = 0; family < FAMILIES; family++) {
+			struct want *want = g->by_age[i];
+
+			want->family[family].had = want->family[family].got;
+			want->family[family].before = want->family[family].address;
+			want->family[family].got = want->family[family].failed = false;
+			memset(&want->family[family].address, 0, sizeof(struct addr));
+			want->lease_changed = false;
+		}
+	ipam_assign(p);
+	leases_sort(p->next_leases, p->next_lease_count);
+	rows_sort(ROW_VIP, &p->part->rows[ROW_VIP]);
+	compare_lease_lists(p);
+	g->leases = p->next_leases;
+	g->lease_count = p->next_lease_count;
+	moved = !same_addresses(p->vip_rows, &p->part->rows[ROW_VIP]);
+	p->vip_rows = &p->part->rows[ROW_VIP];
+	for (unsigned i = 0; i < g->want_count; i++) {
+		struct want *want = g->by_age[i];
+
+		want->waits |= moved && want->near_vips;
+		for (unsigned family = 0; family < FAMILIES; family++)
+			want->waits |= want->family[family].had != want->family[family].got ||
+				       addr_compare(&want->family[family].before,
+					       &want->family[family].address) != 0;
+	}
+	return part_replace(p, &g->addresses);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "planning.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_name(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	hash ^= hash >> 32;
+	hash *= UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
+static struct want **want_slot(const struct planning *g, const char *name)
+{
+	struct want **slot = &g->want_buckets[hash_name(name) & g->want_mask];
+
+	while (*slot && strcmp((*slot)->name, name) != 0)
+		slot = &(*slot)->next;
+	return slot;
+}
+
+struct want *planning_find(const struct planning *g, const char *name)
+{
+	return *want_slot(g, name);
+}
+
+static bool grow_wants(struct planning *g)
+{
+	size_t mask = g->want_mask * 2 + 1;
+	struct want **buckets = calloc(mask + 1, sizeof(struct want *));
+	struct want **by_age = realloc(g->by_age, (mask + 1) * sizeof(struct want *));
+
+	if (by_age)
+		g->by_age = by_age;
+	if (!buckets || !by_age) {
+		free(buckets);
+		return false;
+	}
+	for (size_t i = 0; i <= g->want_mask; i++)
+		while (g->want_buckets[i]) {
+			struct want *want = g->want_buckets[i];
+			struct want **slot = &buckets[hash_name(want->name) & mask];
+
+			g->want_buckets[i] = want->next;
+			want->next = *slot;
+			*slot = want;
+		}
+	free(g->want_buckets);
+	g->want_buckets = buckets;
+	g->want_mask = mask;
+	return true;
+}
+
+static void count_dnat(struct planning *g, const struct want *want, int by)
+{
+	if (want->mode == MODE_DNAT)
+		g->dnat_counts[want->by_client_ip] += (unsigned)by;
+}
+
+// Where it is among those of its age, or would be.
+static unsigned place_of(const struct planning *g, const struct want *want)
+{
+	unsigned low = 0, high = g->want_count;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (want_compare_ages(&g->by_age[middle], &want) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void move_up(struct planning *g, unsigned at, int by, unsigned count)
+{
+	memmove(g->by_age + at + by, g->by_age + at, count * sizeof(struct want *));
+}
+
+bool planning_put(struct planning *g, struct want *want)
+{
+	struct want **slot = want_slot(g, want->name), *old = *slot;
+	unsigned at;
+
+	if (old && old->created == want->created) {
+		g->by_age[place_of(g, old)] = want;
+		want->next = old->next;
+		*slot = want;
+		count_dnat(g, old, -1);
+		count_dnat(g, want, 1);
+		want_free(old);
+		return true;
+	}
+	if (old)
+		planning_drop(g, old);
+	if (g->want_count + 1 > g->want_mask && !grow_wants(g))
+		return false;
+	slot = want_slot(g, want->name);
+	want->next = *slot;
+	*slot = want;
+	at = g->ages_sorted ? place_of(g, want) : g->want_count; // many at first: sorted later
+	move_up(g, at, 1, g->want_count - at);
+	g->by_age[at] = want;
+	g->want_count++;
+	count_dnat(g, want, 1);
+	return true;
+}
+
+void planning_drop(struct planning *g, struct want *want)
+{
+	unsigned at = place_of(g, want);
+
+	*want_slot(g, want->name) = want->next;
+	g->want_count--;
+	move_up(g, at + 1, -1, g->want_count - at);
+	count_dnat(g, want, -1);
+	want_free(want);
+}
+
+static bool append(struct row_heap *heap, const struct rows *more)
+{
+	struct rows *rows = &heap->rows;
+	size_t count = (size_t)rows->count + more->count;
+
+	if (count > heap->room) {
+		void **list = realloc(rows->list, count * 2 * sizeof(void *));
+
+		if (!list)
+			return false;
+		rows->list = list;
+		heap->room = count * 2;
+	}
+	if (more->count)
+		memcpy(rows->list + rows->count, more->list, more->count * sizeof(void *));
+	rows->count += more->count;
+	return true;
+}
+
+static void retire(struct planning *g, struct part *part)
+{
+	if (!part)
+		return;
+	part->number = g->number;
+	part->next = NULL;
+	*g->retired_tail = part;
+	g->retired_tail = &part->next;
+}
+
+bool planning_add(struct planning *g, struct part *part)
+{
+	bool ok = part && !part->arena.failed;
+
+	for (unsigned kind = 0; ok && kind < ROW_KINDS; kind++)
+		ok = append(&g->added[kind], &part->rows[kind]);
+	return ok;
+}
+
+bool planning_remove(struct planning *g, struct part *part)
+{
+	bool ok = true;
+
+	for (unsigned kind = 0; part && ok && kind < ROW_KINDS; kind++)
+		ok = append(&g->gone[kind], &part->rows[kind]);
+	retire(g, part);
+	return ok;
+}
+
+bool planning_tabulate(struct planning *g)
+{
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+		struct part *memory;
+
+		if (!g->gone[kind].rows.count && !g->added[kind].rows.count)
+			continue;
+		memory = part_new();
+		if (!memory || !rows_merge((enum row_kind)kind, &g->tables[kind],
+				       &g->gone[kind].rows, &g->added[kind].rows, &memory->arena)) {
+			part_free(memory);
+			return false;
+		}
+		retire(g, g->table_memory[kind]);
+		g->table_memory[kind] = memory;
+		g->gone[kind].rows.count = g->added[kind].rows.count = 0;
+	}
+	return true;
+}
+
+static void reap(struct planning *g)
+{
+	while (g->retired && (!g->oldest || g->oldest->number > g->retired->number)) {
+		struct part *part = g->retired;
+
+		g->retired = part->next;
+		if (!g->retired)
+			g->retired_tail = &g->retired;
+		part_free(part);
+	}
+}
+
+struct plan *planning_give(struct planning *g)
+{
+	struct kept_plan *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return NULL;
+	rows_show(g->tables, &kept->plan);
+	kept->plan.leases = g->leases;
+	kept->plan.lease_count = g->lease_count;
+	kept->planning = g;
+	kept->number = ++g->number;
+	kept->older = g->newest;
+	if (g->newest)
+		g->newest->newer = kept;
+	else
+		g->oldest = kept;
+	g->newest = kept;
+	reap(g);
+	return &kept->plan;
+}
+
+struct planning *planning_new(void)
+{
+	struct planning *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->retired_tail = &g->retired;
+	g->want_mask = 255;
+	g->want_buckets = calloc(g->want_mask + 1, sizeof(struct want *));
+	g->by_age = calloc(g->want_mask + 1, sizeof(struct want *));
+	if (!g->want_buckets || !g->by_age) {
+		free(g->want_buckets);
+		free(g->by_age);
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+void planning_clear(struct planning *g)
+{
+	for (size_t i = 0; i <= g->want_mask; i++)
+		while (g->want_buckets[i]) {
+			struct want *want = g->want_buckets[i];
+
+			g->want_buckets[i] = want->next;
+			retire(g, want->told);
+			retire(g, want->served);
+			retire(g, want->next_served);
+			want_free(want);
+		}
+	retire(g, g->addresses);
+	retire(g, g->routes);
+	retire(g, g->objects);
+	g->addresses = g->routes = g->objects = NULL;
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+		retire(g, g->table_memory[kind]);
+		g->table_memory[kind] = NULL;
+		g->tables[kind] = (struct rows){0};
+		g->gone[kind].rows.count = g->added[kind].rows.count = 0;
+	}
+	for (unsigned i = 0; i < g->digest_count; i++)
+		free(g->digests[i].cluster);
+	free(g->digests);
+	free(g->nodes);
+	g->digests = NULL;
+	g->nodes = NULL;
+	g->leases = NULL;
+	g->model = NULL;
+	g->settings = NULL;
+	g->want_count = g->node_count = g->digest_count = g->lease_count = 0;
+	g->endpoint_count = g->listener_count = 0;
+	g->dnat_counts[0] = g->dnat_counts[1] = 0;
+	g->dnat_mixed = g->squeezed = g->leases_moved = g->ages_sorted = false;
+	reap(g);
+}
+
+static void finish(struct planning *g)
+{
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+		free(g->gone[kind].rows.list);
+		free(g->added[kind].rows.list);
+	}
+	free(g->want_buckets);
+	free(g->by_age);
+	free(g);
+}
+
+void planning_forget(struct planning *g)
+{
+	planning_clear(g);
+}
+
+void planning_free(struct planning *g)
+{
+	if (!g)
+		return;
+	planning_clear(g);
+	g->orphan = true;
+	if (!g->oldest)
+		finish(g);
+}
+
+void plan_free(struct plan *plan)
+{
+	struct kept_plan *kept = (struct kept_plan *)plan; // its first member
+	struct planning *g;
+
+	if (!kept)
+		return;
+	g = kept->planning;
+	if (kept->older)
+		kept->older->newer = kept->newer;
+	else
+		g->oldest = kept->newer;
+	if (kept->newer)
+		kept->newer->older = kept->older;
+	else
+		g->newest = kept->older;
+	free(kept);
+	reap(g);
+	if (g->orphan && !g->oldest)
+		finish(g);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is kept from one plan for the next: what each Service asked for and was given, the rows made
+// of it, and the tables of all rows. For plan.c.
+//
+// A row that is not in the newest plan any more may be in older ones that somebody still holds. It
+// is put on a list with the number of the last plan that had it, and goes when no plan of that
+// number or an older one is left. So a plan costs nothing but the tables that changed.
+#pragma once
+
+#include "plan_internal.h"
+
+struct node_digest { // what the plan reads of a cluster's nodes
+	char *cluster;
+	uint64_t digest;
+};
+
+struct row_heap {
+	struct rows rows;
+	size_t room;
+};
+
+struct kept_plan { // one that was given out
+	struct plan plan;
+	struct planning *planning;
+	uint64_t number;
+	struct kept_plan *older, *newer;
+};
+
+struct planning {
+	const struct model *model; // NULL: nothing is kept
+	const struct settings *settings;
+	uint64_t changes_seen, problems_seen;
+
+	size_t want_mask; // buckets - 1
+	struct want **want_buckets;
+	unsigned want_count;
+	struct want **by_age;
+	bool ages_sorted;
+	unsigned dnat_counts[2]; // of Services in mode dnat: without and with client affinity
+	bool dnat_mixed;         // both, when the last plan was made
+	bool squeezed;           // the last plan was
+	unsigned endpoint_count, listener_count;
+
+	unsigned node_count, digest_count;
+	const struct object **nodes;
+	struct node_digest *digests;
+
+	struct part *addresses, *routes, *objects; // of ipam.c, of route.c, problems of the model
+	unsigned lease_count;
+	struct plan_lease *leases;
+	bool leases_moved; // the last plan's are not those it was made with
+
+	struct rows tables[ROW_KINDS];
+	struct part *table_memory[ROW_KINDS];
+	struct row_heap gone[ROW_KINDS], added[ROW_KINDS]; // while a plan is made
+
+	uint64_t number; // of the newest plan
+	struct kept_plan *oldest, *newest;
+	struct part *retired, **retired_tail; // by the number of the last plan that has them
+	bool orphan;                          // goes with its last plan
+};
+
+// Wants by name.
+struct want *planning_find(const struct planning *g, const char *name);
+bool planning_put(struct planning *g, struct want *want); // instead of one of that name
+void planning_drop(struct planning *g, struct want *want);
+// The rows of a part come or go with the plan being made; a part that goes is retired.
+bool planning_add(struct planning *g, struct part *part);
+bool planning_remove(struct planning *g, struct part *part);
+// The tables of the next plan. False: out of memory.
+bool planning_tabulate(struct planning *g);
+struct plan *planning_give(struct planning *g);
+// Keeps nothing; the plans given out stay.
+void planning_clear(struct planning *g);
+
+// The steps of a plan, in order. False: out of memory, but of step_ask_changed(), which also says
+// so when nobody knows any more what has changed.
+bool step_ask_all(struct planner *p); // ask.c
+bool step_ask_changed(struct planner *p);
+bool step_assign(struct planner *p); // assign.c
+bool step_nodes(struct planner *p);  // serve.c
+bool step_serve(struct planner *p);
+void leases_sort(struct plan_lease *leases, unsigned count);
+// plan.c: from now on problems and rows are those of a new part, which then takes a place.
+bool part_begin(struct planner *p);
+bool part_replace(struct planner *p, struct part **place);

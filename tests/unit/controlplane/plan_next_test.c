@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// plan_next(): after any sequence of changes it gives what plan_make() makes of nothing, byte for
+// byte; older plans stay what they were for as long as they are held; and what did not change is
+// shared.
+#include "plan.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "model.h"
+
+#define HELD 5 // plans at a time
+
+static unsigned next_random(unsigned *seed)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return *seed >> 16;
+}
+
+static unsigned one_of(unsigned *seed, unsigned count)
+{
+	return next_random(seed) % count;
+}
+
+static struct settings *settings_of(const char *pools)
+{
+	char text[1024];
+	struct reason reason = {0};
+	struct settings *settings;
+
+	snprintf(text, sizeof(text),
+		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
+		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n",
+		pools);
+	settings = settings_parse(text, "t.conf", &reason);
+	assert_non_null(settings);
+	return settings;
+}
+
+static void annotate(struct object *object, const char *key, const char *value)
+{
+	struct label *list = arena_grow(&object->arena, (void *)(uintptr_t)object->annotations,
+		object->annotation_count, sizeof(*list));
+
+	list[object->annotation_count++] = (struct label){key, value};
+	object->annotations = list;
+}
+
+static struct object *random_service(const char *cluster, const char *name, unsigned *seed)
+{
+	static const char *const modes[] = {"full-nat", "dnat", "dnat", "dsr", "odd"};
+	static const char *const requests[] = {
+		"192.0.2.100", "192.0.2.101", "2001:db8::1", "203.0.113.1", "nonsense"};
+	struct service *s = (struct service *)object_new(OBJECT_SERVICE, cluster, "default", name);
+	struct service_port *ports = arena_take_array(&s->object.arena, 2, sizeof(*ports));
+
+	s->type = one_of(seed, 8) ? SERVICE_LOAD_BALANCER : SERVICE_CLUSTER_IP;
+	s->class = one_of(seed, 10) ? "" : "of-others";
+	s->requested = one_of(seed, 4) ? "" : requests[one_of(seed, 5)];
+	s->port_count = 1 + one_of(seed, 2);
+	for (unsigned i = 0; i < s->port_count; i++)
+		ports[i] = (struct service_port){
+			.name = s->port_count > 1 ? (i ? "b" : "a") : "",
+			.protocol_text = "TCP",
+			.protocol = one_of(seed, 4) ? IPPROTO_TCP : IPPROTO_UDP,
+			.port = (uint16_t)(80 + 10 * i + one_of(seed, 3)),
+			.target_name = "",
+		};
+	s->ports = ports;
+	s->client_ip_affinity = one_of(seed, 2);
+	s->affinity_s = 10800;
+	s->publish_not_ready = one_of(seed, 6) == 0;
+	s->family_policy = (enum family_policy)one_of(seed, 4);
+	s->object.created = (int64_t)one_of(seed, 3);
+	s->object.line = one_of(seed, 2);
+	annotate(&s->object, "sluice.dev/mode", modes[one_of(seed, 5)]);
+	if (one_of(seed, 3) == 0)
+		annotate(&s->object, "metallb.io/allow-shared-ip", one_of(seed, 2) ? "k1" : "k2");
+	if (one_of(seed, 8) == 0)
+		annotate(&s->object, "sluice.dev/weights", "n1=7, nonsense");
+	return &s->object;
+}
+
+// Endpoints of a few addresses, so that Services share them, VIPs among them.
+static struct object *random_slice(
+	const char *cluster, const char *service, const char *name, unsigned *seed)
+{
+	struct endpoint_slice *slice = (struct endpoint_slice *)object_new(
+		OBJECT_ENDPOINT_SLICE, cluster, "default", name);
+	struct slice_endpoint *list = arena_take_array(&slice->object.arena, 4, sizeof(*list));
+	struct slice_port *ports = arena_take_array(&slice->object.arena, 2, sizeof(*ports));
+	bool v6 = one_of(seed, 4) == 0;
+
+	slice->service = arena_copy(&slice->object.arena, service);
+	slice->family = v6 ? FAMILY_V6 : FAMILY_V4;
+	ports[0] = (struct slice_port){one_of(seed, 2) ? "" : "a", IPPROTO_TCP, 8080};
+	ports[1] = (struct slice_port){"b", IPPROTO_UDP, 53};
+	slice->ports = ports;
+	slice->port_count = 2;
+	slice->endpoint_count = one_of(seed, 4);
+	for (unsigned i = 0; i < slice->endpoint_count; i++) {
+		uint32_t address = one_of(seed, 6) ? 0x0a000001 + one_of(seed, 6)
+						   : 0xc0000264 + one_of(seed, 3);
+		list[i] = (struct slice_endpoint){
+			.address = addr_from_v4(htonl(address)),
+			.conditions = (uint8_t)one_of(seed, 8),
+			.node = one_of(seed, 2) ? "n1" : "n2",
+			.name = "pod",
+		};
+		if (v6)
+			addr_parse(&list[i].address, one_of(seed, 2) ? "fd00::5" : "2001:db8::1");
+	}
+	slice->endpoints = list;
+	return &slice->object;
+}
+
+static struct object *random_node(const char *cluster, const char *name, unsigned *seed)
+{
+	static const char *const prefixes[] = {"10.1.0.0/24", "10.1.1.0/24", "fd01::/64"};
+	struct node *node = (struct node *)object_new(OBJECT_NODE, cluster, "", name);
+	struct prefix *prefix = arena_take(&node->object.arena, sizeof(*prefix));
+	struct addr *address = arena_take(&node->object.arena, sizeof(*address));
+
+	prefix_parse(prefix, prefixes[one_of(seed, 3)]);
+	addr_parse(address, one_of(seed, 2) ? "192.0.2.10" : "192.0.2.11");
+	node->pod_prefixes = prefix;
+	node->addresses = address;
+	node->pod_prefix_count = one_of(seed, 2);
+	node->address_count = one_of(seed, 4) ? 1 : 0;
+	node->object.created = (int64_t)one_of(seed, 3);
+	if (one_of(seed, 2))
+		annotate(&node->object, "sluice.dev/weight", one_of(seed, 3) ? "3" : "none");
+	return &node->object;
+}
+
+// One object comes, goes or changes, in one of two files.
+static void change(struct model *model, unsigned *seed)
+{
+	static const struct model_problem problem = {
+		"Service c0/default/x", "f:1", "broken", false};
+	const char *cluster = one_of(seed, 2) ? "c0" : "c1";
+	const char *file = one_of(seed, 8) ? "f" : "g";
+	unsigned kind = one_of(seed, 8), number = one_of(seed, 6);
+	char origin[64], name[32], service[32];
+	struct object *object;
+
+	snprintf(service, sizeof(service), "s%u", number);
+	snprintf(name, sizeof(name), "s%u-%u", number, one_of(seed, 2));
+	if (kind < 3)
+		object = random_service(cluster, service, seed);
+	else if (kind < 7)
+		object = random_slice(cluster, one_of(seed, 12) ? service : "", name, seed);
+	else
+		object = random_node(cluster, one_of(seed, 2) ? "n1" : "n2", seed);
+	snprintf(origin, sizeof(origin), "%s-%d-%s", file, (int)object->kind, object->name);
+	if (one_of(seed, 4) == 0) {
+		object_free(object);
+		model_replace(model, cluster, origin, NULL, 0, &problem, one_of(seed, 6) == 0);
+		return;
+	}
+	assert_int_equal(
+		model_replace(model, cluster, origin, &object, 1, &problem, one_of(seed, 6) == 0),
+		0);
+}
+
+static char *text_of(const struct plan *plan)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	plan_print(plan, stream);
+	fclose(stream);
+	return text;
+}
+
+static void check_same(const char *expected, const char *found, unsigned seed, unsigned step)
+{
+	const char *line = expected, *other = found;
+
+	for (; *expected && *expected == *found; expected++, found++)
+		if (*expected == '\n') {
+			line = expected + 1;
+			other = found + 1;
+		}
+	if (*expected != *found)
+		fail_msg("seed %u step %u:\nexpected %.*s\nfound    %.*s", seed, step,
+			(int)strcspn(line, "\n"), line, (int)strcspn(other, "\n"), other);
+}
+
+struct held { // the newest plans, and what they said
+	struct plan *plan;
+	char *text;
+};
+
+static void let_go(struct held *held, unsigned seed, unsigned step)
+{
+	char *text;
+
+	if (!held->plan)
+		return;
+	text = text_of(held->plan);
+	check_same(held->text, text, seed, step); // nobody has changed it
+	plan_free(held->plan);
+	free(held->text);
+	free(text);
+	*held = (struct held){0};
+}
+
+static void run_sequence(unsigned seed, struct settings *const settings[2])
+{
+	struct planning *planning = planning_new();
+	struct model *model = model_new();
+	struct held held[HELD] = {0};
+	const struct plan *last = NULL;
+	unsigned random = seed;
+
+	for (unsigned step = 0; step < 60; step++) {
+		const struct settings *used = settings[step / 25 % 2];
+		struct held *place = &held[one_of(&random, HELD)];
+		struct plan *fresh, *next;
+		char *text;
+
+		for (unsigned i = one_of(&random, 3) + 1; i > 0; i--)
+			change(model, &random);
+		fresh = plan_make(
+			model, used, last ? last->leases : NULL, last ? last->lease_count : 0);
+		next = plan_next(planning, model, used, last ? last->leases : NULL,
+			last ? last->lease_count : 0);
+		assert_non_null(fresh);
+		assert_non_null(next);
+		text = text_of(fresh);
+		while (place->plan == last && last)
+			place = &held[one_of(&random, HELD)];
+		let_go(place, seed, step);
+		*place = (struct held){next, text_of(next)};
+		check_same(text, place->text, seed, step);
+		last = next;
+		free(text);
+		plan_free(fresh);
+	}
+	if (seed & 1) // either may go first
+		planning_free(planning);
+	for (unsigned i = 0; i < HELD; i++)
+		let_go(&held[i], seed, 1000);
+	if (!(seed & 1))
+		planning_free(planning);
+	model_free(model);
+}
+
+static void test_any_sequence(void **state)
+{
+	struct settings *settings[] = {
+		settings_of("\"192.0.2.100-192.0.2.103\", \"2001:db8::/126\""),
+		settings_of("\"192.0.2.102-192.0.2.109\"")};
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 400; seed++)
+		run_sequence(seed, settings);
+	settings_free(settings[0]);
+	settings_free(settings[1]);
+}
+
+static void put_service(struct model *model, unsigned number, unsigned endpoints)
+{
+	unsigned seed = 1;
+	char name[32], origin[48];
+	struct object *objects[2];
+	struct service *s;
+	struct endpoint_slice *slice;
+	struct slice_endpoint *list;
+	static const struct slice_port port = {"", IPPROTO_TCP, 8080};
+
+	snprintf(name, sizeof(name), "service-%u", number);
+	objects[0] = random_service("c", name, &seed);
+	s = (struct service *)objects[0];
+	s->type = SERVICE_LOAD_BALANCER;
+	s->class = s->requested = "";
+	s->port_count = 1;
+	s->family_policy = FAMILY_SINGLE;
+	((struct service_port *)(uintptr_t)s->ports)->name = "";
+	((struct service_port *)(uintptr_t)s->ports)->protocol = IPPROTO_TCP;
+	s->object.annotation_count = 0;
+	objects[1] = random_slice("c", name, name, &seed);
+	slice = (struct endpoint_slice *)objects[1];
+	slice->family = FAMILY_V4;
+	slice->ports = &port;
+	slice->port_count = 1;
+	list = arena_take_array(&slice->object.arena, endpoints, sizeof(*list));
+	for (unsigned i = 0; i < endpoints; i++)
+		list[i] = (struct slice_endpoint){
+			.address = addr_from_v4(htonl(0x0a000001 + number * 16 + i)),
+			.conditions = ENDPOINT_IS_READY,
+			.node = "",
+			.name = "pod",
+		};
+	slice->endpoints = list;
+	slice->endpoint_count = endpoints;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(origin, sizeof(origin), "%u/%s", i, name);
+		model_replace(model, "c", origin, &objects[i], 1, NULL, 0);
+	}
+}
+
+// A changed endpoint costs the same among a hundred Services and among ten thousand, but for the
+// copy of a table of addresses.
+static void test_shares(void **state)
+{
+	static const unsigned sizes[] = {100, 1000, 10000};
+	struct settings *settings = settings_of("\"10.128.0.0/16\"");
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct planning *planning = planning_new();
+		struct model *model = model_new();
+		struct plan *last, *next;
+		usec_t started;
+		unsigned differ = 0;
+
+		for (unsigned j = 0; j < sizes[i]; j++)
+			put_service(model, j, 10);
+		last = plan_next(planning, model, settings, NULL, 0);
+		next = plan_next(planning, model, settings, last->leases, last->lease_count);
+		plan_free(last);
+		last = next;
+		started = clock_now_us();
+		for (unsigned j = 0; j < 100; j++) {
+			put_service(model, j, 9 + j % 2);
+			next = plan_next(
+				planning, model, settings, last->leases, last->lease_count);
+			assert_non_null(next);
+			if (j == 0) {
+				assert_ptr_equal(next->vips, last->vips);
+				assert_ptr_equal(next->leases, last->leases);
+				for (unsigned k = 0; k < next->pool_count; k++)
+					differ += next->pools[k] != last->pools[k];
+				assert_int_equal(differ, 1);
+			}
+			plan_free(last);
+			last = next;
+		}
+		print_message("%u Services: %.3f ms a change\n", sizes[i],
+			(double)(clock_now_us() - started) / 100e3);
+		planning_free(planning);
+		plan_free(last);
+		model_free(model);
+	}
+	settings_free(settings);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_any_sequence),
+		cmocka_unit_test(test_shares),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
