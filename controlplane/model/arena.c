@@ -123,6 +123,7 @@ void arena_clear(struct arena *arena)
 	while (block) {
 		struct arena_block *next = block->next;
 
+		explicit_bzero(block->bytes, block->used); // private keys are in some
 		free(block);
 		block = next;
 	}

@@ -23,4 +23,4 @@ char *arena_format(struct arena *arena, const char *format, ...)
 // but this function: its capacity is the power of two at or above the count.
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);
 size_t arena_bytes(const struct arena *arena);
-void arena_clear(struct arena *arena);
+void arena_clear(struct arena *arena); // nothing of what was in it is left in memory

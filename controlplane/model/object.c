@@ -2,7 +2,9 @@
 // Objects one by one: made by decoders, read by the plan.
 #include <string.h>
 
+#include "ingress.h"
 #include "model.h"
+#include "secret.h"
 
 static const struct {
 	const char *name;
@@ -11,6 +13,9 @@ static const struct {
 	[OBJECT_SERVICE] = {"Service", sizeof(struct service)},
 	[OBJECT_ENDPOINT_SLICE] = {"EndpointSlice", sizeof(struct endpoint_slice)},
 	[OBJECT_NODE] = {"Node", sizeof(struct node)},
+	[OBJECT_INGRESS] = {"Ingress", sizeof(struct ingress)},
+	[OBJECT_INGRESS_CLASS] = {"IngressClass", sizeof(struct ingress_class)},
+	[OBJECT_SECRET] = {"Secret", sizeof(struct secret)},
 };
 
 const char *object_kind_name(enum object_kind kind)
