@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "decode_field.h"
+#include "ingress.h"
+#include "secret.h"
 
 // What we read, by group and version. To add a kind: a row here, a decode_<kind>.c, a switch case.
 static const struct known {
@@ -18,6 +20,9 @@ static const struct known {
 	{"Service", "ServiceList", "v1", OBJECT_SERVICE, true},
 	{"EndpointSlice", "EndpointSliceList", "discovery.k8s.io/v1", OBJECT_ENDPOINT_SLICE, true},
 	{"Node", "NodeList", "v1", OBJECT_NODE, false},
+	{"Ingress", "IngressList", "networking.k8s.io/v1", OBJECT_INGRESS, true},
+	{"IngressClass", "IngressClassList", "networking.k8s.io/v1", OBJECT_INGRESS_CLASS, false},
+	{"Secret", "SecretList", "v1", OBJECT_SECRET, true},
 };
 #define KNOWN_KINDS (sizeof(known_kinds) / sizeof(known_kinds[0]))
 
@@ -76,7 +81,9 @@ static int64_t read_time(const char *text)
 static bool is_ours(const char *annotation)
 {
 	static const char *const prefixes[] = {"sluice.dev/", "metallb.io/", "metallb.universe.tf/",
-		"service.beta.kubernetes.io/load-balancer-source-ranges"};
+		"service.beta.kubernetes.io/load-balancer-source-ranges",
+		"nginx.ingress.kubernetes.io/", "kubernetes.io/ingress.class",
+		"ingressclass.kubernetes.io/is-default-class"};
 
 	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(annotation, prefixes[i], strlen(prefixes[i])) == 0)
@@ -159,6 +166,15 @@ static void read_kind(const struct field *root, struct object *object)
 		break;
 	case OBJECT_NODE:
 		decode_node(root, (struct node *)object);
+		break;
+	case OBJECT_INGRESS:
+		decode_ingress(&spec, (struct ingress *)object);
+		break;
+	case OBJECT_INGRESS_CLASS:
+		decode_ingress_class(&spec, (struct ingress_class *)object);
+		break;
+	case OBJECT_SECRET:
+		decode_secret(root, (struct secret *)object);
 		break;
 	}
 }

@@ -43,6 +43,18 @@ void field_wrong(
 		false);
 }
 
+void field_mistake(const struct field *in, unsigned line, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	in->decode->mistakes++;
+	add_problem(in, line, arena_copy(&in->decode->arena, text), false);
+}
+
 void field_warn(const struct field *in, unsigned line, const char *format, ...)
 {
 	char text[512];

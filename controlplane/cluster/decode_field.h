@@ -10,6 +10,10 @@
 
 #define FIELD_PATH 160
 
+struct ingress;
+struct ingress_class;
+struct secret;
+
 struct field { // where a decoder reads
 	struct decode *decode;
 	struct object *object;  // NULL: texts stay in the tree
@@ -19,6 +23,9 @@ struct field { // where a decoder reads
 
 void field_wrong(
 	const struct field *in, const struct tree *found, const char *key, const char *expected);
+// A mistake in other words, for where what was found must not be told.
+void field_mistake(const struct field *in, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 // Something is odd but taken all the same.
 void field_warn(const struct field *in, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -40,3 +47,6 @@ bool name_is_subdomain(const char *name); // 253 characters, with dots
 void decode_service(const struct field *spec, struct service *service);
 void decode_slice(const struct field *root, struct endpoint_slice *slice);
 void decode_node(const struct field *root, struct node *node);
+void decode_ingress(const struct field *spec, struct ingress *ingress);
+void decode_ingress_class(const struct field *spec, struct ingress_class *class);
+void decode_secret(const struct field *root, struct secret *secret);

@@ -22,7 +22,7 @@ struct secret_facts { // of the first certificate
 	unsigned name_count;
 	const char *const *names; // of the SAN, else its common name; small letters
 	const char *issuer, *subject;
-	const char *fingerprint;      // SHA-256, hexadecimal
+	const char *fingerprint;       // SHA-256, hexadecimal
 	int64_t not_before, not_after; // seconds of the epoch
 };
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// v1 Secret. A pair for TLS is checked here, so that a bad one is quarantined and the last good one
+// stays. What stands in a Secret is never told, only what is wrong with it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode_field.h"
+#include "pair.h"
+#include "secret.h"
+
+#define BYTES_MAX (1u << 20) // as in Kubernetes
+
+static int digit(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+// RFC 4648 with its padding; ends of lines are passed over, as Kubernetes does.
+static bool read_base64(const char *text, struct arena *arena, struct secret_bytes *out)
+{
+	size_t length = strlen(text), count = 0, padding = 0;
+	uint8_t *bytes = arena_take(arena, length / 4 * 3 + 3);
+	uint32_t bits = 0;
+	unsigned held = 0;
+
+	for (; bytes && *text; text++) {
+		if (*text == '\n' || *text == '\r')
+			continue;
+		if (*text == '=') {
+			padding++;
+			continue;
+		}
+		if (padding || digit(*text) < 0)
+			return false;
+		bits = bits << 6 | (uint32_t)digit(*text);
+		if (++held == 4) {
+			bytes[count++] = (uint8_t)(bits >> 16);
+			bytes[count++] = (uint8_t)(bits >> 8);
+			bytes[count++] = (uint8_t)bits;
+			bits = held = 0;
+		}
+	}
+	if (held == 1 || padding != (held ? 4 - held : 0) ||
+		(bits & (held == 2          ? 0xfu
+				: held == 3 ? 3u
+					    : 0)))
+		return false;
+	if (bytes && held >= 2)
+		bytes[count++] = (uint8_t)(bits >> (held == 2 ? 4 : 10));
+	if (bytes && held == 3)
+		bytes[count++] = (uint8_t)(bits >> 2);
+	*out = (struct secret_bytes){bytes, count};
+	return true;
+}
+
+static void read_plain(const struct field *in, const char *key, struct secret_bytes *out)
+{
+	const struct tree *tree = tree_get(in->map, key);
+
+	if (!tree)
+		return;
+	if (tree->kind == TREE_LIST || tree->kind == TREE_MAP || strlen(tree->text) > BYTES_MAX) {
+		field_mistake(in, tree->line, "%s.%s: expected a text", in->path, key);
+		return;
+	}
+	out->data = (const uint8_t *)arena_copy(&in->object->arena, tree->text);
+	out->length = strlen(tree->text);
+}
+
+static void read_data(const struct field *in, const char *key, struct secret_bytes *out)
+{
+	const struct tree *tree = tree_get(in->map, key);
+
+	if (!tree)
+		return;
+	if (tree->kind == TREE_LIST || tree->kind == TREE_MAP ||
+		strlen(tree->text) > 2 * BYTES_MAX ||
+		!read_base64(tree->text, &in->object->arena, out))
+		field_mistake(
+			in, tree->line, "%s.%s: expected base64 of at most 1 MB", in->path, key);
+}
+
+static void tell_mistakes(const struct field *in, unsigned line, const struct reason *reason)
+{
+	char *lines = strdup(reason_text(reason)), *rest = lines;
+
+	for (char *one; rest && (one = strsep(&rest, "\n"));)
+		field_mistake(in, line, "%s", one);
+	free(lines);
+}
+
+// The name of the OCSP response has no standard; both are in use.
+static void check_staple(const struct field *in, unsigned line, struct secret *secret)
+{
+	const char *mistake = NULL;
+
+	if (secret->ocsp_der.length)
+		mistake = pair_staple_mistake(secret->ocsp_der, secret->chain_pem);
+	if (!mistake)
+		return;
+	field_warn(in, line, "tls.ocsp-staple %s: it is not sent", mistake);
+	secret->ocsp_der = (struct secret_bytes){NULL, 0};
+}
+
+void decode_secret(const struct field *root, struct secret *secret)
+{
+	const struct tree *data = field_map(root, "data"), *plain = field_map(root, "stringData");
+	struct field in = {root->decode, root->object, data, "data"};
+	struct field plain_in = {root->decode, root->object, plain, "stringData"};
+	const struct tree *at = tree_get(plain, "tls.crt");
+	const struct {
+		const char *key;
+		struct secret_bytes *out;
+	} keys[] = {{"tls.crt", &secret->chain_pem}, {"tls.key", &secret->key_pem},
+		{"tls.ocsp", &secret->ocsp_der}, {"tls.ocsp-staple", &secret->ocsp_der},
+		{"ca.crt", &secret->ca_pem}};
+	struct reason reason = {0};
+	bool tls;
+
+	secret->type = "Opaque";
+	secret->facts = (struct secret_facts){.issuer = "", .subject = "", .fingerprint = ""};
+	field_text(root, "type", &secret->type);
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		read_data(&in, keys[i].key, keys[i].out);
+		read_plain(&plain_in, keys[i].key, keys[i].out);
+	}
+	if (!at)
+		at = tree_get(data, "tls.crt");
+	tls = strcmp(secret->type, "kubernetes.io/tls") == 0;
+	if (root->decode->mistakes ||
+		(!tls && (!secret->chain_pem.length || !secret->key_pem.length)))
+		return;
+	if (!secret->chain_pem.length || !secret->key_pem.length)
+		field_mistake(root, root->map->line,
+			"data: a Secret of type kubernetes.io/tls has tls.crt and tls.key");
+	else if (pair_check(secret, &secret->object.arena, &secret->facts, &reason) < 0)
+		tell_mistakes(root, at ? at->line : root->map->line, &reason);
+	else
+		check_staple(root, at ? at->line : root->map->line, secret);
+	reason_clear(&reason);
+}

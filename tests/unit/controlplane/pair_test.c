@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Certificates and keys: what serves, and what is told of what does not.
+#include "pair.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static struct secret make(struct arena *arena, const char *name)
+{
+	struct secret secret = {0};
+
+	assert_int_equal(
+		pair_self_signed(name, time(NULL), arena, &secret.chain_pem, &secret.key_pem), 0);
+	return secret;
+}
+
+static struct secret_bytes text(const char *bytes)
+{
+	return (struct secret_bytes){(const uint8_t *)bytes, strlen(bytes)};
+}
+
+static void self_signed(void **state)
+{
+	struct arena arena = {0};
+	struct secret secret = make(&arena, "a.example");
+	struct secret_facts facts = {0};
+	struct reason reason = {0};
+
+	assert_int_equal(pair_check(&secret, &arena, &facts, &reason), 0);
+	assert_int_equal(facts.key, KEY_ECDSA);
+	assert_int_equal(facts.name_count, 1);
+	assert_string_equal(facts.names[0], "a.example");
+	assert_string_equal(facts.issuer, "CN=a.example");
+	assert_int_equal(strlen(facts.fingerprint), 64);
+	assert_true(facts.not_before < time(NULL) && facts.not_after > time(NULL));
+	assert_true(pair_covers(&facts, "a.example"));
+	assert_false(pair_covers(&facts, "b.example"));
+	assert_non_null(pair_staple_mistake(text("none"), secret.chain_pem));
+	reason_clear(&reason);
+	arena_clear(&arena);
+}
+
+static void wildcard(void **state)
+{
+	struct arena arena = {0};
+	struct secret secret = make(&arena, "*.Example.com");
+	struct secret_facts facts = {0};
+	struct reason reason = {0};
+
+	assert_int_equal(pair_check(&secret, &arena, &facts, &reason), 0);
+	assert_true(pair_covers(&facts, "a.example.com"));
+	assert_true(pair_covers(&facts, "*.example.com"));
+	assert_false(pair_covers(&facts, "example.com"));
+	assert_false(pair_covers(&facts, "a.b.example.com"));
+	reason_clear(&reason);
+	arena_clear(&arena);
+}
+
+static void mistakes(void **state)
+{
+	struct arena arena = {0};
+	struct secret good = make(&arena, "a"), other = make(&arena, "b");
+	const struct {
+		struct secret_bytes chain, key;
+		const char *told;
+	} table[] = {
+		{good.chain_pem, other.key_pem, "does not belong"},
+		{text("x"), good.key_pem, "tls.crt: no certificate"},
+		{good.chain_pem, text(""), "tls.key: no private key"},
+		{good.chain_pem, good.chain_pem, "tls.key: no private key"},
+		{text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+			good.key_pem, "tls.crt: certificate 1 cannot be read"},
+	};
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct secret secret = {.chain_pem = table[i].chain, .key_pem = table[i].key};
+		struct secret_facts facts = {0};
+		struct reason reason = {0};
+
+		assert_true(pair_check(&secret, &arena, &facts, &reason) < 0);
+		if (!strstr(reason_text(&reason), table[i].told))
+			fail_msg("%u: %s", i, reason_text(&reason));
+		assert_null(strstr(reason_text(&reason), "BEGIN"));
+		reason_clear(&reason);
+	}
+	arena_clear(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(self_signed),
+		cmocka_unit_test(wildcard),
+		cmocka_unit_test(mistakes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
