@@ -57,3 +57,7 @@ struct prefix *read_addresses(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
 struct range_settings *read_ranges(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
+
+// settings_pool.c, settings_cluster.c: the parts of the file that have one of their own.
+void settings_read_pools(struct reader *r, const setting_t *root, struct settings *s);
+void settings_read_clusters(struct reader *r, const setting_t *root, struct settings *s);

@@ -229,33 +229,6 @@ static void read_timeouts(struct reader *r, const setting_t *root, struct settin
 		read_number(r, group, keys[i], 1, WEEK_S, out[i]);
 }
 
-static void read_pools(struct reader *r, const setting_t *root, struct settings *s)
-{
-	static const char *const keys[] = {"name", "addresses", "interfaces", NULL};
-	const setting_t *list = read_list(r, root, "pools", &s->pool_count);
-
-	s->pools = read_take(r, s->pool_count, sizeof(*s->pools));
-	if (!s->pools)
-		s->pool_count = 0;
-	for (unsigned i = 0; i < s->pool_count; i++) {
-		const setting_t *group = config_setting_get_elem(list, i);
-		struct pool_settings *pool = &s->pools[i];
-		unsigned n = read_text_count(r, group, "interfaces");
-
-		read_known(r, group, keys);
-		pool->name = read_text(r, group, "name", "a name such as \"default\"", NULL);
-		pool->ranges = read_ranges(r, group, "addresses", &pool->range_count);
-		pool->interfaces = read_take(r, n, sizeof(*pool->interfaces));
-		for (unsigned j = 0; pool->interfaces && j < n; j++) {
-			const setting_t *element;
-			const char *text = read_text_at(r, group, "interfaces", j, &element);
-
-			pool->interfaces[j] = read_copy(r, text ? text : "");
-			pool->interface_count++;
-		}
-	}
-}
-
 static void read_sources(struct reader *r, const setting_t *root, struct settings *s)
 {
 	static const char *const keys[] = {"name", "kind", "path", NULL};
@@ -310,7 +283,8 @@ static void read_defaults(struct reader *r, const setting_t *root, struct settin
 static void read_root(struct reader *r, struct settings *s)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
-		"pools", "sources", "defaults", "run_dir", "state_dir", "group", NULL};
+		"pools", "sources", "clusters", "shares", "defaults", "run_dir", "state_dir",
+		"group", NULL};
 	const setting_t *root = config_root_setting(&r->config);
 
 	s->file = read_copy(r, r->file);
@@ -320,8 +294,9 @@ static void read_root(struct reader *r, struct settings *s)
 	read_routes(r, root, s);
 	read_snat(r, root, s);
 	read_timeouts(r, root, s);
-	read_pools(r, root, s);
+	settings_read_pools(r, root, s);
 	read_sources(r, root, s);
+	settings_read_clusters(r, root, s);
 	read_defaults(r, root, s);
 	s->run_dir = read_text(r, root, "run_dir", "a directory", RUN_DIR);
 	s->state_dir = read_text(r, root, "state_dir", "a directory", STATE_DIR);
@@ -371,6 +346,8 @@ static struct settings *read_whole(const char *text, const char *file, struct re
 		if (!r.starved)
 			settings_check(&r, s);
 	}
+	if (s && reason->count == before)
+		settings_sort_pools(s); // only now: mistakes are told by the file's own order
 	if (reason->count != before) {
 		settings_free(s);
 		s = NULL;
@@ -407,13 +384,8 @@ void settings_free(struct settings *s)
 		free(port->device);
 		free(port->options);
 	}
-	for (unsigned i = 0; i < s->pool_count; i++) {
-		for (unsigned j = 0; j < s->pools[i].interface_count; j++)
-			free(s->pools[i].interfaces[j]);
-		free(s->pools[i].interfaces);
-		free(s->pools[i].ranges);
-		free(s->pools[i].name);
-	}
+	settings_free_pools(s);
+	settings_free_clusters(s);
 	for (unsigned i = 0; i < s->source_count; i++) {
 		free(s->sources[i].name);
 		free(s->sources[i].kind);
@@ -422,7 +394,6 @@ void settings_free(struct settings *s)
 	free(s->ports);
 	free(s->routes);
 	free(s->snat.ranges);
-	free(s->pools);
 	free(s->sources);
 	free(s->run_dir);
 	free(s->state_dir);

@@ -72,6 +72,35 @@ struct pool_settings { // of VIPs
 	struct range_settings *ranges;
 	unsigned interface_count; // where its VIPs are announced; none = everywhere
 	char **interfaces;
+	uint32_t priority; // the lowest is asked first
+	bool auto_assign;  // false: given only to who asks for it, by name or by address
+	// Whom it is for; none = all. Each list that is there must have the Service's.
+	unsigned cluster_count, namespace_count, label_count;
+	char **clusters, **namespaces;
+	char **labels; // "key=value": the Service must have all
+};
+
+enum endpoint_mode {
+	ENDPOINTS_AUTO,
+	ENDPOINTS_POD,
+	ENDPOINTS_NODE_PORT
+};
+
+struct cluster_settings { // of a source of objects, wherever that is registered
+	char *name;
+	enum endpoint_mode endpoints;
+};
+
+struct share_cluster {
+	char *name;
+	uint32_t weight; // 0: only while no other has a ready endpoint
+};
+
+struct share_settings { // what several clusters serve together
+	char *service;  // "namespace/name"; "" = a host
+	char *host;     // of Ingresses; "" = a Service
+	unsigned cluster_count;
+	struct share_cluster *clusters; // the first that has it is the one that is asked
 };
 
 struct source_settings { // where objects come from
@@ -110,9 +139,13 @@ struct settings {
 	} snat;
 	struct timeouts_settings timeouts;
 	unsigned pool_count;
-	struct pool_settings *pools;
+	struct pool_settings *pools; // in the order in which they are asked
 	unsigned source_count;
 	struct source_settings *sources;
+	unsigned cluster_count;
+	struct cluster_settings *clusters;
+	unsigned share_count;
+	struct share_settings *shares;
 	struct { // of a Service that does not say
 		enum mode mode;
 		enum algorithm algorithm;
@@ -134,6 +167,9 @@ void settings_free(struct settings *settings);
 // "source-hash".
 const char *mode_name(enum mode mode);
 const char *algorithm_name(enum algorithm algorithm);
+const char *endpoint_mode_name(enum endpoint_mode mode); // "auto", "pod", "nodeport"
+// The mode of a cluster, by its name.
+enum endpoint_mode settings_endpoint_mode(const struct settings *settings, const char *cluster);
 bool mode_parse(const char *text, enum mode *mode);
 bool algorithm_parse(const char *text, enum algorithm *algorithm);
 

@@ -14,3 +14,7 @@ void settings_mistake(struct reader *reader, const char *path, const char *forma
 	__attribute__((format(printf, 3, 4)));
 // What no single key shows: names, duplicates, overlaps, reachability.
 void settings_check(struct reader *reader, const struct settings *settings);
+// By priority.
+void settings_sort_pools(struct settings *settings);
+void settings_free_pools(struct settings *settings);
+void settings_free_clusters(struct settings *settings);
