@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PROXY_PROTOCOL_MAX  536 // longest that is taken
-#define PROXY_PROTOCOL_ROOM 600 // for one written
+#define PROXY_PROTOCOL_MAX  2048 // longest that is taken
+#define PROXY_PROTOCOL_ROOM 600  // for one written
 
 struct proxy_protocol {
 	bool local; // it speaks for itself, or of no address: the connection's own addresses hold
