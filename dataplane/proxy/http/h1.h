@@ -64,6 +64,7 @@ enum h1_method {
 	H1_LOCK,
 	H1_CONNECT,
 	H1_TRACE,
+	H1_PRI, // of HTTP/2
 };
 
 enum h1_form { // of a request's target

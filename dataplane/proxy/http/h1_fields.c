@@ -301,13 +301,20 @@ enum h1_parsed h1_read_fields(struct h1_reader *reader)
 	}
 }
 
+bool h1_has_tab(const struct h1_head *head, const struct h1_field *field)
+{
+	uint32_t begin = field->name + field->name_length + 1u;
+
+	return memchr(head->bytes + begin, '\t', field->end - begin) != NULL;
+}
+
 enum http_refusal h1_read_length(struct h1_head *head, const struct h1_field *field)
 {
 	const char *value = head->bytes + field->value;
 	uint64_t length = 0;
 
 	if (!field->value_length || field->value_length > 18 ||
-		(value[0] == '0' && field->value_length > 1))
+		(value[0] == '0' && field->value_length > 1) || h1_has_tab(head, field))
 		return HTTP_LENGTH;
 	for (unsigned i = 0; i < field->value_length; i++) {
 		if (!h1_is_digit(value[i]))
@@ -388,4 +395,12 @@ bool h1_read_connection(struct h1_head *head, struct h1_options *options, bool r
 			!read_options(head, options, &head->fields[i], request))
 			return false;
 	return true;
+}
+
+bool h1_is_websocket(const struct h1_head *head)
+{
+	const struct h1_field *field = h1_first(head, H1_UPGRADE);
+
+	return field && !(head->repeated >> H1_UPGRADE & 1) &&
+	       h1_same(head->bytes + field->value, field->value_length, "websocket");
 }

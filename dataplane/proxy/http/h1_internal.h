@@ -95,6 +95,8 @@ enum h1_parsed h1_read_fields(struct h1_reader *reader);
 // Has the head come to its end, or to a line that is refused, since `seen`?
 bool h1_may_end(const char *bytes, uint32_t seen, uint32_t length);
 void h1_head_begin(struct h1_head *head, const char *bytes);
+// A tab around a value is a blank, though not for everyone: so not where a body's end hangs on it.
+bool h1_has_tab(const struct h1_head *head, const struct h1_field *field);
 // HTTP_OK with head->content_length.
 enum http_refusal h1_read_length(struct h1_head *head, const struct h1_field *field);
 
@@ -104,3 +106,5 @@ struct h1_options { // of all Connection fields together
 
 // False: no list of tokens, or (of a request) naming what is not its to name.
 bool h1_read_connection(struct h1_head *head, struct h1_options *options, bool request);
+// Is there one Upgrade field, and does it say just that?
+bool h1_is_websocket(const struct h1_head *head);

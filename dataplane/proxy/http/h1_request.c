@@ -3,6 +3,7 @@
 #include "h1_internal.h"
 
 #define METHOD_MAX 32
+#define SHORTEST   16 // request: "A / HTTP/1.0" and two ends of lines
 
 const struct http_limits http_limits_default = {16384, 8192, 100};
 
@@ -21,7 +22,7 @@ static enum h1_method method_of(const char *name, uint32_t length)
 		uint8_t method;
 	} methods[] = {{"GET", H1_GET}, {"HEAD", H1_HEAD}, {"POST", H1_POST}, {"PUT", H1_PUT},
 		{"DELETE", H1_DELETE}, {"OPTIONS", H1_OPTIONS}, {"PATCH", H1_PATCH},
-		{"LOCK", H1_LOCK}, {"CONNECT", H1_CONNECT}, {"TRACE", H1_TRACE}};
+		{"LOCK", H1_LOCK}, {"CONNECT", H1_CONNECT}, {"TRACE", H1_TRACE}, {"PRI", H1_PRI}};
 
 	for (unsigned i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strlen(methods[i].name) == length && memcmp(methods[i].name, name, length) == 0)
@@ -206,7 +207,7 @@ static enum http_refusal read_form(struct h1_head *head, uint32_t mark)
 {
 	uint32_t begin = head->target.at, end = begin + head->target.length;
 
-	if (head->method == H1_CONNECT || head->method == H1_TRACE) {
+	if (head->method >= H1_CONNECT) {
 		head->form = head->method == H1_CONNECT ? H1_FORM_AUTHORITY : H1_FORM_ORIGIN;
 		return HTTP_METHOD_UNSUPPORTED;
 	}
@@ -285,6 +286,8 @@ static enum http_refusal read_coding(struct h1_head *head)
 		return HTTP_CODING_TWICE;
 	if (!h1_same(head->bytes + coding->value, coding->value_length, "chunked"))
 		return other_coding(head->bytes + coding->value, coding->value_length);
+	if (h1_has_tab(head, coding))
+		return HTTP_CODING;
 	if (head->minor == 0)
 		return HTTP_CODING_VERSION;
 	head->body = H1_BODY_CHUNKED;
@@ -308,14 +311,6 @@ static enum http_refusal read_framing(struct h1_head *head)
 	return refusal;
 }
 
-static bool is_websocket(const struct h1_head *head)
-{
-	const struct h1_field *field = h1_first(head, H1_UPGRADE);
-
-	return field && !(head->repeated >> H1_UPGRADE & 1) &&
-	       h1_same(head->bytes + field->value, field->value_length, "websocket");
-}
-
 // Where the request belongs, where its body ends, and whether another comes behind it.
 static enum http_refusal read_meaning(struct h1_head *head)
 {
@@ -336,7 +331,7 @@ static enum http_refusal read_meaning(struct h1_head *head)
 		if (options.close)
 			head->keep_alive = false;
 		head->upgrade = options.upgrade && head->minor == 1 && head->method == H1_GET &&
-				head->body == H1_BODY_NONE && is_websocket(head);
+				head->body == H1_BODY_NONE && h1_is_websocket(head);
 	}
 	if (!expect || head->minor == 0)
 		return HTTP_OK;
@@ -355,6 +350,8 @@ static enum h1_parsed read_request(struct h1_reader *reader)
 
 	// One empty line ahead of it (RFC 9112 section 2.2).
 	if (reader->bytes[0] == '\r') {
+		if (reader->length < 2)
+			return H1_MORE;
 		if (reader->bytes[1] != '\n')
 			return h1_refuse(reader->head, HTTP_BARE_CR);
 		reader->at = 2;
@@ -376,6 +373,16 @@ static enum h1_parsed read_request(struct h1_reader *reader)
 	return refusal == HTTP_OK ? H1_WHOLE : h1_refuse(reader->head, refusal);
 }
 
+// Of fewer bytes than a request has, and so than h1_load() wants: in a place with room around it.
+static enum h1_parsed read_beginning(struct h1_reader reader)
+{
+	char room[SHORTEST + SHORTEST + sizeof(uint32_t)] = {0};
+
+	memcpy(room + SHORTEST, reader.bytes, reader.length);
+	reader.bytes = room + SHORTEST;
+	return read_request(&reader);
+}
+
 enum h1_parsed h1_parse_request(struct h1_head *head, struct h1_scan *scan, const char *bytes,
 	uint32_t length, const struct http_limits *limits)
 {
@@ -385,10 +392,13 @@ enum h1_parsed h1_parse_request(struct h1_head *head, struct h1_scan *scan, cons
 	enum h1_parsed parsed;
 
 	h1_head_begin(head, bytes);
-	if (usable < 16) // none is that short
-		return usable < most ? H1_MORE : h1_refuse(head, HTTP_HEAD_LARGE);
 	if (reader.limits.field_count > H1_FIELDS_MAX)
 		reader.limits.field_count = H1_FIELDS_MAX;
+	if (usable < SHORTEST) {
+		parsed = read_beginning(reader);
+		return parsed == H1_MORE && usable == most ? h1_refuse(head, HTTP_HEAD_LARGE)
+							   : parsed;
+	}
 	if (scan->seen && usable < most && !h1_may_end(bytes, scan->seen, usable)) {
 		scan->seen = usable;
 		return H1_MORE;

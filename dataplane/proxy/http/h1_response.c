@@ -56,7 +56,7 @@ static enum http_refusal read_framing(struct h1_head *head)
 
 	if (coding) {
 		if (h1_has(head, H1_CONTENT_LENGTH) || head->minor == 0 ||
-			head->repeated >> H1_TRANSFER_ENCODING & 1 ||
+			head->repeated >> H1_TRANSFER_ENCODING & 1 || h1_has_tab(head, coding) ||
 			!h1_same(head->bytes + coding->value, coding->value_length, "chunked"))
 			return HTTP_RESPONSE_CODING;
 		head->body = H1_BODY_CHUNKED;
@@ -81,7 +81,7 @@ static enum http_refusal read_meaning(struct h1_head *head, struct h1_asked aske
 	if (!h1_read_connection(head, &options, false))
 		return HTTP_RESPONSE_FIELD;
 	if (head->status == 101) {
-		if (!asked.upgrade || !options.upgrade)
+		if (!asked.upgrade || !options.upgrade || !h1_is_websocket(head))
 			return HTTP_RESPONSE_UPGRADE;
 		head->upgrade = true;
 	}

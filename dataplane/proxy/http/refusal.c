@@ -18,7 +18,7 @@ static const struct {
 	[HTTP_METHOD] = {"method", 400,
 		"A method that is not at most 32 capital letters, - and _."},
 	[HTTP_METHOD_UNSUPPORTED] = {"method_unsupported", 405,
-		"CONNECT or TRACE: this is no forward proxy."},
+		"CONNECT, TRACE or PRI, which are not for a server behind us."},
 	[HTTP_TARGET] = {"target", 400,
 		"A request target with a blank, a #, or a character that is not printable ASCII."},
 	[HTTP_TARGET_FORM] = {"target_form", 400,

@@ -49,6 +49,10 @@ const struct h1_case h1_refused_framings[] = {
 	R(HTTP_LENGTH_TWICE, POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcde"),
 	R(HTTP_LENGTH_TWICE, POST "Content-Length: 0\r\nA: b\r\ncontent-LENGTH: 5\r\n\r\nabcde"),
 	R(HTTP_LENGTH_TWICE, POST "Content-Length: 5\r\nContent-Length:\r\n\r\nabcde"),
+	R(HTTP_LENGTH, POST "Content-Length: 5\t\r\n\r\nabcde"),
+	R(HTTP_LENGTH, POST "Content-Length:\t5\r\n\r\nabcde"),
+	R(HTTP_CODING, POST TE "chunked\t\r\n\r\n0\r\n\r\n"),
+	R(HTTP_CODING, POST TE "\tchunked\r\n\r\n0\r\n\r\n"),
 	R(HTTP_LENGTH, OLD "Content-Length: 5,5\r\n\r\nabcde"),
 	// Both.
 	R(HTTP_LENGTH_AND_CODING, POST "Content-Length: 5\r\n" TE "chunked\r\n\r\n0\r\n\r\n"),

@@ -42,6 +42,7 @@ const struct h1_case h1_refused_heads[] = {
 	R(HTTP_METHOD_UNSUPPORTED, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"),
 	R(HTTP_METHOD_UNSUPPORTED, "CONNECT / HTTP/1.1\r\n" HOST END),
 	R(HTTP_METHOD_UNSUPPORTED, "TRACE / HTTP/1.1\r\n" HOST END),
+	R(HTTP_METHOD_UNSUPPORTED, "PRI / HTTP/1.1\r\n" HOST END),
 	// The target.
 	R(HTTP_REQUEST_LINE, "GET  / HTTP/1.1\r\n" HOST END),
 	R(HTTP_REQUEST_LINE, "GET  HTTP/1.1\r\n" HOST END),
@@ -50,6 +51,10 @@ const struct h1_case h1_refused_heads[] = {
 	R(HTTP_VERSION, "GET /a b HTTP/1.1\r\n" HOST END),
 	R(HTTP_REQUEST_LINE, "GET /\r\n" HOST END),
 	R(HTTP_REQUEST_LINE, "GET /\n" HOST END),
+	R(HTTP_REQUEST_LINE, "GET /\r\n"),
+	R(HTTP_REQUEST_LINE, "GET /a\r\n\r\n"),
+	R(HTTP_METHOD, "\r\n\r\n"),
+	R(HTTP_METHOD, "HELP\r\n"),
 	R(HTTP_TARGET, "GET /\tHTTP/1.1\r\n" HOST END),
 	R(HTTP_TARGET, "GET /a\tb HTTP/1.1\r\n" HOST END),
 	R(HTTP_TARGET, "GET /a\x00"

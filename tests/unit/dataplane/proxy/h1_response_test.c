@@ -63,9 +63,12 @@ static const struct {
 	{HTTP_RESPONSE_CODING, OK TE "identity\r\n\r\n"},
 	{HTTP_RESPONSE_CODING, OK TE "xchunked\r\n\r\n"},
 	{HTTP_RESPONSE_CODING, OK TE "\r\n\r\n"},
+	{HTTP_RESPONSE_CODING, OK TE "chunked\t\r\n\r\n"},
+	{HTTP_RESPONSE_LENGTH, OK LEN "1\t\r\n\r\n"},
 	{HTTP_RESPONSE_CODING, "HTTP/1.0 200 OK\r\n" TE "chunked\r\n\r\n"},
 	{HTTP_RESPONSE_UPGRADE,
 		"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
+	{HTTP_RESPONSE_UPGRADE, "HTTP/1.1 101 Yes\r\n\r\n"},
 };
 
 static enum h1_parsed parse(struct h1_head *head, const char *text, struct h1_asked asked)
@@ -138,6 +141,24 @@ static void decides_on_framing(void **state)
 		assert_int_equal(head.body, cases[i].body);
 		assert_int_equal(head.keep_alive, cases[i].keep_alive);
 		assert_int_equal(head.length, strlen(cases[i].response));
+	}
+}
+
+static void upgrades_to_websocket_alone(void **state)
+{
+	static const char *const heads[] = {
+		"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\n\r\n",
+		"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\n\r\n",
+		"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+		"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct h1_head head;
+
+		assert_int_equal(
+			parse(&head, heads[i], (struct h1_asked){.upgrade = true}), H1_REFUSED);
+		assert_int_equal(head.refusal, HTTP_RESPONSE_UPGRADE);
 	}
 }
 
@@ -281,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_unsound_responses),
 		cmocka_unit_test(decides_on_framing),
+		cmocka_unit_test(upgrades_to_websocket_alone),
 		cmocka_unit_test(bounds_heads),
 		cmocka_unit_test(takes_chunks_apart),
 		cmocka_unit_test(takes_lengths_and_the_rest),
