@@ -219,6 +219,20 @@ static void do_flows(struct channel *channel, struct client *client, const struc
 	reason_clear(&reason);
 }
 
+static void do_explain(
+	struct channel *channel, struct client *client, const struct request *request)
+{
+	Sluice__ExplainRequest *message =
+		sluice__explain_request__unpack(NULL, request->length, request->body);
+
+	if (!message) {
+		reply_result(channel, client, false, "explain: does not parse");
+		return;
+	}
+	channel->handlers.explain(channel->handlers.arg, channel, client->work, message);
+	sluice__explain_request__free_unpacked(message, NULL);
+}
+
 static void do_request(
 	struct channel *channel, struct client *client, const uint8_t *in, size_t length)
 {
@@ -249,6 +263,9 @@ static void do_request(
 		break;
 	case REQUEST_FLOWS:
 		do_flows(channel, client, &request);
+		break;
+	case REQUEST_EXPLAIN:
+		do_explain(channel, client, &request);
 		break;
 	}
 }
@@ -439,4 +456,18 @@ void channel_send_flows(struct channel *channel, uint64_t id, const struct flow_
 	}
 	free(flows);
 	free(pointers);
+}
+
+void channel_send_explained(
+	struct channel *channel, uint64_t id, const Sluice__Explained *explained)
+{
+	struct client *client = client_working(channel, id);
+	Sluice__Reply reply = SLUICE__REPLY__INIT;
+
+	if (!client)
+		return;
+	reply.id = client->request_id;
+	reply.body_case = SLUICE__REPLY__BODY_EXPLAINED;
+	reply.explained = (Sluice__Explained *)(uintptr_t)explained;
+	client_reply(channel, client, &reply);
 }

@@ -15,6 +15,7 @@ enum request_kind {
 	REQUEST_TRANSACTION,
 	REQUEST_STATS,
 	REQUEST_FLOWS,
+	REQUEST_EXPLAIN,
 };
 
 struct request {

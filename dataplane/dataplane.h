@@ -101,3 +101,7 @@ int supervise(struct dataplane *dataplane, struct reason *reason);
 void stats_hello(void *dataplane, Sluice__Hello *hello);
 void stats_send(
 	void *dataplane, struct channel *channel, uint64_t id, const Sluice__StatsRequest *request);
+
+// explain.c
+void explain_request(void *dataplane, struct channel *channel, uint64_t id,
+	const Sluice__ExplainRequest *request);

@@ -50,6 +50,7 @@ static int start_channel(struct dataplane *dataplane, struct reason *reason)
 		.hello = stats_hello,
 		.stats = stats_send,
 		.flows = plan_flows,
+		.explain = explain_request,
 	};
 	char path[4096];
 

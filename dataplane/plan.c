@@ -146,13 +146,34 @@ static void forget_endpoint(uint32_t slot, void *arg)
 		struct opener *opener = &dataplane->workers[i]->opener;
 
 		memset(&opener->counters[slot], 0, sizeof(opener->counters[slot]));
+		memset(&proxy_stats(dataplane->workers[i]->proxy)->endpoints[slot], 0,
+			sizeof(struct http_counters));
 	}
+}
+
+static void forget_listener(uint32_t slot, void *arg)
+{
+	struct dataplane *dataplane = arg;
+
+	for (unsigned i = 0; i < dataplane->worker_count; i++)
+		memset(&proxy_stats(dataplane->workers[i]->proxy)->listeners[slot], 0,
+			sizeof(struct http_counters));
+}
+
+static void forget_rule(uint32_t slot, void *arg)
+{
+	struct dataplane *dataplane = arg;
+
+	for (unsigned i = 0; i < dataplane->worker_count; i++)
+		memset(&proxy_stats(dataplane->workers[i]->proxy)->rules[slot], 0,
+			sizeof(struct http_counters));
 }
 
 static void step_sweep(struct dataplane *dataplane)
 {
 	if (dataplane->sweeping && commands_done(dataplane)) {
-		tables_each_removed(dataplane->store, forget_endpoint, NULL, dataplane);
+		tables_each_removed(dataplane->store, forget_endpoint, forget_listener, dataplane);
+		tables_each_removed_rule(dataplane->store, forget_rule, dataplane);
 		tables_release_slots(dataplane->store);
 		dataplane->sweeping = false;
 	}

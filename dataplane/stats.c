@@ -6,66 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane.h"
-
-// Everything of one answer is freed together.
-struct arena {
-	void **blocks;
-	size_t count, room;
-	bool failed;
-};
-
-static void *arena_alloc(struct arena *arena, size_t size)
-{
-	void *block;
-
-	if (arena->count == arena->room) {
-		size_t room = arena->room * 2 + 256;
-		void **blocks = realloc(arena->blocks, room * sizeof(*blocks));
-
-		if (!blocks) {
-			arena->failed = true;
-			return NULL;
-		}
-		arena->blocks = blocks;
-		arena->room = room;
-	}
-	block = calloc(1, size ? size : 1);
-	if (!block) {
-		arena->failed = true;
-		return NULL;
-	}
-	arena->blocks[arena->count++] = block;
-	return block;
-}
-
-static void arena_free(struct arena *arena)
-{
-	for (size_t i = 0; i < arena->count; i++)
-		free(arena->blocks[i]);
-	free(arena->blocks);
-}
-
-static char *text(const char *constant)
-{
-	return (char *)(uintptr_t)constant; // protobuf-c reads it only
-}
+#include "stats_internal.h"
 
 void stats_hello(void *arg, Sluice__Hello *hello)
 {
 	const struct dataplane *dataplane = arg;
 
 	hello->version = SLUICE__VERSION__VERSION_CURRENT;
-	hello->build = text(SLUICE_VERSION);
+	hello->build = answer_text(SLUICE_VERSION);
 	hello->generation = tables_generation(tables_current(dataplane->store));
 	hello->started_us = dataplane->started_realtime;
 }
 
-static Sluice__WorkerStats *worker_stats(struct arena *arena, const struct worker *worker)
+static Sluice__WorkerStats *worker_stats(struct answer *arena, const struct worker *worker)
 {
-	Sluice__WorkerStats *stats = arena_alloc(arena, sizeof(*stats));
-	Sluice__StageCycles **stages = arena_alloc(arena, STAGE_COUNT * sizeof(*stages));
-	Sluice__StageCycles *rows = arena_alloc(arena, STAGE_COUNT * sizeof(*rows));
+	Sluice__WorkerStats *stats = answer_alloc(arena, sizeof(*stats));
+	Sluice__StageCycles **stages = answer_alloc(arena, STAGE_COUNT * sizeof(*stages));
+	Sluice__StageCycles *rows = answer_alloc(arena, STAGE_COUNT * sizeof(*rows));
 
 	if (arena->failed)
 		return NULL;
@@ -83,7 +40,7 @@ static Sluice__WorkerStats *worker_stats(struct arena *arena, const struct worke
 	stats->stages = stages;
 	for (unsigned i = 0; i < STAGE_COUNT; i++) {
 		sluice__stage_cycles__init(&rows[i]);
-		rows[i].stage = text(worker_stage_name(i));
+		rows[i].stage = answer_text(worker_stage_name(i));
 		rows[i].cycles = worker->counters.stage_cycles[i];
 		rows[i].packets = worker->counters.packets;
 		stages[i] = &rows[i];
@@ -91,7 +48,7 @@ static Sluice__WorkerStats *worker_stats(struct arena *arena, const struct worke
 	return stats;
 }
 
-static void add_offloads(Sluice__PortStats *stats, const struct port *port, struct arena *arena)
+static void add_offloads(Sluice__PortStats *stats, const struct port *port, struct answer *arena)
 {
 	static const struct {
 		uint32_t cap;
@@ -105,17 +62,17 @@ static void add_offloads(Sluice__PortStats *stats, const struct port *port, stru
 	};
 	const size_t count = sizeof(names) / sizeof(names[0]);
 
-	stats->offloads = arena_alloc(arena, count * sizeof(*stats->offloads));
+	stats->offloads = answer_alloc(arena, count * sizeof(*stats->offloads));
 	for (size_t i = 0; i < count && stats->offloads; i++)
 		if (port->caps & names[i].cap)
-			stats->offloads[stats->n_offloads++] = text(names[i].name);
+			stats->offloads[stats->n_offloads++] = answer_text(names[i].name);
 }
 
 static Sluice__PortStats *port_stats(
-	struct arena *arena, struct port *port, const struct port_settings *settings)
+	struct answer *arena, struct port *port, const struct port_settings *settings)
 {
-	Sluice__PortStats *stats = arena_alloc(arena, sizeof(*stats));
-	char *mac = arena_alloc(arena, RTE_ETHER_ADDR_FMT_SIZE);
+	Sluice__PortStats *stats = answer_alloc(arena, sizeof(*stats));
+	char *mac = answer_alloc(arena, RTE_ETHER_ADDR_FMT_SIZE);
 	struct port_link link = port_link(port);
 	struct rte_eth_stats counters = {0};
 
@@ -124,7 +81,7 @@ static Sluice__PortStats *port_stats(
 	sluice__port_stats__init(stats);
 	port_counters(port, &counters);
 	rte_ether_format_addr(mac, RTE_ETHER_ADDR_FMT_SIZE, &port->mac);
-	stats->name = text(port->name);
+	stats->name = answer_text(port->name);
 	stats->kind = settings->kind;
 	stats->device = settings->device;
 	stats->link_up = link.up;
@@ -143,19 +100,20 @@ static Sluice__PortStats *port_stats(
 	return stats;
 }
 
-static void fill_drops(const struct dataplane *dataplane, struct arena *arena, Sluice__Stats *stats)
+static void fill_drops(
+	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
 {
-	Sluice__DropStats *rows = arena_alloc(arena, DROP_COUNT * sizeof(*rows));
+	Sluice__DropStats *rows = answer_alloc(arena, DROP_COUNT * sizeof(*rows));
 
-	stats->drops = arena_alloc(arena, DROP_COUNT * sizeof(*stats->drops));
+	stats->drops = answer_alloc(arena, DROP_COUNT * sizeof(*stats->drops));
 	if (arena->failed)
 		return;
 	for (unsigned i = DROP_NONE + 1; i < DROP_COUNT; i++) {
 		Sluice__DropStats *row = &rows[i];
 
 		sluice__drop_stats__init(row);
-		row->reason = text(drop_name(i));
-		row->help = text(drop_help(i));
+		row->reason = answer_text(drop_name(i));
+		row->help = answer_text(drop_help(i));
 		row->packets = dataplane->host_drops[i];
 		for (unsigned j = 0; j < dataplane->worker_count; j++)
 			row->packets += dataplane->workers[j]->counters.drops[i];
@@ -180,7 +138,7 @@ static void add_endpoint(const struct dataplane *dataplane, uint32_t slot, Sluic
 
 struct fill {
 	const struct dataplane *dataplane;
-	struct arena *arena;
+	struct answer *arena;
 	Sluice__Stats *stats;
 	size_t rows; // allocated
 };
@@ -207,18 +165,21 @@ static void fill_endpoints(const struct pool *pool, void *arg)
 
 	for (uint32_t i = 0; i < pool->member_count; i++) {
 		const struct endpoint *endpoint = pool->members[i];
-		Sluice__EndpointStats *row = arena_alloc(fill->arena, sizeof(*row));
-		Sluice__Counters *counters = arena_alloc(fill->arena, sizeof(*counters));
+		Sluice__EndpointStats *row = answer_alloc(fill->arena, sizeof(*row));
+		Sluice__Counters *counters = answer_alloc(fill->arena, sizeof(*counters));
 
 		if (fill->arena->failed)
 			return;
 		sluice__endpoint_stats__init(row);
 		sluice__counters__init(counters);
-		row->pool = text(pool->name);
+		row->pool = answer_text(pool->name);
 		set_address(&row->address, &endpoint->address);
 		row->port = ntohs(endpoint->port);
 		row->counters = counters;
 		add_endpoint(fill->dataplane, endpoint->slot, counters);
+		if (pool->upstream)
+			row->http =
+				stats_http_endpoint(fill->dataplane, fill->arena, endpoint->slot);
 		fill->stats->endpoints[fill->stats->n_endpoints++] = row;
 	}
 }
@@ -227,9 +188,9 @@ static void fill_endpoints(const struct pool *pool, void *arg)
 static void fill_listener(const struct listener *listener, void *arg)
 {
 	struct fill *fill = arg;
-	Sluice__ListenerStats *row = arena_alloc(fill->arena, sizeof(*row));
-	Sluice__ListenerKey *key = arena_alloc(fill->arena, sizeof(*key));
-	Sluice__Counters *counters = arena_alloc(fill->arena, sizeof(*counters));
+	Sluice__ListenerStats *row = answer_alloc(fill->arena, sizeof(*row));
+	Sluice__ListenerKey *key = answer_alloc(fill->arena, sizeof(*key));
+	Sluice__Counters *counters = answer_alloc(fill->arena, sizeof(*counters));
 
 	if (fill->arena->failed)
 		return;
@@ -241,13 +202,15 @@ static void fill_listener(const struct listener *listener, void *arg)
 	key->port = ntohs(listener->port);
 	row->key = key;
 	row->counters = counters;
+	if (listener->http)
+		row->http = stats_http_listener(fill->dataplane, fill->arena, listener->slot);
 	for (uint32_t i = 0; listener->pool && i < listener->pool->member_count; i++)
 		add_endpoint(fill->dataplane, listener->pool->members[i]->slot, counters);
 	fill->stats->listeners[fill->stats->n_listeners++] = row;
 }
 
 static void fill_tables(
-	const struct dataplane *dataplane, struct arena *arena, Sluice__Stats *stats)
+	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
 {
 	const struct tables *tables = tables_current(dataplane->store);
 	struct fill fill = {dataplane, arena, stats, 0};
@@ -255,21 +218,21 @@ static void fill_tables(
 
 	tables_each_pool(tables, count_endpoints, &endpoints);
 	tables_each_listener(tables, count_listener, &listeners);
-	stats->endpoints = arena_alloc(arena, endpoints * sizeof(*stats->endpoints));
-	stats->listeners = arena_alloc(arena, listeners * sizeof(*stats->listeners));
+	stats->endpoints = answer_alloc(arena, endpoints * sizeof(*stats->endpoints));
+	stats->listeners = answer_alloc(arena, listeners * sizeof(*stats->listeners));
 	if (arena->failed)
 		return;
 	tables_each_pool(tables, fill_endpoints, &fill);
 	tables_each_listener(tables, fill_listener, &fill);
 }
 
-static void fill_process(struct dataplane *dataplane, struct arena *arena, Sluice__Stats *stats)
+static void fill_process(struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
 {
-	stats->memory = text(dataplane->hugepages ? "huge pages" : "4 kB pages");
+	stats->memory = answer_text(dataplane->hugepages ? "huge pages" : "4 kB pages");
 	stats->buffers = dataplane->buffer_count;
 	stats->buffers_free = rte_mempool_avail_count(dataplane->pool);
-	stats->workers = arena_alloc(arena, dataplane->worker_count * sizeof(*stats->workers));
-	stats->ports = arena_alloc(arena, dataplane->port_count * sizeof(*stats->ports));
+	stats->workers = answer_alloc(arena, dataplane->worker_count * sizeof(*stats->workers));
+	stats->ports = answer_alloc(arena, dataplane->port_count * sizeof(*stats->ports));
 	if (arena->failed)
 		return;
 	for (unsigned i = 0; i < dataplane->worker_count; i++)
@@ -286,15 +249,16 @@ void stats_send(
 	Sluice__Stats stats = SLUICE__STATS__INIT;
 	Sluice__Hello hello = SLUICE__HELLO__INIT;
 	Sluice__Stats empty = SLUICE__STATS__INIT;
-	struct arena arena = {0};
+	struct answer arena = {0};
 
 	stats_hello(dataplane, &hello);
 	stats.hello = &hello;
 	empty.hello = &hello;
 	fill_process(dataplane, &arena, &stats);
 	fill_drops(dataplane, &arena, &stats);
+	stats_http(dataplane, &arena, &stats, request->rules);
 	if (request->endpoints)
 		fill_tables(dataplane, &arena, &stats);
 	channel_send_stats(channel, id, arena.failed ? &empty : &stats);
-	arena_free(&arena);
+	answer_free(&arena);
 }

@@ -333,3 +333,8 @@ uint64_t proxy_tcp_count(const struct proxy *proxy, enum tcp_counter counter)
 {
 	return tcp_count(proxy->tcp, counter);
 }
+
+void proxy_preview(const struct proxy *proxy, const struct pool *pool, struct pick_state *state)
+{
+	*state = proxy->pick_states[pool->slot];
+}

@@ -50,5 +50,7 @@ bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple);
 bool proxy_icmp(struct proxy *proxy, const struct tcp_tuple *tuple, uint32_t seq, uint16_t mtu);
 // Endpoints that are gone: closes what is kept for them. A part of them a call; true when done.
 bool proxy_sweep(struct proxy *proxy, uint32_t *cursor);
+// The worker's own turn for this pool as it is now; any thread, for people.
+void proxy_preview(const struct proxy *proxy, const struct pool *pool, struct pick_state *state);
 const struct proxy_stats *proxy_stats(const struct proxy *proxy);
 uint64_t proxy_tcp_count(const struct proxy *proxy, enum tcp_counter counter);

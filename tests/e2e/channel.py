@@ -68,3 +68,8 @@ class Channel:
         reply = self.receive()
         assert reply.id == request_id
         return reply.result
+
+    def ask(self, **body):
+        """The reply to one request: stats, flows or explain."""
+        self.send(self.proto.Request(id=7, **body).SerializeToString())
+        return self.receive()

@@ -328,3 +328,45 @@ def test_slow_reader_holds_nothing_up(lab, plan):
         assert got > 20_000_000
 
 
+
+
+def test_what_is_counted(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("counted.example", "/", "web")
+    plan.rule("counted.example", "/none", None)
+    plan.apply()
+    for path in ("/", "/x", "/none"):
+        lab.curl("-o", "/dev/null", "-H", "Host: counted.example", url(VIP, path=path))
+    ask(lab, b"GET / HTTP/1.1\r\n\r\n")
+    with Channel(lab, plan.proto) as channel:
+        stats = channel.ask(stats=plan.proto.StatsRequest(rules=True, endpoints=True)).stats
+    rules = {row.path: row.counters for row in stats.rules if row.host == "counted.example"}
+    assert list(rules["/"].responses) == [0, 2, 0, 0, 0] and sum(rules["/"].latency) == 2
+    assert list(rules["/none"].responses) == [0, 0, 0, 0, 1]
+    refusals = {row.reason: row.count for row in stats.proxy.refusals}
+    assert refusals["no_endpoint"] >= 1 and refusals["host_missing"] >= 1
+    endpoint = next(row for row in stats.endpoints if row.pool == "web")
+    assert endpoint.http.responses[1] >= 2 and endpoint.http.requests_open == 0
+    assert stats.proxy.requests >= 4 and stats.proxy.connections == 0
+
+
+def test_explain(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("e.example", "/a", "web", kind=1)
+    plan.rule("e.example", "/", "web")
+    plan.rule("e.example", "/none", None)
+    plan.apply()
+
+    def explain(path, host="e.example", **more):
+        with Channel(lab, plan.proto) as channel:
+            return channel.ask(
+                explain=plan.proto.ExplainRequest(host=host, path=path, **more)).explained
+
+    told = explain("/a?x=1")
+    assert (told.kind, told.path, told.pool, told.endpoint_name) == (1, "/a", "web", "web-1a")
+    assert told.object == "lab/default/test" and told.endpoint_port == 8080 and not told.status
+    assert explain("/b").kind == 2
+    assert explain("/none/x").status == 503
+    assert explain("/", host="other").status == 404
+    assert explain("/%zz").status == 400
+    assert [row.what for row in explain("/", tls=True).steps] == ["listener"]

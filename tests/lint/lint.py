@@ -31,7 +31,7 @@ FENCES = {
     "libmnl": (r"<libmnl/", ["dataplane/host/", "drivers/"]),
     "protobuf-c": (
         r"<protobuf-c/|\"channel\.pb-c\.h\"",
-        ["config/", "dataplane/channel", "dataplane/plan_change", "dataplane/stats",
+        ["config/", "dataplane/channel", "dataplane/plan_change", "dataplane/explain", "dataplane/stats",
          "controlplane/publish/"],
     ),
     "jansson": (r"<jansson\.h>", ["controlplane/api/", "controlplane/cli/", "controlplane/cluster/"]),

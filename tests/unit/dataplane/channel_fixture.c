@@ -54,6 +54,15 @@ static void do_stats(
 	free(workers);
 }
 
+static void do_explain(
+	void *arg, struct channel *channel, uint64_t id, const Sluice__ExplainRequest *request)
+{
+	Sluice__Explained explained = SLUICE__EXPLAINED__INIT;
+
+	explained.host = request->host;
+	channel_send_explained(channel, id, &explained);
+}
+
 static void do_flows(
 	void *arg, struct channel *channel, uint64_t id, const struct flow_filter *filter)
 {
@@ -65,8 +74,11 @@ static void do_flows(
 		channel_send_flows(channel, id, NULL, 0, 0);
 }
 
-static const struct channel_handlers handlers = {
-	.apply = do_apply, .hello = do_hello, .stats = do_stats, .flows = do_flows};
+static const struct channel_handlers handlers = {.apply = do_apply,
+	.hello = do_hello,
+	.stats = do_stats,
+	.flows = do_flows,
+	.explain = do_explain};
 
 int server_open(struct server *f, const char *group, struct reason *reason)
 {
