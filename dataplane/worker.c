@@ -15,9 +15,15 @@
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "host.h"
+
+#define NAP_AFTER   2 // empty rounds
+#define NAP_NS      20000
+#define NAP_SHORT   200 // empty rounds
+#define NAP_MOST_NS 400000
 
 static const char *const stage_names[STAGE_COUNT] = {
 	[STAGE_RECEIVE] = "receive",
@@ -330,16 +336,18 @@ unsigned worker_round(struct worker *worker)
 	return n + busy;
 }
 
-// With idle = "adaptive": after a thousand empty rounds a nap, longer as the quiet lasts.
+// With idle = "adaptive": once nothing is there a nap, so that packets come together as behind a
+// NIC that moderates its interrupts; a longer one as the quiet lasts.
 static void rest(unsigned empty_rounds)
 {
-	struct timespec nap = {0, 20000};
+	struct timespec nap = {0, NAP_NS};
 
-	if (empty_rounds < 1000)
+	if (empty_rounds < NAP_AFTER)
 		return;
-	nap.tv_nsec += (empty_rounds - 1000) * 2000L;
-	if (nap.tv_nsec > 400000)
-		nap.tv_nsec = 400000;
+	if (empty_rounds > NAP_SHORT)
+		nap.tv_nsec += (empty_rounds - NAP_SHORT) * 1000L;
+	if (nap.tv_nsec > NAP_MOST_NS)
+		nap.tv_nsec = NAP_MOST_NS;
 	nanosleep(&nap, NULL);
 }
 
@@ -350,6 +358,7 @@ int worker_run(void *arg)
 	uint64_t begin = rte_rdtsc();
 	uint64_t total = worker->counters.total_cycles;
 
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // naps are meant as they are
 	rte_rcu_qsbr_thread_register(worker->qsbr, worker->id);
 	rte_rcu_qsbr_thread_online(worker->qsbr, worker->id);
 	while (!__atomic_load_n(worker->stop, __ATOMIC_RELAXED)) {
