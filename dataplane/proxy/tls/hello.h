@@ -32,9 +32,9 @@ struct hello {
 	bool tls13; // offers TLS 1.3
 	enum tls_refusal refusal;
 	// The rest is hello.c's.
-	uint8_t step, field[9], field_length, extension_seen;
-	uint16_t record_left, list_left, extension_left, extension_type, inner_left;
-	uint32_t message_left, bytes;
+	uint8_t step, seen, header_length, field_length, header[5], field[4];
+	uint16_t record_left, extension_left, skip_left;
+	uint32_t message_left;
 };
 
 // The next bytes of the stream. Those behind a whole ClientHello are not looked at; once it is

@@ -6,7 +6,7 @@
 // tls_read() with what TCP delivered, tls_write() with what is to go out, and tls_poll() once.
 // Handshakes advance in tls_poll() alone: so many steps a call, first come first served, or on the
 // crypto threads, if there are any; a worker never waits for one. Callbacks may call everything but
-// tls_poll() and tls_free(); lend and sent may call nothing.
+// tls_poll() and tls_free(); lend, sent and choose may call nothing.
 //
 // No memory given to a call is kept beyond it. Backpressure inwards: ciphertext is taken only while
 // there is room for its plaintext. Outwards: `room` bounds what tls_write() makes; what cannot be
@@ -47,8 +47,8 @@ struct tls_input {
 
 enum tls_event {
 	TLS_EVENT_READY,  // the handshake is over: read (there may be data already), write
-	TLS_EVENT_FAILED, // see tls_refusal_of(); the alert, if any, was sent. tls_close() it
-	TLS_EVENT_MORE,   // tls_flush() has sent everything that waited: tls_write() goes on
+	TLS_EVENT_FAILED, // in the handshake: tls_refusal_of(); its alert is sent. tls_close() it
+	TLS_EVENT_MORE,   // the handshake takes ciphertext again that tls_read() left
 };
 
 struct tls_ops {
@@ -87,13 +87,15 @@ struct tls_connection *tls_connect(
 // Forgets it, at any time; no callback follows.
 void tls_close(struct tls_connection *connection);
 
-// Plaintext into `buffer`. Above 0: bytes. 0: the remote's close_notify. -EAGAIN: all ciphertext is
-// taken, more is needed. -EPROTO: failed, see tls_refusal_of(). Before TLS_EVENT_READY ciphertext
-// is taken and -EAGAIN returned.
+// Plaintext into `buffer`: as many records as there are and fit. Above 0: bytes. 0: the remote's
+// close_notify. -EAGAIN: all ciphertext is taken, more is needed. -EPROTO: failed, see
+// tls_refusal_of(); the alert, if any, was sent. Before TLS_EVENT_READY ciphertext is kept, up to a
+// bound (what is left of `in` is for after MORE or READY), choose() may be called, and the answer
+// is -EAGAIN or -EPROTO.
 int tls_read(struct tls_connection *connection, struct tls_input *in, void *buffer, uint32_t size);
-// Plaintext out: gathered into records, as many as fit in `room` bytes of ciphertext. Bytes taken,
-// 0 when room is too small or ciphertext waits, -EAGAIN before READY, -EPIPE after tls_finish(),
-// -EPROTO.
+// Plaintext out: gathered into records, as many as fit in `room` bytes of ciphertext. Bytes taken;
+// 0 when room is too small (2 KB are enough) or ciphertext waits, -EAGAIN before READY, -EPIPE
+// after tls_finish(), -EPROTO.
 int tls_write(struct tls_connection *connection, const struct tls_piece *pieces, uint32_t count,
 	uint32_t room);
 // Sends what waits for room. True when nothing waits.
