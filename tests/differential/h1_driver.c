@@ -4,7 +4,7 @@
 // and so many bytes: messages one behind the other. The answer is a length and text: for each
 // message a line of its parts, each as LENGTH:BYTES, in the order of write_message(); then a line
 // "refused NAME", "more", "over" (the connection ends here) or "end".
-#include "h1.h"
+#include "h1_write.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,11 +51,41 @@ static void number(struct text *out, uint64_t value)
 	part(out, digits, (size_t)snprintf(digits, sizeof(digits), "%lu", (unsigned long)value));
 }
 
+// What we send on for it: our head, and the body's bytes as they came.
+static void write_sent(struct text *out, const struct h1_head *head, size_t end)
+{
+	struct h1_forward forward = {.client = "192.0.2.7",
+		.client_length = 9,
+		.port = "80",
+		.port_length = 2,
+		.request_id = "0123456789abcdef0123456789abcdef",
+		.host = head->host.length ? NULL : "none",
+		.host_length = head->host.length ? 0 : 4};
+	struct h1_respond respond = {
+		.date = "Sun, 06 Nov 1994 08:49:37 GMT", .keep_alive = head->keep_alive};
+	size_t body = end - head->length;
+	uint32_t room =
+		head->status ? h1_response_room(head, &respond) : h1_request_room(head, &forward);
+	char *sent = malloc(room + body);
+	uint32_t length;
+
+	if (!sent)
+		abort();
+	length = head->status ? h1_write_response(head, &respond, sent, room)
+			      : h1_write_request(head, &forward, sent, room);
+	memcpy(sent + length, head->bytes + head->length, body);
+	part(out, sent, length + body);
+	free(sent);
+}
+
 // First byte's and last byte's places, method or status, target or reason, version, keep-alive,
-// upgrade, whether the body goes to the connection's end, body, then names and values.
+// upgrade, whether the body goes to the connection's end, path with query, what is sent on, body,
+// then names and values.
 static void write_message(struct text *out, const struct h1_head *head, const struct text *body,
 	size_t begin, size_t end)
 {
+	struct text path = {0};
+
 	add(out, "message ", 8);
 	number(out, begin);
 	number(out, end);
@@ -70,6 +100,14 @@ static void write_message(struct text *out, const struct h1_head *head, const st
 	number(out, head->keep_alive);
 	number(out, head->upgrade);
 	number(out, head->body == H1_BODY_TO_END);
+	add(&path, h1_at(head, head->path), head->path.length);
+	if (head->query.at) {
+		add(&path, "?", 1);
+		add(&path, h1_at(head, head->query), head->query.length);
+	}
+	part(out, path.bytes, path.length);
+	free(path.bytes);
+	write_sent(out, head, end - begin);
 	part(out, body->bytes, body->length);
 	for (unsigned i = 0; i < head->field_count; i++) {
 		const struct h1_field *field = &head->fields[i];
