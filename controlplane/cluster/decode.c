@@ -112,6 +112,26 @@ static void read_annotations(const struct field *metadata, struct object *object
 	object->annotations = list;
 }
 
+// Of a Service all of them: pools of addresses may select by any.
+static void read_labels(const struct field *metadata, struct object *object)
+{
+	const struct tree *map = field_map(metadata, "labels");
+	struct field in = {metadata->decode, object, map, "metadata.labels"};
+	struct label *list;
+
+	if (!map || object->kind != OBJECT_SERVICE)
+		return;
+	list = arena_take_array(&object->arena, map->count, sizeof(*list));
+	for (unsigned i = 0; list && i < map->count; i++) {
+		const char *key = map->members[i].key;
+
+		list[i] = (struct label){arena_copy(&object->arena, key), ""};
+		field_text(&in, key, &list[i].value);
+	}
+	object->labels = list;
+	object->label_count = list ? map->count : 0;
+}
+
 // The object's name, checked; NULL when it cannot be known.
 static const char *read_name(
 	const struct field *metadata, const struct known *known, const char **namespace)
@@ -209,6 +229,7 @@ static int decode_object(struct decode *d, const struct tree *tree, const struct
 	object->created = read_time(created);
 	root.object = object;
 	read_annotations(&metadata, object);
+	read_labels(&metadata, object);
 	read_kind(&root, object);
 	if (object->arena.failed) {
 		object_free(object);

@@ -50,12 +50,30 @@ static void add_address(const struct field *status, const struct tree *item, str
 	node->addresses = list;
 }
 
+static void read_condition(const struct field *status, const struct tree *item, struct node *node)
+{
+	struct field in = {status->decode, NULL, item, "status.conditions[]"};
+	const char *type = "", *value = "";
+
+	if (item->kind != TREE_MAP) {
+		field_wrong(status, item, "conditions", "a list of maps");
+		return;
+	}
+	field_text(&in, "type", &type);
+	field_text(&in, "status", &value);
+	if (strcmp(type, "Ready") == 0)
+		node->not_ready = strcmp(value, "True") != 0;
+}
+
 void decode_node(const struct field *root, struct node *node)
 {
 	struct field spec = {root->decode, root->object, field_map(root, "spec"), "spec"};
 	struct field status = {root->decode, root->object, field_map(root, "status"), "status"};
 	const struct tree *prefixes = field_list(&spec, "podCIDRs");
 	const struct tree *addresses = field_list(&status, "addresses");
+	const struct tree *conditions = field_list(&status, "conditions");
+	struct field metadata = {root->decode, NULL, field_map(root, "metadata"), "metadata"};
+	const struct tree *labels = field_map(&metadata, "labels");
 	const struct tree *single = tree_get(spec.map, "podCIDR");
 
 	for (unsigned i = 0; prefixes && i < prefixes->count; i++)
@@ -64,4 +82,10 @@ void decode_node(const struct field *root, struct node *node)
 		add_prefix(&spec, single, "podCIDR", node);
 	for (unsigned i = 0; addresses && i < addresses->count; i++)
 		add_address(&status, addresses->items[i], node);
+	for (unsigned i = 0; conditions && i < conditions->count; i++)
+		read_condition(&status, conditions->items[i], node);
+	field_bool(&spec, "unschedulable", &node->unschedulable);
+	// That it is there counts, whatever its value.
+	node->excluded =
+		tree_get(labels, "node.kubernetes.io/exclude-from-external-load-balancers");
 }

@@ -77,6 +77,9 @@ static void read_ports(const struct field *spec, struct service *service)
 		if (!tree_get(in.map, "port"))
 			field_wrong(&in, NULL, "port", "a number from 1 to 65535");
 		read_target(&in, &ports[i]);
+		number = 0;
+		field_number(&in, "nodePort", 0, UINT16_MAX, &number);
+		ports[i].node_port = (uint16_t)number;
 		if (ports[i].port)
 			check_port(&in, ports, i);
 		if (list->count > 1 && !*ports[i].name)
@@ -149,6 +152,21 @@ static void read_sources(const struct field *spec, struct service *service)
 	service->source_count = sources ? list->count : 0;
 }
 
+static void read_node_ports(const struct field *spec, struct service *service)
+{
+	static const char *const policies[] = {"Cluster", "Local", NULL};
+	unsigned policy = 0;
+	bool allocate = true;
+	int64_t port = 0;
+
+	field_choice(spec, "externalTrafficPolicy", policies, &policy);
+	field_bool(spec, "allocateLoadBalancerNodePorts", &allocate);
+	field_number(spec, "healthCheckNodePort", 0, UINT16_MAX, &port);
+	service->local_only = policy == 1;
+	service->no_node_ports = !allocate;
+	service->health_port = (uint16_t)port;
+}
+
 void decode_service(const struct field *spec, struct service *service)
 {
 	static const char *const types[] = {[SERVICE_CLUSTER_IP] = "ClusterIP",
@@ -169,6 +187,7 @@ void decode_service(const struct field *spec, struct service *service)
 	read_families(spec, service);
 	read_affinity(spec, service);
 	read_sources(spec, service);
+	read_node_ports(spec, service);
 	list = tree_get(spec->map, "ports");
 	if (service->type == SERVICE_LOAD_BALANCER &&
 		(!list || (list->kind == TREE_LIST && list->count == 0)))

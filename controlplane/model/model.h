@@ -69,6 +69,7 @@ struct service_port {
 	const char *protocol_text; // as written, "SCTP"
 	uint8_t protocol;          // IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_SCTP
 	uint16_t port;
+	uint16_t node_port;      // 0 = none
 	uint16_t target;         // 0: by name, or not said
 	const char *target_name; // "" = by number, or not said
 	unsigned line;
@@ -87,7 +88,10 @@ struct service {
 	bool client_ip_affinity;
 	uint32_t affinity_s;
 	bool publish_not_ready;
-	bool has_sources; // loadBalancerSourceRanges was given and not empty
+	bool local_only;      // externalTrafficPolicy: Local
+	bool no_node_ports;   // allocateLoadBalancerNodePorts: false
+	uint16_t health_port; // healthCheckNodePort; 0 = none
+	bool has_sources;     // loadBalancerSourceRanges was given and not empty
 	unsigned source_count;
 	const char *const *sources; // as written: plan/ decides what a malformed one means
 };
@@ -125,6 +129,9 @@ struct node {
 	unsigned pod_prefix_count, address_count;
 	const struct prefix *pod_prefixes; // podCIDRs
 	const struct addr *addresses;      // of type InternalIP
+	bool not_ready;                    // its condition Ready is there and not True
+	bool unschedulable;                // cordoned
+	bool excluded; // label node.kubernetes.io/exclude-from-external-load-balancers
 };
 
 // Something that could not be taken, or (a warning) not as it was meant.

@@ -80,7 +80,8 @@ static void on_change(const struct model_change *change, void *arg)
 
 	if (change->kind == OBJECT_NODE)
 		p->nodes_changed = true;
-	else if (!ask_again(p, change->cluster, change->namespace, change->name))
+	else if ((change->kind == OBJECT_SERVICE || change->kind == OBJECT_ENDPOINT_SLICE) &&
+		 !ask_again(p, change->cluster, change->namespace, change->name))
 		p->scratch.failed = true;
 }
 

@@ -24,13 +24,25 @@
 
 #define REMEMBERED_MAX 4096
 
+static bool may_use(const struct planner *p, const struct want *want, unsigned i)
+{
+	return (!want->open || want->open[i]) &&
+	       (!want->pool || want->pool == &p->settings->pools[i]);
+}
+
+// Without being asked for by name or address.
+static bool may_use_unasked(const struct planner *p, const struct want *want, unsigned i)
+{
+	return may_use(p, want, i) && (p->settings->pools[i].auto_assign || want->pool);
+}
+
 static const struct pool_settings *pool_of(
 	const struct planner *p, const struct want *want, const struct addr *address)
 {
 	for (unsigned i = 0; i < p->settings->pool_count; i++) {
 		const struct pool_settings *pool = &p->settings->pools[i];
 
-		if (want->pool && want->pool != pool)
+		if (!may_use(p, want, i))
 			continue;
 		for (unsigned j = 0; j < pool->range_count; j++)
 			if (range_contains(&pool->ranges[j], address))
@@ -51,8 +63,7 @@ bool ipam_has_family(const struct planner *p, const struct want *want, unsigned 
 	for (unsigned i = 0; i < p->settings->pool_count; i++) {
 		const struct pool_settings *pool = &p->settings->pools[i];
 
-		for (unsigned j = 0; (!want->pool || want->pool == pool) && j < pool->range_count;
-			j++)
+		for (unsigned j = 0; may_use_unasked(p, want, i) && j < pool->range_count; j++)
 			if (family_of(&pool->ranges[j].first) == family)
 				return true;
 	}
@@ -111,6 +122,11 @@ static const char *objection(struct planner *p, const struct want *want, const s
 			  asks_for(want, address) && asks_for(other, address);
 	char text[ADDR_TEXT];
 
+	if (!same_cluster)
+		return arena_format(&p->scratch,
+			"%s is held by Service %s, of another cluster; what several clusters serve "
+			"together is said by `shares` in sluice.conf",
+			addr_format(address, text), other->name);
 	if (!by_key && !by_request)
 		return arena_format(&p->scratch,
 			"%s is held by Service %s; to share it give both the same annotation "
@@ -151,14 +167,23 @@ static const char *refusal(struct planner *p, const struct want *want, const str
 {
 	const struct vip_row *row = *vip_slot(p, address);
 	const char *why = NULL, *by = "";
+	static const struct want anybody;
 	char text[ADDR_TEXT];
 
 	addr_format(address, text);
-	if (!pool_of(p, want, address))
-		return want->pool
+	if (!pool_of(p, want, address)) {
+		const struct pool_settings *pool = pool_of(p, &anybody, address);
+
+		if (!pool)
+			return arena_format(&p->scratch, "%s is in no pool of sluice.conf", text);
+		return want->pool && want->pool != pool
 			       ? arena_format(&p->scratch, "%s is not in pool %s", text,
 					 want->pool->name)
-			       : arena_format(&p->scratch, "%s is in no pool of sluice.conf", text);
+			       : arena_format(&p->scratch,
+					 "%s is in pool %s, which is for other clusters, "
+					 "namespaces or labels",
+					 text, pool->name);
+	}
 	// Of several the first by name is told: in what order they came must not show.
 	for (const struct holder *h = row ? row->holders : NULL; h; h = h->next) {
 		const char *objects = objection(p, want, h->want, address);
@@ -215,7 +240,9 @@ static bool give_shared(struct planner *p, struct want *want, unsigned family)
 	struct shared_key *key = *want->share ? vip_share_slot(p, want) : NULL;
 
 	for (struct vip_row *row = key ? key->rows : NULL; row; row = row->next_shared)
-		if (family_of(&row->address) == family && give(p, want, &row->address))
+		if (family_of(&row->address) == family &&
+			may_use_unasked(p, want, (unsigned)(row->pool - p->settings->pools)) &&
+			give(p, want, &row->address))
 			return true;
 	return false;
 }
@@ -225,9 +252,13 @@ static void give_remembered(struct planner *p, struct want *want, unsigned famil
 {
 	for (unsigned i = 0; i < p->lease_count; i++) {
 		const struct addr *address = &p->leases[i].address;
+		const struct pool_settings *pool = NULL;
 
 		if (p->vips->remembered[i] && family_of(address) == family &&
-			!vip_is_held(p, address) && give(p, want, address))
+			!vip_is_held(p, address))
+			pool = pool_of(p, want, address);
+		if (pool && may_use_unasked(p, want, (unsigned)(pool - p->settings->pools)) &&
+			give(p, want, address))
 			return;
 	}
 }
@@ -237,7 +268,7 @@ static bool give_free(struct planner *p, struct want *want, unsigned family)
 	for (unsigned i = 0; i < p->settings->pool_count; i++) {
 		const struct pool_settings *pool = &p->settings->pools[i];
 
-		if (want->pool && want->pool != pool)
+		if (!may_use_unasked(p, want, i))
 			continue;
 		for (unsigned j = 0; j < pool->range_count; j++) {
 			const struct range_settings *range = &pool->ranges[j];
@@ -257,6 +288,15 @@ static bool give_free(struct planner *p, struct want *want, unsigned family)
 	return false;
 }
 
+static bool all_open(const struct planner *p, const struct want *want)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < p->settings->pool_count; i++)
+		all = all && may_use_unasked(p, want, i);
+	return all;
+}
+
 static void tell_failure(struct planner *p, const struct want *want, unsigned family)
 {
 	const struct object *object = &want->service->object;
@@ -273,7 +313,9 @@ static void tell_failure(struct planner *p, const struct want *want, unsigned fa
 	else if (!want->family[family].got && !want->refused && want->family[family].required)
 		problem_add(p, PROBLEM_ERROR, object,
 			"no %s address is given: %s%s has %s %s address", family_name(family),
-			want->pool ? "pool " : "no pool of sluice.conf",
+			want->pool          ? "pool "
+			: all_open(p, want) ? "no pool of sluice.conf"
+					    : "no pool of sluice.conf that is for it",
 			want->pool ? want->pool->name : "",
 			!want->pool                        ? "a free"
 			: ipam_has_family(p, want, family) ? "no free"

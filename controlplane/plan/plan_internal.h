@@ -49,7 +49,9 @@ struct want {
 	const struct endpoint_slice **slices; // only while it is being made
 	unsigned slice_count;
 	const char *share;                // key of metallb.io/allow-shared-ip, "" = none
-	const struct pool_settings *pool; // the only one allowed, NULL = any
+	const struct pool_settings *pool; // the only one asked for, NULL = any
+	unsigned open_count;
+	bool *open; // by pool: it is for Services like this one; NULL: all are
 	bool refused;                     // asks for what cannot be: gets nothing new
 	struct {                          // by family
 		bool wanted, required, requested, got;

@@ -29,6 +29,9 @@ static uint64_t add_node(uint64_t hash, const struct node *node)
 	hash = add_bytes(hash, &object->created, sizeof(object->created));
 	hash = add_bytes(hash, &object->line, sizeof(object->line));
 	hash = add_text(hash, object_annotation(object, "sluice.dev/weight"));
+	hash = add_bytes(hash, &node->not_ready, sizeof(node->not_ready));
+	hash = add_bytes(hash, &node->unschedulable, sizeof(node->unschedulable));
+	hash = add_bytes(hash, &node->excluded, sizeof(node->excluded));
 	for (unsigned i = 0; i < node->address_count; i++)
 		hash = add_bytes(hash, node->addresses[i].byte, sizeof(node->addresses[i].byte));
 	for (unsigned i = 0; i < node->pod_prefix_count; i++) {

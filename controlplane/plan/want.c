@@ -119,6 +119,56 @@ static void read_requests(struct planner *p, struct want *want)
 	}
 }
 
+static bool holds(char *const *list, unsigned count, const char *text)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(list[i], text) == 0)
+			return true;
+	return count == 0;
+}
+
+// "key=value"
+static bool has_label(const struct object *object, const char *label)
+{
+	size_t n = strcspn(label, "=");
+
+	for (unsigned i = 0; i < object->label_count; i++)
+		if (strlen(object->labels[i].key) == n &&
+			memcmp(object->labels[i].key, label, n) == 0)
+			return strcmp(object->labels[i].value, label + n + 1) == 0;
+	return false;
+}
+
+static bool is_for(const struct pool_settings *pool, const struct object *object)
+{
+	bool is = holds(pool->clusters, pool->cluster_count, object->cluster) &&
+		  holds(pool->namespaces, pool->namespace_count, object->namespace);
+
+	for (unsigned i = 0; is && i < pool->label_count; i++)
+		is = has_label(object, pool->labels[i]);
+	return is;
+}
+
+static void read_pools(struct planner *p, struct want *want)
+{
+	const struct object *object = &want->service->object;
+
+	want->open = arena_take_array(&want->arena, p->settings->pool_count, sizeof(*want->open));
+	for (unsigned i = 0; want->open && i < p->settings->pool_count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		want->open[i] = is_for(pool, object);
+		if (want->pool != pool || want->open[i])
+			continue;
+		want->refused = true;
+		problem_add(p, PROBLEM_ERROR, object,
+			"annotation metallb.io/address-pool: pool %s is for other clusters, "
+			"namespaces or labels; no address is given",
+			pool->name);
+	}
+	want->open_count = p->settings->pool_count;
+}
+
 static void read_choices(struct planner *p, struct want *want)
 {
 	const struct object *object = &want->service->object;
@@ -369,6 +419,9 @@ bool want_asks_same(const struct want *a, const struct want *b)
 		a->port_count != b->port_count || strcmp(a->share, b->share) != 0 ||
 		a->pool != b->pool || a->refused != b->refused)
 		return false;
+	if (a->open_count != b->open_count ||
+		memcmp(a->open, b->open, a->open_count * sizeof(*a->open)) != 0)
+		return false;
 	for (unsigned i = 0; i < a->port_count; i++)
 		if (a->ports[i].port != b->ports[i].port ||
 			a->ports[i].protocol != b->ports[i].protocol)
@@ -403,6 +456,7 @@ struct want *want_make(struct planner *p, const struct service *service)
 	want_find_slices(p, want);
 	read_ports(p, want);
 	read_requests(p, want);
+	read_pools(p, want);
 	read_choices(p, want);
 	read_weights(p, want);
 	read_sources(p, want);

@@ -2,9 +2,10 @@
 // Manifests + settings (+ leases) -> plan, compared with the plan that is expected.
 //
 // Each directory beside this file is a case: *.yaml, `expected`, and where it matters sluice.conf
-// (else the one beside this file) and `leases`, lines of "<service> <address>". Of each case it is
-// also tried that the plan does not depend on the order of things, and that planning again with the
-// leases that came out gives the same plan.
+// (else the one beside this file) and `leases`, lines of "<service> <address>". A case that has
+// directories of its own has a cluster in each, of that name; else its cluster is "local". Of each
+// it is also tried that the plan does not depend on the order of things, and that planning again
+// with the leases that came out gives the same plan.
 //
 // plan_test <directory of cases> [case]; SLUICE_UPDATE=1 writes what came out as what is expected.
 #include <dirent.h>
@@ -17,6 +18,9 @@
 #include "cluster.h"
 #include "log.h"
 #include "plan.h"
+
+#define CLUSTERS_MOST 8
+#define TEXT(literal) ((char *)(uintptr_t)(literal))
 
 struct leases {
 	unsigned count;
@@ -159,36 +163,73 @@ static bool run_loaded(const char *name, const struct model *model, const struct
 	return ok;
 }
 
+static int is_case(const struct dirent *entry)
+{
+	return entry->d_type == DT_DIR && entry->d_name[0] != '.';
+}
+
+// The clusters of the case that we are in, opened.
+static unsigned open_clusters(uv_loop_t *loop, struct model *model, struct source_settings *sources,
+	struct cluster **clusters, struct reason *reason)
+{
+	const struct cluster_handlers handlers = {NULL, on_changed};
+	struct dirent **names;
+	int count = scandir(".", &names, is_case, alphasort);
+	unsigned opened = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (i < CLUSTERS_MOST)
+			sources[i].name = strdup(names[i]->d_name);
+		free(names[i]);
+	}
+	if (count >= 0)
+		free(names);
+	if (count <= 0) {
+		sources[0].name = strdup("local");
+		sources[0].path = strdup(".");
+		count = 1;
+	}
+	for (int i = 0; i < count && i < CLUSTERS_MOST; i++) {
+		sources[i].kind = TEXT("manifests");
+		if (!sources[i].path)
+			sources[i].path = strdup(sources[i].name);
+	}
+	for (int i = 0; i < count && i < CLUSTERS_MOST; i++)
+		opened += cluster_open(&clusters[opened], loop, &sources[i], model, &handlers,
+				  reason) == 0;
+	return opened;
+}
+
 static bool run_case(const char *name)
 {
-	struct source_settings source = {"local", "manifests", "."};
-	const struct cluster_handlers handlers = {NULL, on_changed};
+	struct source_settings sources[CLUSTERS_MOST] = {0};
+	struct cluster *clusters[CLUSTERS_MOST];
 	const char *conf = access("sluice.conf", R_OK) == 0 ? "sluice.conf" : "../sluice.conf";
 	struct reason reason = {0};
 	struct settings *settings = settings_read(conf, &reason);
 	struct model *model = model_new();
-	struct cluster *cluster;
+	unsigned count;
 	uv_loop_t loop;
 	bool ok = false;
 
 	uv_loop_init(&loop);
-	if (settings && cluster_open(&cluster, &loop, &source, model, &handlers, &reason) == 0) {
+	count = open_clusters(&loop, model, sources, clusters, &reason);
+	if (settings && reason.count == 0)
 		ok = run_loaded(name, model, settings);
-		cluster_close(cluster);
-	} else {
+	else
 		fprintf(stderr, "%s: %s\n", name, reason_text(&reason));
-	}
+	while (count)
+		cluster_close(clusters[--count]);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
+	for (unsigned i = 0; i < CLUSTERS_MOST; i++) {
+		free(sources[i].name);
+		free(sources[i].path);
+	}
 	reason_clear(&reason);
 	settings_free(settings);
 	model_free(model);
 	return ok;
-}
-
-static int is_case(const struct dirent *entry)
-{
-	return entry->d_type == DT_DIR && entry->d_name[0] != '.';
 }
 
 int main(int argc, char **argv)
