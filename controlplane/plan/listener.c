@@ -7,7 +7,7 @@
 // younger one is served by full NAT instead.
 #include <string.h>
 
-#include "plan_internal.h"
+#include "planning.h"
 
 struct owner_rule { // of an endpoint behind mode dnat
 	struct addr address;
@@ -94,10 +94,19 @@ static void add_listener(
 {
 	struct plan_pool *pool = pool_make(p, want, port, family);
 	struct plan_listener *listener;
+	enum mode mode = want->mode;
 	const char *other = NULL;
 
 	if (!pool)
 		return;
+	if (mode == MODE_DSR && planning_node_ports(p->kept, want->service->object.cluster)) {
+		mode = MODE_FULL_NAT;
+		problem_add(p, PROBLEM_WARNING, &want->service->object,
+			"port %u is served by full-nat and not by dsr: cluster %s is in endpoint "
+			"mode "
+			"nodeport",
+			port->port, want->service->object.cluster);
+	}
 	listener = part_add(p->part, ROW_LISTENER);
 	if (!listener)
 		return;
@@ -109,7 +118,7 @@ static void add_listener(
 		.port = port->port,
 		.service = arena_copy(p->arena, want->name),
 		.pool = pool->name,
-		.mode = want->mode,
+		.mode = mode,
 		.affinity_s = want->service->client_ip_affinity ? want->service->affinity_s : 0,
 		.source_count = want->source_count,
 	};

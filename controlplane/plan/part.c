@@ -53,6 +53,14 @@ static int compare_problems(const void *left, const void *right)
 	return order ? order : (int)a->level - (int)b->level;
 }
 
+static int compare_clusters(const void *left, const void *right)
+{
+	const struct plan_cluster *a = *(const struct plan_cluster *const *)left;
+	const struct plan_cluster *b = *(const struct plan_cluster *const *)right;
+
+	return strcmp(a->name, b->name);
+}
+
 static const struct {
 	size_t size;
 	int (*compare)(const void *left, const void *right);
@@ -62,6 +70,7 @@ static const struct {
 	[ROW_POOL] = {sizeof(struct plan_pool), compare_pools},
 	[ROW_ROUTE] = {sizeof(struct plan_route), compare_routes},
 	[ROW_PROBLEM] = {sizeof(struct plan_problem), compare_problems},
+	[ROW_CLUSTER] = {sizeof(struct plan_cluster), compare_clusters},
 };
 
 void *part_add(struct part *part, enum row_kind kind)
@@ -190,4 +199,6 @@ void rows_show(const struct rows tables[static ROW_KINDS], struct plan *plan)
 	plan->route_count = tables[ROW_ROUTE].count;
 	plan->problems = (struct plan_problem **)tables[ROW_PROBLEM].list;
 	plan->problem_count = tables[ROW_PROBLEM].count;
+	plan->clusters = (struct plan_cluster **)tables[ROW_CLUSTER].list;
+	plan->cluster_count = tables[ROW_CLUSTER].count;
 }

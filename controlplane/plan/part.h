@@ -19,8 +19,9 @@ enum row_kind {
 	ROW_POOL,
 	ROW_ROUTE,
 	ROW_PROBLEM,
+	ROW_CLUSTER,
 };
-#define ROW_KINDS (ROW_PROBLEM + 1)
+#define ROW_KINDS (ROW_CLUSTER + 1)
 
 struct rows {
 	unsigned count;

@@ -67,6 +67,13 @@ struct plan_route {
 	char *node;
 };
 
+struct plan_cluster { // one that has told its nodes
+	char *name;
+	enum endpoint_mode asked, endpoints; // by sluice.conf; as it is: pod or nodeport
+	char *why;
+	unsigned node_count, nodes_ready;
+};
+
 enum problem_level {
 	PROBLEM_WARNING,
 	PROBLEM_ERROR
@@ -86,12 +93,14 @@ struct plan_lease {
 };
 
 struct plan {
-	unsigned vip_count, listener_count, pool_count, route_count, problem_count, lease_count;
+	unsigned vip_count, listener_count, pool_count, route_count, problem_count, lease_count,
+		cluster_count;
 	struct plan_vip **vips;
 	struct plan_listener **listeners;
 	struct plan_pool **pools;
 	struct plan_route **routes;
 	struct plan_problem **problems;
+	struct plan_cluster **clusters;
 	struct plan_lease *leases; // to be kept from now on, those of Services that are gone too
 };
 

@@ -51,9 +51,9 @@ struct want {
 	const char *share;                // key of metallb.io/allow-shared-ip, "" = none
 	const struct pool_settings *pool; // the only one asked for, NULL = any
 	unsigned open_count;
-	bool *open; // by pool: it is for Services like this one; NULL: all are
-	bool refused;                     // asks for what cannot be: gets nothing new
-	struct {                          // by family
+	bool *open;   // by pool: it is for Services like this one; NULL: all are
+	bool refused; // asks for what cannot be: gets nothing new
+	struct {      // by family
 		bool wanted, required, requested, got;
 		bool failed; // the request could not be met
 		bool had;    // before this plan, and which

@@ -12,6 +12,7 @@
 struct node_digest { // what the plan reads of a cluster's nodes
 	char *cluster;
 	uint64_t digest;
+	bool node_ports; // its endpoint mode
 };
 
 struct row_heap {
@@ -45,7 +46,8 @@ struct planning {
 	const struct object **nodes;
 	struct node_digest *digests;
 
-	struct part *addresses, *routes, *objects; // of ipam.c, of route.c, problems of the model
+	// Of ipam.c; of clusters and their nodes; problems of the model.
+	struct part *addresses, *routes, *objects;
 	unsigned lease_count;
 	struct plan_lease *leases;
 	bool leases_moved; // the last plan's are not those it was made with
@@ -64,6 +66,8 @@ struct planning {
 struct want *planning_find(const struct planning *g, const char *name);
 bool planning_put(struct planning *g, struct want *want); // instead of one of that name
 void planning_drop(struct planning *g, struct want *want);
+// Is it in endpoint mode nodeport?
+bool planning_node_ports(const struct planning *g, const char *cluster);
 // The rows of a part come or go with the plan being made; a part that goes is retired.
 bool planning_add(struct planning *g, struct part *part);
 bool planning_remove(struct planning *g, struct part *part);
@@ -77,8 +81,9 @@ void planning_clear(struct planning *g);
 // so when nobody knows any more what has changed.
 bool step_ask_all(struct planner *p); // ask.c
 bool step_ask_changed(struct planner *p);
-bool step_assign(struct planner *p); // assign.c
-bool step_nodes(struct planner *p);  // serve.c
+bool step_assign(struct planner *p);   // assign.c
+bool step_nodes(struct planner *p);    // serve.c
+void clusters_make(struct planner *p); // node_port.c
 bool step_serve(struct planner *p);
 void leases_sort(struct plan_lease *leases, unsigned count);
 // plan.c: from now on problems and rows are those of a new part, which then takes a place.

@@ -15,21 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan_internal.h"
-
-struct member {
-	struct plan_endpoint endpoint;
-	bool serving;
-	const char *name;
-};
-
-struct members {
-	uint8_t protocol;
-	unsigned count, ready, unready;
-	struct member *list;
-	bool port_found, other_port, promoted;
-	uint16_t retargeted; // what the pods listen on, where mode dsr cannot send to it
-};
+#include "member.h"
 
 static const struct node *find_node(const struct planner *p, const char *cluster, const char *name)
 {
@@ -66,7 +52,7 @@ static uint16_t node_weight(const struct planner *p, const char *cluster, const 
 }
 
 // The endpoint's own weight, else its node's by the Service, else its node's by the Node.
-static uint16_t weight_of(
+uint16_t member_weight(
 	const struct planner *p, const struct want *want, const struct slice_endpoint *endpoint)
 {
 	uint16_t by_node = 0;
@@ -105,47 +91,55 @@ static const char *unusable(const struct planner *p, struct want *want, const st
 	return NULL;
 }
 
-static void add_member(struct planner *p, struct want *want, struct members *members,
-	const struct slice_endpoint *from, uint16_t port)
+struct member *member_add(
+	struct planner *p, struct want *want, struct members *members, const struct addr *address)
 {
-	uint8_t conditions = from->conditions;
-	bool ready = (conditions & ENDPOINT_IS_READY) || want->service->publish_not_ready;
-	const char *why = unusable(p, want, &from->address);
+	const char *why = unusable(p, want, address);
 	char text[ADDR_TEXT];
-	struct member *member;
 
 	if (why) {
 		problem_add(p, PROBLEM_WARNING, &want->service->object,
-			"endpoint %s %s: it is not used", addr_format(&from->address, text), why);
-		return;
-	}
-	if (!ready && !(conditions & ENDPOINT_IS_TERMINATING)) {
-		members->unready++;
-		if (members->protocol == IPPROTO_UDP)
-			return;
+			"endpoint %s %s: it is not used", addr_format(address, text), why);
+		return NULL;
 	}
 	members->list =
 		arena_grow(&p->scratch, members->list, members->count, sizeof(*members->list));
 	if (!members->list)
+		return NULL;
+	members->list[members->count].endpoint.address = *address;
+	return &members->list[members->count++];
+}
+
+static void add_pod(struct planner *p, struct want *want, struct members *members,
+	const struct slice_endpoint *from, uint16_t port)
+{
+	uint8_t conditions = from->conditions;
+	bool ready = (conditions & ENDPOINT_IS_READY) || want->service->publish_not_ready;
+	bool waits = !ready && !(conditions & ENDPOINT_IS_TERMINATING);
+	struct member *member;
+
+	if (waits && members->protocol == IPPROTO_UDP) {
+		members->unready++;
 		return;
-	member = &members->list[members->count++];
-	member->endpoint = (struct plan_endpoint){
-		.address = from->address,
-		.port = port,
-		.weight = weight_of(p, want, from),
-		.state = ready ? ENDPOINT_READY : ENDPOINT_DRAINING,
-	};
+	}
+	member = member_add(p, want, members, &from->address);
+	if (!member)
+		return;
+	members->unready += waits;
+	member->endpoint.port = port;
+	member->endpoint.weight = member_weight(p, want, from);
+	member->endpoint.state = ready ? ENDPOINT_READY : ENDPOINT_DRAINING;
 	member->serving =
 		(conditions & ENDPOINT_IS_TERMINATING) && (conditions & ENDPOINT_IS_SERVING);
 	member->name = *from->name ? from->name : from->node;
 }
 
-static bool is_for(const struct slice_port *slice, const struct service_port *port)
+bool member_is_for(const struct slice_port *slice, const struct service_port *port)
 {
 	return slice->protocol == port->protocol && strcmp(slice->name, port->name) == 0;
 }
 
-static void collect(struct planner *p, struct want *want, const struct service_port *port,
+static void collect_pods(struct planner *p, struct want *want, const struct service_port *port,
 	unsigned family, struct members *members)
 {
 	for (unsigned i = 0; i < want->slice_count; i++) {
@@ -156,7 +150,7 @@ static void collect(struct planner *p, struct want *want, const struct service_p
 		for (unsigned j = 0; j < slice->port_count; j++) {
 			uint16_t number = slice->ports[j].port;
 
-			if (!is_for(&slice->ports[j], port)) {
+			if (!member_is_for(&slice->ports[j], port)) {
 				members->other_port = true;
 				continue;
 			}
@@ -168,7 +162,7 @@ static void collect(struct planner *p, struct want *want, const struct service_p
 				number = port->port;
 			}
 			for (unsigned k = 0; k < slice->endpoint_count; k++)
-				add_member(p, want, members, &slice->endpoints[k], number);
+				add_pod(p, want, members, &slice->endpoints[k], number);
 			break; // one port of a name and protocol
 		}
 	}
@@ -250,11 +244,11 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 			protocol, port->port, port->port, members->retargeted);
 	if (members->promoted)
 		problem_add(p, PROBLEM_WARNING, object,
-			"port %s %u: every %s endpoint is terminating; those that still serve get "
-			"new "
+			"port %s %u: every %s endpoint is %s; those that still serve get new "
 			"connections",
-			protocol, port->port, family_name(family));
-	else if (members->ready)
+			protocol, port->port, family_name(family),
+			members->by_node ? "cordoned or terminating" : "terminating");
+	else if (members->ready || members->told)
 		return;
 	else if (!members->port_found && members->other_port)
 		problem_add(p, PROBLEM_WARNING, object,
@@ -280,7 +274,11 @@ struct plan_pool *pool_make(
 	struct members members = {.protocol = port->protocol};
 	struct plan_pool *pool;
 
-	collect(p, want, port, family, &members);
+	members.by_node = planning_node_ports(p->kept, want->service->object.cluster);
+	if (members.by_node)
+		members_of_nodes(p, want, port, family, &members);
+	else
+		collect_pods(p, want, port, family, &members);
 	sort_once(&members);
 	members.promoted = members.ready == 0 && promote(&members);
 	tell_state(p, want, port, family, &members);

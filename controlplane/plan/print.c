@@ -60,6 +60,11 @@ void plan_print(const struct plan *plan, FILE *stream)
 		fprintf(stream, "route %s via %s node %s\n",
 			prefix_format(&plan->routes[i]->to, text),
 			addr_format(&plan->routes[i]->via, via), plan->routes[i]->node);
+	for (unsigned i = 0; i < plan->cluster_count; i++)
+		fprintf(stream, "cluster %s endpoints %s: %s (%u of %u nodes ready)\n",
+			plan->clusters[i]->name, endpoint_mode_name(plan->clusters[i]->endpoints),
+			plan->clusters[i]->why, plan->clusters[i]->nodes_ready,
+			plan->clusters[i]->node_count);
 	for (unsigned i = 0; i < plan->lease_count; i++)
 		fprintf(stream, "lease %s %s\n", plan->leases[i].service,
 			addr_format(&plan->leases[i].address, via));

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan_internal.h"
+#include "planning.h"
 
 struct claim { // a node's prefix
 	struct prefix prefix;
@@ -130,6 +130,8 @@ void routes_make(struct planner *p)
 		const struct node *node = (const struct node *)p->nodes[i];
 
 		check_weight(p, &node->object);
+		if (planning_node_ports(p->kept, node->object.cluster))
+			continue;
 		for (unsigned j = 0; j < node->pod_prefix_count; j++) {
 			claims = arena_grow(&p->scratch, claims, count, sizeof(*claims));
 			if (!claims)

@@ -67,6 +67,13 @@ static const struct node_digest *find_digest(
 	return NULL;
 }
 
+static void free_digests(struct node_digest *list, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		free(list[i].cluster);
+	free(list);
+}
+
 static bool same_digest(const struct planning *g, const struct node_digest *list, unsigned count,
 	const char *cluster)
 {
@@ -103,11 +110,13 @@ static bool look_at_nodes(struct planner *p, bool *changed)
 	*changed = count != g->digest_count;
 	for (unsigned i = 0; i < count; i++)
 		*changed = *changed || !same_digest(g, list, count, list[i].cluster);
-	for (unsigned i = 0; i < g->digest_count; i++)
-		free(g->digests[i].cluster);
-	free(g->digests);
-	g->digests = list;
-	g->digest_count = count;
+	if (*changed) { // else what is known of the clusters stays
+		free_digests(g->digests, g->digest_count);
+		g->digests = list;
+		g->digest_count = count;
+	} else {
+		free_digests(list, count);
+	}
 	return true;
 }
 
@@ -124,6 +133,7 @@ bool step_nodes(struct planner *p)
 		return true;
 	if (!part_begin(p))
 		return false;
+	clusters_make(p);
 	routes_make(p);
 	return part_replace(p, &g->routes);
 }

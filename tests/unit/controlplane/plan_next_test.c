@@ -73,11 +73,13 @@ static struct object *random_service(const char *cluster, const char *name, unsi
 			.protocol_text = "TCP",
 			.protocol = one_of(seed, 4) ? IPPROTO_TCP : IPPROTO_UDP,
 			.port = (uint16_t)(80 + 10 * i + one_of(seed, 3)),
+			.node_port = one_of(seed, 3) ? 30000 : 0,
 			.target_name = "",
 		};
 	s->ports = ports;
 	s->client_ip_affinity = one_of(seed, 2);
 	s->affinity_s = 10800;
+	s->local_only = one_of(seed, 2);
 	s->publish_not_ready = one_of(seed, 6) == 0;
 	s->family_policy = (enum family_policy)one_of(seed, 4);
 	s->object.created = (int64_t)one_of(seed, 3);
@@ -136,6 +138,9 @@ static struct object *random_node(const char *cluster, const char *name, unsigne
 	node->addresses = address;
 	node->pod_prefix_count = one_of(seed, 2);
 	node->address_count = one_of(seed, 4) ? 1 : 0;
+	node->not_ready = one_of(seed, 3) == 0;
+	node->unschedulable = one_of(seed, 3) == 0;
+	node->excluded = one_of(seed, 4) == 0;
 	node->object.created = (int64_t)one_of(seed, 3);
 	if (one_of(seed, 2))
 		annotate(&node->object, "sluice.dev/weight", one_of(seed, 3) ? "3" : "none");

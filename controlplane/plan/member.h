@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The endpoints of a pool while they are collected: pods (pool.c) or nodes (node_port.c).
+#pragma once
+
+#include "planning.h"
+
+struct member {
+	struct plan_endpoint endpoint;
+	bool serving;
+	const char *name;
+};
+
+struct members {
+	uint8_t protocol;
+	unsigned count, ready, unready;
+	struct member *list;
+	bool port_found, other_port, promoted;
+	bool by_node;        // nodes, in place of the pods
+	bool told;           // why there is none
+	uint16_t retargeted; // what the pods listen on, where mode dsr cannot send to it
+};
+
+bool member_is_for(const struct slice_port *slice, const struct service_port *port);
+uint16_t member_weight(
+	const struct planner *p, const struct want *want, const struct slice_endpoint *endpoint);
+// NULL: the address cannot be used, which is told, or out of memory.
+struct member *member_add(
+	struct planner *p, struct want *want, struct members *members, const struct addr *address);
+// node_port.c
+void members_of_nodes(struct planner *p, struct want *want, const struct service_port *port,
+	unsigned family, struct members *members);
