@@ -18,6 +18,8 @@ struct text {
 
 static void add(struct text *text, const char *bytes, size_t length)
 {
+	if (!length)
+		return;
 	if (text->length + length > text->room) {
 		text->room = (text->length + length) * 2;
 		text->bytes = realloc(text->bytes, text->room);

@@ -78,6 +78,9 @@ static enum http_refusal read_meaning(struct h1_head *head, struct h1_asked aske
 
 	if (refusal != HTTP_OK)
 		return refusal;
+	// An interim response has no body, and some read one when it speaks of one.
+	if (head->status < 200 && (head->body == H1_BODY_LENGTH || head->body == H1_BODY_CHUNKED))
+		return HTTP_RESPONSE_INTERIM;
 	if (!h1_read_connection(head, &options, false))
 		return HTTP_RESPONSE_FIELD;
 	if (head->status == 101) {

@@ -81,6 +81,8 @@ static const struct {
 	[HTTP_RESPONSE_CODING] = {"response_coding", 502,
 		"The endpoint's response has a Transfer-Encoding that is not chunked alone, or a "
 		"Content-Length beside it."},
+	[HTTP_RESPONSE_INTERIM] = {"response_interim", 502,
+		"The endpoint's interim response (1xx) speaks of a body, which it cannot have."},
 	[HTTP_RESPONSE_UPGRADE] = {"response_upgrade", 502,
 		"The endpoint changed protocols, which it was not asked for."},
 	[HTTP_RESPONSE_CHUNK] = {"response_chunk", 502,

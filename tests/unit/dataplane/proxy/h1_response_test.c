@@ -69,6 +69,8 @@ static const struct {
 	{HTTP_RESPONSE_UPGRADE,
 		"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
 	{HTTP_RESPONSE_UPGRADE, "HTTP/1.1 101 Yes\r\n\r\n"},
+	{HTTP_RESPONSE_INTERIM, "HTTP/1.1 100 Continue\r\n" LEN "5\r\n\r\n"},
+	{HTTP_RESPONSE_INTERIM, "HTTP/1.1 103 Hints\r\n" TE "chunked\r\n\r\n"},
 };
 
 static enum h1_parsed parse(struct h1_head *head, const char *text, struct h1_asked asked)
@@ -129,6 +131,7 @@ static void decides_on_framing(void **state)
 		{"HTTP/1.1 304 No\r\n" LEN "5\r\n\r\n", {0}, H1_BODY_NONE, true},
 		{"HTTP/1.1 304 No\r\n\r\n", {0}, H1_BODY_NONE, true},
 		{"HTTP/1.1 100 Continue\r\n\r\n", {0}, H1_BODY_NONE, true},
+		{"HTTP/1.1 100 Continue\r\n" LEN "0\r\n\r\n", {0}, H1_BODY_NONE, true},
 		{"HTTP/1.1 103 Hints\r\nLink: a\r\n\r\n", {0}, H1_BODY_NONE, true},
 		{"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
 			{.upgrade = true}, H1_BODY_NONE, false},
