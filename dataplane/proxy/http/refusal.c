@@ -53,7 +53,7 @@ static const struct {
 	[HTTP_CODING] = {"coding", 400,
 		"A Transfer-Encoding that does not end in chunked, or has it twice."},
 	[HTTP_CODING_TWICE] = {"coding_twice", 400, "More than one Transfer-Encoding field."},
-	[HTTP_CODING_UNSUPPORTED] = {"coding_unsupported", 501,
+	[HTTP_CODING_UNSUPPORTED] = {"coding_unsupported", 400,
 		"A Transfer-Encoding of more than chunked."},
 	[HTTP_CODING_VERSION] = {"coding_version", 400,
 		"Transfer-Encoding with HTTP/1.0, which does not know it."},
