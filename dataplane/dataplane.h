@@ -51,6 +51,8 @@ struct dataplane {
 	struct rte_rcu_qsbr *qsbr;
 	struct owner_rule rule;
 	struct open_sources *sources;
+	struct tls_tickets *tickets;
+	usec_t tickets_due; // when their keys are changed next
 	struct rte_ring *host_ring, *resolve_ring;
 	struct rte_ring *inboxes[SLUICE_WORKERS_MAX];
 	struct rte_ring *relays[SLUICE_WORKERS_MAX][SLUICE_PORTS_MAX];

@@ -14,6 +14,7 @@
 
 #define NEIGHBOURS_EVERY_US 15000000
 #define ANNOUNCE_A_STEP     64
+#define TICKETS_EVERY_US    3600000000
 
 static void retire(struct dataplane *dataplane)
 {
@@ -295,6 +296,14 @@ static void use_endpoint_hops(const struct pool *pool, void *arg)
 	}
 }
 
+static void step_tickets(struct dataplane *dataplane, usec_t now)
+{
+	if (dataplane->tickets_due && now >= dataplane->tickets_due)
+		tls_tickets_rotate(dataplane->tickets);
+	if (now >= dataplane->tickets_due)
+		dataplane->tickets_due = now + TICKETS_EVERY_US;
+}
+
 int plan_step(struct dataplane *dataplane)
 {
 	usec_t now = clock_now_us();
@@ -310,6 +319,7 @@ int plan_step(struct dataplane *dataplane)
 	}
 	step_sweep(dataplane);
 	step_flows(dataplane);
+	step_tickets(dataplane, now);
 	wait = step_announcements(dataplane);
 	if (now >= dataplane->neighbours_due) {
 		dataplane->neighbours_due = now + NEIGHBOURS_EVERY_US;

@@ -18,6 +18,7 @@
 #define RING_HOST    4096
 #define RING_RESOLVE 1024
 
+#define TICKETS_LIVE_S    7200
 #define PROXY_CONNECTIONS 131072 // of a worker, clients' and endpoints' together
 
 static int add_iface(
@@ -183,6 +184,7 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.transmitter = &worker->transmitter,
 		.pool = dataplane->pool,
 		.drops = worker->counters.drops,
+		.tickets = dataplane->tickets,
 	};
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -271,6 +273,9 @@ int start_workers(struct dataplane *dataplane, struct reason *reason)
 	dataplane->rule.proxy_first = owner_proxy_part(&dataplane->rule);
 	memcpy(dataplane->rule.rss_key, port_rss_key, sizeof(dataplane->rule.rss_key));
 	error = make_sources(dataplane, reason);
+	dataplane->tickets = tls_tickets_new(TICKETS_LIVE_S);
+	if (!error && !dataplane->tickets)
+		error = -ENOMEM;
 	if (!error)
 		error = make_shared(dataplane);
 	for (unsigned i = 0; i < dataplane->worker_count && !error; i++) {

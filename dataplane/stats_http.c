@@ -91,7 +91,8 @@ static void add_row(
 static void fill_refusals(
 	const struct dataplane *dataplane, struct answer *answer, Sluice__ProxyStats *proxy)
 {
-	proxy->refusals = answer_alloc(answer, HTTP_REFUSAL_COUNT * sizeof(*proxy->refusals));
+	proxy->refusals = answer_alloc(
+		answer, (HTTP_REFUSAL_COUNT + TLS_REFUSAL_COUNT) * sizeof(*proxy->refusals));
 	for (unsigned i = HTTP_OK + 1; i < HTTP_REFUSAL_COUNT && !answer->failed; i++) {
 		Sluice__RefusalStats row = SLUICE__REFUSAL_STATS__INIT;
 
@@ -99,6 +100,28 @@ static void fill_refusals(
 		row.help = answer_text(http_refusal_help((enum http_refusal)i));
 		for (unsigned k = 0; k < dataplane->worker_count; k++)
 			row.count += proxy_stats(dataplane->workers[k]->proxy)->refusals[i];
+		add_row(answer, proxy->refusals, &proxy->n_refusals, row);
+	}
+}
+
+// Handshakes that were refused stand among the requests that were.
+static void fill_tls(
+	const struct dataplane *dataplane, struct answer *answer, Sluice__ProxyStats *proxy)
+{
+	for (unsigned k = 0; k < dataplane->worker_count; k++) {
+		const struct tls *tls = proxy_tls(dataplane->workers[k]->proxy);
+
+		proxy->handshakes_full += tls_count(tls, TLS_COUNT_FULL);
+		proxy->handshakes_resumed += tls_count(tls, TLS_COUNT_RESUMED);
+	}
+	for (unsigned i = TLS_OK + 1; i < TLS_REFUSAL_COUNT && !answer->failed; i++) {
+		Sluice__RefusalStats row = SLUICE__REFUSAL_STATS__INIT;
+
+		row.reason = answer_text(tls_refusal_name((enum tls_refusal)i));
+		row.help = answer_text(tls_refusal_help((enum tls_refusal)i));
+		for (unsigned k = 0; k < dataplane->worker_count; k++)
+			row.count += tls_refused(
+				proxy_tls(dataplane->workers[k]->proxy), (enum tls_refusal)i);
 		add_row(answer, proxy->refusals, &proxy->n_refusals, row);
 	}
 }
@@ -176,6 +199,7 @@ void stats_http(
 	}
 	proxy->counters = sum(dataplane, answer, (struct where){of_all, 0});
 	fill_refusals(dataplane, answer, proxy);
+	fill_tls(dataplane, answer, proxy);
 	fill_tcp(dataplane, answer, proxy);
 	if (!rules)
 		return;

@@ -156,7 +156,7 @@ static void free_pool(const void *value)
 	for (uint32_t i = 0; i < pool->member_count; i++)
 		free((void *)pool->members[i]);
 	free((void *)pool->maglev);
-	free((void *)pool->upstream);
+	upstream_free(pool->upstream);
 	free((void *)pool);
 }
 

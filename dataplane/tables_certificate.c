@@ -2,8 +2,11 @@
 // Certificates, and the names they are shown for, in a change of the tables.
 #include "tables_internal.h"
 
+#include "identity.h"
+
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static bool certificate_equal(const void *value, const void *key)
 {
@@ -27,8 +30,17 @@ static uint64_t bytes_hash(uint64_t hash, struct plan_bytes bytes)
 	return maglev_mix(hash ^ bytes.length);
 }
 
+// The identity goes with the block; connections that began with it hold it on.
+static void certificate_end(void *block)
+{
+	struct certificate *certificate = block;
+
+	tls_identity_release((struct tls_identity *)(uintptr_t)certificate->identity);
+}
+
 void certificate_free(const void *value)
 {
+	certificate_end((void *)(uintptr_t)value);
 	free((void *)value);
 }
 
@@ -37,13 +49,29 @@ static struct certificate *certificate_make(
 {
 	struct certificate *certificate =
 		edit_make(&build->edit, sizeof(*certificate) + strlen(plan->name) + 1);
+	const struct tls_secret secret = {
+		.name = plan->name,
+		.chain = plan->chain.data,
+		.key = plan->key.data,
+		.staple = plan->ocsp.data,
+		.chain_length = plan->chain.length,
+		.key_length = plan->key.length,
+		.staple_length = plan->ocsp.length,
+	};
+	struct reason mistakes = {0}, warnings = {0};
 
 	if (!certificate)
 		return NULL;
+	edit_made_ends(&build->edit, certificate_end);
 	certificate->slot = slot;
 	certificate->hash = name_hash(plan->name);
 	strcpy(certificate->name, plan->name);
-	return certificate;
+	certificate->identity = tls_identity_new(&secret, time(NULL), &mistakes, &warnings);
+	if (!certificate->identity)
+		build_mistake(build, "certificate \"%s\": %s", plan->name, reason_text(&mistakes));
+	reason_clear(&mistakes);
+	reason_clear(&warnings);
+	return certificate->identity ? certificate : NULL;
 }
 
 static void certificate_put(struct build *build, uint64_t hash, const struct certificate *before,
@@ -52,6 +80,8 @@ static void certificate_put(struct build *build, uint64_t hash, const struct cer
 	const struct certificate *either = after ? after : before;
 
 	rows_put(build, &build->certificates, hash, either->slot, before, after);
+	if (before)
+		edit_replaced_ends(&build->edit, certificate_end);
 }
 
 static void certificate_set(struct build *build, const struct plan_certificate *plan)

@@ -11,6 +11,7 @@
 #include "tables.h"
 
 struct tls_identity;
+struct tls_backend;
 
 struct http_site {
 	uint32_t slot;
@@ -123,6 +124,7 @@ struct upstream_policy {
 	const uint8_t *ca_pem;
 	uint32_t ca_pem_length;
 	struct certificate_reference certificate; // slot SLOT_NONE = none
+	struct tls_backend *backend;              // with `tls`; the tables hold a reference
 };
 
 enum hash_key { // the numbers of channel.proto

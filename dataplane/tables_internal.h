@@ -122,7 +122,7 @@ struct build {
 	bool vips_removed;
 };
 
-// False when there are too many already: nobody reads the hundred-and-first.
+// False when there are too many already.
 bool build_may_tell(struct build *build);
 #define build_mistake(build, ...)                                                                  \
 	do {                                                                                       \
@@ -191,6 +191,12 @@ void host_free(const void *host);
 // Fills `backends`; false after telling why.
 bool backends_build(struct build *build, const char *what, const struct plan_backend *plan,
 	struct rule_backend *backends, uint32_t count);
+
+// tables_upstream.c
+const struct upstream_policy *upstream_make(
+	struct build *build, const struct plan_pool *plan, const struct upstream_policy *before);
+void upstream_replace(struct build *build, const struct upstream_policy *upstream);
+void upstream_free(const struct upstream_policy *upstream);
 
 // tables_routes.c
 void routes_build(struct build *build);

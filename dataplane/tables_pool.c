@@ -333,47 +333,6 @@ static void step(struct build *build, const struct pool *before, const struct po
 	build->pool_steps[build->pool_step_count++] = (struct pool_step){before, after};
 }
 
-static bool upstream_same(const struct upstream_policy *a, const struct upstream_policy *b)
-{
-	return a->tls == b->tls && a->tls_verify == b->tls_verify &&
-	       a->proxy_protocol == b->proxy_protocol && a->hash_key == b->hash_key &&
-	       a->idle_connections == b->idle_connections &&
-	       a->idle_timeout_ms == b->idle_timeout_ms && strcmp(a->tls_name, b->tls_name) == 0 &&
-	       strcmp(a->hash_name, b->hash_name) == 0 && a->ca_pem_length == b->ca_pem_length &&
-	       (a->ca_pem_length == 0 || memcmp(a->ca_pem, b->ca_pem, a->ca_pem_length) == 0) &&
-	       a->certificate.slot == b->certificate.slot &&
-	       a->certificate.hash == b->certificate.hash;
-}
-
-// The former one when nothing about it has changed.
-static const struct upstream_policy *upstream_make(
-	struct build *build, const struct plan_pool *plan, const struct upstream_policy *before)
-{
-	struct upstream_policy next = plan->upstream->policy;
-	char what[SLUICE_NAME_MAX + 8];
-	struct upstream_policy *upstream;
-	char *text;
-
-	snprintf(what, sizeof(what), "pool \"%s\"", plan->name);
-	next.certificate = certificate_refer(build, what, plan->upstream->certificate);
-	if (before && upstream_same(before, &next))
-		return before;
-	upstream = edit_make(&build->edit, sizeof(*upstream) + strlen(next.tls_name) +
-						   strlen(next.hash_name) + 2 + next.ca_pem_length);
-	if (!upstream)
-		return NULL;
-	*upstream = next;
-	text = (char *)(upstream + 1);
-	upstream->tls_name = strcpy(text, next.tls_name);
-	text += strlen(text) + 1;
-	upstream->hash_name = strcpy(text, next.hash_name);
-	text += strlen(text) + 1;
-	if (next.ca_pem_length)
-		upstream->ca_pem = memcpy(text, next.ca_pem, next.ca_pem_length);
-	edit_replace(&build->edit, before);
-	return upstream;
-}
-
 static void pool_set(struct build *build, const struct plan_pool *plan)
 {
 	const struct pool *before = pool_find(build->tables, plan->name);
@@ -399,7 +358,7 @@ static void pool_set(struct build *build, const struct plan_pool *plan)
 	if (plan->upstream)
 		draft.upstream = upstream_make(build, plan, before ? before->upstream : NULL);
 	else if (before)
-		edit_replace(&build->edit, before->upstream);
+		upstream_replace(build, before->upstream);
 	if (members_build(build, &draft) &&
 		(draft.changed || !before || before->algorithm != plan->algorithm ||
 			before->upstream != draft.upstream)) {
@@ -414,7 +373,7 @@ static void pool_remove(struct build *build, const struct pool *pool)
 {
 	pool_difference(pool, NULL, endpoint_remove, build);
 	edit_replace(&build->edit, pool->maglev);
-	edit_replace(&build->edit, pool->upstream);
+	upstream_replace(build, pool->upstream);
 	step(build, pool, NULL);
 }
 

@@ -20,8 +20,9 @@
 #include <rte_random.h>
 #include <string.h>
 
-#define LINGER_US   2000000
-#define ROUNDS_MOST 4 // of sessions and TCP, a worker's round
+#define LINGER_US       2000000
+#define HANDSHAKE_STEPS 1 // a worker's round: layer 4 must not wait for more
+#define ROUNDS_MOST     4 // of sessions and TCP, a worker's round
 
 void session_mark(struct proxy *proxy, struct session *session)
 {
@@ -43,6 +44,7 @@ struct session *session_new(struct proxy *proxy, const struct listener *listener
 	memset(session, 0, sizeof(*session));
 	session->link.client = true;
 	slices_open(&session->link.in);
+	slices_open(&session->link.raw);
 	session->site = listener->http->site;
 	session->listener = listener->slot;
 	session->tls = listener->http->tls;
@@ -99,7 +101,7 @@ static bool wait_step(struct proxy *proxy, struct session *session)
 		session_end(proxy, session);
 		return false;
 	}
-	if (upstream->link.connected && upstream->link.tcp) {
+	if (upstream->link.connected && upstream->link.tcp && upstream_secured(proxy, upstream)) {
 		upstream_connected(proxy, upstream);
 		session->state = SESSION_STREAM;
 		return true;
@@ -207,12 +209,28 @@ static void on_timeout(struct proxy *proxy, struct session *session)
 	}
 }
 
+// Its TLS failed. The alert that says why is behind what else was sent.
+static void client_broke(struct proxy *proxy, struct session *session)
+{
+	if (session->state != SESSION_HEAD)
+		request_count(proxy, session, session->response_begun ? session->status : 499);
+	session_end(proxy, session);
+}
+
 static void run(struct proxy *proxy, struct session *session)
 {
 	bool more = true;
 
 	if (session->timed_out)
 		on_timeout(proxy, session);
+	if (session->link.tls)
+		link_open(proxy, &session->link);
+	if (session->upstream && session->upstream->link.tls)
+		link_open(proxy, &session->upstream->link);
+	if (session->link.broken && session->state != SESSION_LINGER && !session->ended) {
+		client_broke(proxy, session);
+		return;
+	}
 	while (more && !session->ended)
 		switch ((enum session_state)session->state) {
 		case SESSION_HEAD:
@@ -265,6 +283,8 @@ bool proxy_run(struct proxy *proxy)
 	bool busy = false;
 
 	deadlines_run(proxy);
+	if (tls_poll(proxy->tls, HANDSHAKE_STEPS))
+		busy = true; // more handshakes wait for their turn
 	for (unsigned i = 0; i < ROUNDS_MOST; i++) {
 		if (!proxy->dirty && tcp_next_us(proxy->tcp) > proxy->now)
 			break;
@@ -308,7 +328,9 @@ struct proxy *proxy_new(const struct proxy_config *config)
 	}
 	if (proxy_memory_open(proxy) == 0)
 		proxy->tcp = tcp_new(&tcp, &proxy_tcp_ops, proxy);
-	if (!proxy->tcp) {
+	if (proxy->tcp)
+		proxy->tls = proxy_tls_new(proxy);
+	if (!proxy->tls) {
 		proxy_free(proxy);
 		return NULL;
 	}
@@ -319,9 +341,16 @@ void proxy_free(struct proxy *proxy)
 {
 	if (!proxy)
 		return;
+	if (proxy->tls)
+		tls_free(proxy->tls);
 	tcp_free(proxy->tcp);
 	proxy_memory_close(proxy);
 	rte_free(proxy);
+}
+
+const struct tls *proxy_tls(const struct proxy *proxy)
+{
+	return proxy->tls;
 }
 
 const struct proxy_stats *proxy_stats(const struct proxy *proxy)

@@ -14,6 +14,7 @@
 #include "proxy_stats.h"
 #include "tables_http.h"
 #include "tcp.h"
+#include "tls.h"
 #include "transmit.h"
 
 struct proxy;
@@ -27,9 +28,11 @@ struct proxy_config {
 	const struct owner_rule *rule;
 	const struct open_sources *sources;
 	struct transmitter *transmitter;
-	struct rte_mempool *pool;   // of packets to be sent
-	uint64_t *drops;            // counters by enum drop
-	int64_t realtime_offset_us; // CLOCK_REALTIME less the proxy's time
+	struct rte_mempool *pool;    // of packets to be sent
+	uint64_t *drops;             // counters by enum drop
+	struct tls_tickets *tickets; // of all workers
+	struct tls_crypto *crypto;   // NULL: handshakes are the worker\'s own
+	int64_t realtime_offset_us;  // CLOCK_REALTIME less the proxy's time
 };
 
 // NULL when memory is short.
@@ -53,4 +56,5 @@ bool proxy_sweep(struct proxy *proxy, uint32_t *cursor);
 // The worker's own turn for this pool as it is now; any thread, for people.
 void proxy_preview(const struct proxy *proxy, const struct pool *pool, struct pick_state *state);
 const struct proxy_stats *proxy_stats(const struct proxy *proxy);
+const struct tls *proxy_tls(const struct proxy *proxy); // for its counters
 uint64_t proxy_tcp_count(const struct proxy *proxy, enum tcp_counter counter);

@@ -64,6 +64,13 @@ struct link {
 	bool ended;    // we send no more
 	int error;     // why it closed
 	struct slices in;
+
+	struct tls_connection *tls; // NULL: none
+	bool broken;                // its TLS failed, or bytes were lost
+	bool bulk;                  // much is being sent
+	struct slices raw;          // ciphertext that waits
+	struct chunk *sealed;       // where ciphertext is written; NULL: nowhere yet
+	uint32_t sealed_length;     // of it is written
 };
 
 struct upstream {
@@ -77,6 +84,9 @@ struct upstream {
 	bool reused; // since its last request
 	bool keep;   // after this response
 	uint32_t idle_timeout_ms, idle_limit;
+	bool tls;
+	uint32_t pool; // slot, and the hash of its name: who says how TLS is spoken
+	uint64_t pool_hash;
 	struct deadline deadline;
 };
 
@@ -146,6 +156,7 @@ struct proxy {
 	const struct tables *tables;
 	const struct fib *fib;
 	struct tcp *tcp;
+	struct tls *tls;
 	usec_t now;
 	struct session *dirty, **dirty_last;
 	struct pieces sessions, upstreams, slices, small, large;

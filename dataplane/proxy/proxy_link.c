@@ -55,19 +55,27 @@ void link_used(struct proxy *proxy, struct link *link, uint32_t length)
 		slice->length -= length;
 		link->in.length -= length;
 	}
-	if (link->tcp)
+	if (link->tcp && !link->tls)
 		tcp_consume(link->tcp, length);
 }
 
-uint32_t link_room(const struct link *link)
+uint32_t link_room(struct link *link)
 {
-	return link->tcp && link->connected && !link->ended ? tcp_send_room(link->tcp) : 0;
+	if (!link->tcp || !link->connected || link->ended)
+		return 0;
+	return link->tls ? link_seal_room(link) : tcp_send_room(link->tcp);
 }
 
 bool link_send(struct link *link, const char *data, uint32_t length, void *owner)
 {
 	const struct tcp_piece piece = {data, length, owner};
 
+	if (link->tcp && link->tls) {
+		if (!link_seal(link, data, length))
+			return false;
+		owner_release(owner);
+		return true;
+	}
 	return link->tcp && tcp_send(link->tcp, &piece, 1) == 1;
 }
 
@@ -116,6 +124,8 @@ const char *link_gather(struct proxy *proxy, struct link *link, uint32_t length)
 
 void link_finish(struct link *link)
 {
+	if (link->tls && link->tcp && !link->ended && !link->broken)
+		tls_finish(link->tls);
 	if (link->tcp && !link->ended)
 		tcp_finish(link->tcp);
 	link->ended = true;
@@ -124,6 +134,7 @@ void link_finish(struct link *link)
 void link_abort(struct proxy *proxy, struct link *link)
 {
 	slices_clear(proxy, &link->in);
+	link_close_tls(proxy, link);
 	if (link->tcp)
 		tcp_abort(link->tcp);
 	link->tcp = NULL;
@@ -132,6 +143,7 @@ void link_abort(struct proxy *proxy, struct link *link)
 void link_leave(struct proxy *proxy, struct link *link)
 {
 	slices_clear(proxy, &link->in);
+	link_close_tls(proxy, link);
 	if (link->tcp)
 		tcp_leave(link->tcp);
 	link->tcp = NULL;

@@ -194,7 +194,7 @@ static enum tcp_verdict allow(void *io, const struct tcp_tuple *tuple, struct tc
 	return TCP_ACCEPT;
 }
 
-static void mark(struct proxy *proxy, struct link *link)
+void link_mark(struct proxy *proxy, struct link *link)
 {
 	struct session *session =
 		link->client ? (struct session *)link : ((struct upstream *)link)->session;
@@ -213,12 +213,13 @@ static void receive(struct tcp_connection *connection, void *user, const struct 
 	struct proxy *proxy = proxy_of(connection);
 	struct link *link = user;
 
-	if (!slices_add(proxy, &link->in, piece->data, piece->length, piece->owner)) {
+	if (!slices_add(proxy, link->tls ? &link->raw : &link->in, piece->data, piece->length,
+		    piece->owner)) {
 		// Bytes are lost: nothing good can follow on this connection.
 		link->error = -ENOBUFS;
 		link_abort(proxy, link);
 	}
-	mark(proxy, link);
+	link_mark(proxy, link);
 }
 
 static void accepted(struct proxy *proxy, struct tcp_connection *connection)
@@ -238,6 +239,11 @@ static void accepted(struct proxy *proxy, struct tcp_connection *connection)
 	addr_format(&tuple->remote, session->client);
 	session->client_length = (uint8_t)strlen(session->client);
 	tcp_set_user(connection, session);
+	if (session->tls && !link_accept_tls(proxy, &session->link)) {
+		proxy->stats.refusals[HTTP_OVERLOAD]++;
+		session_cut(proxy, session);
+		return;
+	}
 	session_mark(proxy, session);
 }
 
@@ -269,7 +275,7 @@ static void event(struct tcp_connection *connection, void *user, enum tcp_event 
 	if (!link->client && !((struct upstream *)link)->session)
 		upstream_gone(proxy, (struct upstream *)link);
 	else
-		mark(proxy, link);
+		link_mark(proxy, link);
 }
 
 static void release(void *io, void *owner)

@@ -33,7 +33,7 @@ void slices_clear(struct proxy *proxy, struct slices *slices);
 // `length` bytes of the first slice are used up; the window opens by as many.
 void link_used(struct proxy *proxy, struct link *link, uint32_t length);
 // Room to send, in bytes; 0 without a connection.
-uint32_t link_room(const struct link *link);
+uint32_t link_room(struct link *link);
 // Sends bytes that live in the owner, of which this takes one reference. False: it could not.
 bool link_send(struct link *link, const char *data, uint32_t length, void *owner);
 // All of the link's first bytes in one piece: `length` of them, as far as there are so many. NULL:
@@ -44,7 +44,18 @@ void link_abort(struct proxy *proxy, struct link *link);
 // The connection goes its own way to its end.
 void link_leave(struct proxy *proxy, struct link *link);
 
+// proxy_tls.c
+struct tls *proxy_tls_new(struct proxy *proxy);
+bool link_accept_tls(struct proxy *proxy, struct link *link);
+bool link_connect_tls(
+	struct proxy *proxy, struct link *link, struct tls_backend *backend, uint32_t endpoint);
+void link_open(struct proxy *proxy, struct link *link); // ciphertext that waits to plaintext
+uint32_t link_seal_room(struct link *link);
+bool link_seal(struct link *link, const char *data, uint32_t length); // all of it, or false
+void link_close_tls(struct proxy *proxy, struct link *link);
+
 // proxy_packet.c
+void link_mark(struct proxy *proxy, struct link *link); // whoever it belongs to shall look
 extern const struct tcp_ops proxy_tcp_ops;
 uint16_t proxy_mtu(const struct proxy *proxy, const struct addr *remote);
 bool proxy_is_listener(const struct proxy *proxy, const struct tcp_tuple *tuple);
@@ -85,6 +96,8 @@ void upstream_timeout(struct proxy *proxy, struct upstream *upstream);
 void upstream_gone(struct proxy *proxy, struct upstream *upstream); // an idle one has ended
 // The endpoint failed before a response: to another one, if that may be. False: the refusal holds.
 bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why);
+// Its TLS, where it has some, is up. False: not yet, or it failed, which is as if it had closed.
+bool upstream_secured(struct proxy *proxy, struct upstream *upstream);
 void upstream_connected(struct proxy *proxy, struct upstream *upstream);
 
 // proxy_response.c

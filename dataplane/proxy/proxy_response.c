@@ -209,6 +209,11 @@ bool response_stream(struct proxy *proxy, struct session *session)
 	struct link *link = &upstream->link;
 	bool moved = false;
 
+	if (link->broken && link->tcp) {
+		link_abort(proxy, link);
+		link->finished = true;
+		link->error = -EPROTO;
+	}
 	if (!session->response_begun)
 		return take_head(proxy, session);
 	while (!session->response.done && link->in.length) {

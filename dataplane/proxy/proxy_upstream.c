@@ -153,9 +153,13 @@ static enum http_refusal connect_new(struct proxy *proxy, struct session *sessio
 		.port = endpoint->port,
 		.idle_timeout_ms = policy->idle_timeout_ms,
 		.idle_limit = policy->idle_connections,
+		.tls = policy->tls,
+		.pool = session->pool,
+		.pool_hash = session->pool_hash,
 		.deadline = {.kind = DEADLINE_UPSTREAM},
 	};
 	slices_open(&upstream->link.in);
+	slices_open(&upstream->link.raw);
 	open.user = upstream;
 	if (connect_from(proxy, upstream, &open)) {
 		pieces_give(&proxy->upstreams, upstream);
@@ -242,6 +246,30 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 	if (refusal == HTTP_OK)
 		load_change(proxy, endpoint->slot, 1);
 	return refusal;
+}
+
+bool upstream_secured(struct proxy *proxy, struct upstream *upstream)
+{
+	struct link *link = &upstream->link;
+
+	if (!upstream->tls)
+		return true;
+	if (!link->tls) {
+		const struct rule_backend backend = {
+			.pool = upstream->pool, .hash = upstream->pool_hash};
+		const struct pool *pool = tables_backend_pool(proxy->tables, &backend);
+
+		link->broken =
+			!pool || !pool->upstream || !pool->upstream->backend ||
+			!link_connect_tls(proxy, link, pool->upstream->backend, upstream->endpoint);
+	}
+	if (link->broken) {
+		link_abort(proxy, link);
+		link->finished = true;
+		link->error = -EPROTO;
+		return false;
+	}
+	return tls_is_ready(link->tls);
 }
 
 void upstream_connected(struct proxy *proxy, struct upstream *upstream)

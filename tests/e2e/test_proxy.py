@@ -4,7 +4,11 @@ plan sent by the test itself."""
 
 import contextlib
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -19,12 +23,25 @@ SITE = {"name": "main", "head_timeout_ms": 3000, "idle_timeout_ms": 5000, "body_
         "head_bytes": 16384}
 
 
+def make_certificate(name, hosts, key="ec"):
+    """Signed by itself: (chain, key) as PEM."""
+    with tempfile.TemporaryDirectory() as folder:
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" else [
+            "-newkey", "rsa:2048"]
+        names = ",".join(f"DNS:{host}" for host in hosts or ["none.example"])
+        subprocess.run(
+            ["openssl", "req", "-x509", *kind, "-nodes", "-days", "30", "-subj", f"/CN={name}",
+             "-addext", f"subjectAltName={names}", "-keyout", f"{folder}/key", "-out", f"{folder}/crt"],
+            check=True, capture_output=True)
+        return Path(f"{folder}/crt").read_bytes(), Path(f"{folder}/key").read_bytes()
+
+
 class Plan:
     """A transaction under way, in words."""
 
     def __init__(self, lab, proto):  # noqa: F811
         self.lab, self.proto, self.generation = lab, proto, 1000
-        self.pools, self.hosts = {}, {}
+        self.pools, self.hosts, self.names, self.certificates = {}, {}, {}, {}
 
     def pool(self, name, pods, port=8080, algorithm=2, **upstream):
         upstream.setdefault("idle_connections", 32)
@@ -40,6 +57,14 @@ class Plan:
             "kind": kind, "path": path, "object": "lab/default/test", "policy": {**POLICY, **policy},
             "backends": [{"pool": pool, "weight": 1}] if pool else []})
 
+    def certificate(self, name, *hosts, key="ec", **more):
+        """A certificate of its own for the hosts ("" for all); its PEM."""
+        chain, private = make_certificate(name, [host for host in hosts if host], key)
+        self.certificates[name] = {"name": name, "chain_pem": chain, "key_pem": private, **more}
+        for host in hosts:
+            self.names.setdefault(host, []).append(name)
+        return chain
+
     def apply(self, **site):
         self.generation += 1
         with Channel(self.lab, self.proto) as channel:
@@ -47,8 +72,11 @@ class Plan:
                 generation=self.generation,
                 vips=[{"address": packed(VIP), "owned": True}],
                 sites=[{**SITE, **site}],
-                listeners=[{"vip": packed(VIP), "protocol": 6, "port": 80, "service": "ingress",
-                            "http": {"site": "main"}}],
+                listeners=[{"vip": packed(VIP), "protocol": 6, "port": port, "service": "ingress",
+                            "http": {"site": "main", "tls": port == 443}} for port in (80, 443)],
+                certificates=list(self.certificates.values()),
+                server_names=[{"site": "main", "name": name, "certificates": certificates}
+                              for name, certificates in self.names.items()],
                 pools=list(self.pools.values()),
                 hosts=[{"site": "main", "name": host, "rules": rules}
                        for host, rules in self.hosts.items()],
@@ -369,4 +397,130 @@ def test_explain(lab, plan):
     assert explain("/none/x").status == 503
     assert explain("/", host="other").status == 404
     assert explain("/%zz").status == 400
-    assert [row.what for row in explain("/", tls=True).steps] == ["listener"]
+    assert [row.what for row in explain("/", port=8443).steps] == ["listener"]
+
+
+@contextlib.contextmanager
+def tls(lab, name=None, context=None):
+    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if context.verify_mode:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    sock = lab.client.socket()
+    sock.settimeout(5)
+    sock.connect((VIP, 443))
+    with context.wrap_socket(sock, server_hostname=name) as secure:
+        yield secure
+
+
+def shown(lab, name=None, **more):
+    """The common name of the certificate that is shown for this name."""
+    with tls(lab, name, **more) as secure:
+        der = secure.getpeercert(binary_form=True)
+    done = subprocess.run(["openssl", "x509", "-inform", "der", "-noout", "-subject", "-nameopt", "multiline"],
+                          input=der, capture_output=True, check=True)
+    return done.stdout.decode().split("commonName")[1].split("=")[1].split()[0]
+
+
+def test_https(lab, plan):
+    plan.pool("web", list(lab.pods))
+    plan.rule("", "/", "web")
+    chain = plan.certificate("one", "a.example", "")
+    plan.apply(hsts_s=1000, hsts_subdomains=True)
+    ca = Path(lab.dir) / "ca.pem"
+    ca.write_bytes(chain)
+    words = ("--cacert", ca, "--resolve", f"a.example:443:{VIP}", "-i", "https://a.example/")
+    for version in ("--tlsv1.3", "--tls-max 1.2"):
+        out = lab.curl(*version.split(), *words).stdout
+        assert "200 OK" in out and "strict-transport-security: max-age=1000; includesubdomains" in out.lower()
+    for pod in lab.pods.values():
+        (pod.dir / "files" / "sealed").write_bytes(bytes(range(256)) * 40000)
+    out = lab.dir + "/sealed"
+    lab.curl("-k", "-o", out, f"https://{VIP}/files/sealed")
+    assert Path(out).read_bytes() == bytes(range(256)) * 40000
+    answer = lab.curl("-k", "-d", "x" * 300000, f"https://{VIP}/", "-i").stdout
+    assert "HTTP/1.1 405" in answer or "HTTP/1.1 200" in answer
+
+
+def test_certificates_by_name_and_kind(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.certificate("exact", "a.example")
+    plan.certificate("wild", "*.example")
+    plan.certificate("rsa", "a.example", key="rsa")
+    plan.certificate("default", "")
+    plan.apply()
+    assert shown(lab, "a.example") == "exact"
+    assert shown(lab, "B.Example") == "wild"
+    assert shown(lab, "x.b.example") == "default"
+    assert shown(lab) == "default"
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    assert shown(lab, "a.example", context=old) == "rsa"
+
+
+def test_rotation_leaves_connections_alone(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.certificate("before", "")
+    plan.apply()
+    with tls(lab) as secure:
+        plan.names.clear()
+        plan.certificates.clear()
+        plan.certificate("after", "")
+        plan.apply()
+        assert shown(lab) == "after"
+        secure.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"200 OK" in secure.recv(65536)
+
+
+def test_sessions_are_resumed(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.certificate("one", "")
+    plan.apply()
+    for version in ("-tls1_3", "-tls1_2"):
+        ticket = f"{lab.dir}/ticket"
+        for words in (("-sess_out", ticket), ("-sess_in", ticket)):
+            out = lab.client.run(
+                "sh", "-c", f"(printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'; sleep 1)"
+                f" | openssl s_client {version} -connect {VIP}:443 {' '.join(words)} 2>&1").stdout
+        assert "Reused, TLSv1" in out and "200 OK" in out
+
+
+def test_ssl_redirect(lab, plan):
+    plan.pool("web", ["web-1a"])
+    plan.rule("a.example", "/", "web", ssl_redirect=True)
+    plan.rule("b.example", "/", "web", ssl_redirect=True)
+    plan.certificate("one", "a.example")
+    plan.apply()
+    out = lab.curl("-i", "-H", "Host: a.example:80", url(VIP, path="/x/?q=1")).stdout
+    assert "308 Permanent Redirect" in out and "\nLocation: https://a.example/x/?q=1" in out.replace("\r", "")
+    assert "200 OK" in lab.curl("-i", "-H", "Host: b.example", url(VIP)).stdout
+
+
+def test_backend_over_tls(lab, plan):
+    chain, key = make_certificate("pod", ["pod.example"])
+    folder = Path(lab.dir)
+    (folder / "pod.pem").write_bytes(chain + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "pod.pem")
+
+    def behave(server, sock):
+        with context.wrap_socket(sock, server_side=True) as secure:
+            while read_head(secure):
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsealed")
+
+    server = Server(lab, "web-1a", 9106, behave)
+    plan.pool("web", ["web-1a"], port=9106, tls=True, tls_name="pod.example", tls_verify=True,
+              tls_ca_pem=chain)
+    plan.pool("stranger", ["web-1a"], port=9106, tls=True, tls_name="other.example", tls_verify=True,
+              tls_ca_pem=chain)
+    plan.rule("", "/", "web")
+    plan.rule("", "/stranger", "stranger")
+    plan.apply()
+    for _ in range(3):
+        assert lab.curl(url(VIP)).stdout == "sealed"
+    assert "502" in lab.curl("-i", url(VIP, path="/stranger")).stdout
+    server.close()
