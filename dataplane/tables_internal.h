@@ -176,11 +176,10 @@ bool http_listener_same(const struct http_listener *a, const struct http_listene
 struct http_listener http_listener_of(const struct plan_listener *plan, uint32_t site);
 size_t http_listener_bytes(const struct http_listener *from);
 const struct http_listener *http_listener_copy(void *to, const struct http_listener *from);
-
 // tables_certificate.c: after sites_build()
 void certificates_build(struct build *build);
 void server_names_build(struct build *build); // after pools_build()
-// SLOT_NONE after telling why: "<what>: certificate ...". "" is none, without a word.
+// SLOT_NONE after telling why. "" is none, without a word.
 struct certificate_reference certificate_refer(
 	struct build *build, const char *what, const char *name);
 void certificate_free(const void *certificate);
@@ -188,7 +187,6 @@ void certificate_free(const void *certificate);
 // tables_host.c: after sites_build(), pools_build()
 void hosts_build(struct build *build);
 void host_free(const void *host);
-// Fills `backends`; false after telling why.
 bool backends_build(struct build *build, const char *what, const struct plan_backend *plan,
 	struct rule_backend *backends, uint32_t count);
 
