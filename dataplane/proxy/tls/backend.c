@@ -80,7 +80,6 @@ struct tls_backend *tls_backend_new(const struct tls_backend_config *config, str
 	backend->holders = 1;
 	ERR_clear_error();
 	backend->name = config->name ? strdup(config->name) : NULL;
-	backend->is_address = config->name && is_address(config->name);
 	backend->context = SSL_CTX_new(TLS_client_method());
 	if (!set_up(backend->context, config, reason) || (config->name && !backend->name))
 		reason_add(reason, "backend TLS: out of memory, or a protocol name of wrong size");
@@ -103,8 +102,10 @@ void tls_backend_release(struct tls_backend *backend)
 	if (!backend || __atomic_sub_fetch(&backend->holders, 1, __ATOMIC_ACQ_REL))
 		return;
 	for (unsigned i = 0; i < SLUICE_WORKERS_MAX; i++) {
-		for (unsigned j = 0; backend->sessions[i] && j < BACKEND_SESSIONS; j++)
-			SSL_SESSION_free(backend->sessions[i][j]);
+		for (unsigned j = 0; backend->sessions[i] && j < BACKEND_SESSIONS; j++) {
+			SSL_SESSION_free(backend->sessions[i][j].session);
+			free(backend->sessions[i][j].name);
+		}
 		free(backend->sessions[i]);
 	}
 	SSL_CTX_free(backend->context);
@@ -112,14 +113,13 @@ void tls_backend_release(struct tls_backend *backend)
 	free(backend);
 }
 
-static bool set_name(SSL *ssl, const struct tls_backend *backend)
+static bool set_name(SSL *ssl, const char *name)
 {
-	if (!backend->name)
+	if (!name)
 		return true;
-	if (backend->is_address)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), backend->name) == 1;
-	return SSL_set1_host(ssl, backend->name) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, backend->name) == 1;
+	if (is_address(name))
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 bool backend_begin(struct tls_connection *c)
@@ -127,37 +127,57 @@ bool backend_begin(struct tls_connection *c)
 	SSL_set_connect_state(c->ssl);
 	if (c->session)
 		SSL_set_session(c->ssl, c->session);
-	return set_name(c->ssl, c->backend);
+	return set_name(c->ssl, c->name);
 }
 
-static SSL_SESSION **slot_of(struct tls_connection *c, bool make)
+// By endpoint and name: a certificate that was checked for one name says nothing of another.
+static struct backend_session *slot_of(struct tls_connection *c, bool make)
 {
-	SSL_SESSION ***row = &c->backend->sessions[c->tls->config.worker];
+	struct backend_session **row = &c->backend->sessions[c->tls->config.worker];
+	uint32_t hash = c->endpoint;
 
 	if (!*row && make)
 		*row = calloc(BACKEND_SESSIONS, sizeof(**row));
-	return *row ? &(*row)[(c->endpoint * 2654435761u) >> 28] : NULL;
+	for (const char *at = c->name; at && *at; at++)
+		hash = hash * 31 + (uint8_t)*at;
+	return *row ? &(*row)[(hash * 2654435761u) >> 28] : NULL;
+}
+
+static bool is_same_name(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 void backend_take_session(struct tls_connection *c)
 {
-	SSL_SESSION **slot = slot_of(c, false);
+	struct backend_session *slot = slot_of(c, false);
 
-	if (slot && *slot && SSL_SESSION_is_resumable(*slot) && SSL_SESSION_up_ref(*slot))
-		c->session = *slot;
+	if (slot && slot->session && is_same_name(slot->name, c->name) &&
+		SSL_SESSION_is_resumable(slot->session) && SSL_SESSION_up_ref(slot->session))
+		c->session = slot->session;
 }
 
 // With 1.2 at the end of the handshake, with 1.3 whenever a ticket comes.
 void backend_keep_session(struct tls_connection *c)
 {
-	SSL_SESSION *now = SSL_get0_session(c->ssl), **slot;
+	SSL_SESSION *now = SSL_get0_session(c->ssl);
+	struct backend_session *slot;
+	char *name;
 
 	if (now == c->session_seen || !now || !SSL_SESSION_is_resumable(now))
 		return;
 	c->session_seen = now;
 	slot = slot_of(c, true);
-	if (!slot || !SSL_SESSION_up_ref(now))
+	if (!slot)
 		return;
-	SSL_SESSION_free(*slot);
-	*slot = now;
+	if (!is_same_name(slot->name, c->name)) {
+		name = c->name ? strdup(c->name) : NULL;
+		if (c->name && !name)
+			return;
+		free(slot->name);
+		slot->name = name;
+	}
+	SSL_SESSION_up_ref(now);
+	SSL_SESSION_free(slot->session);
+	slot->session = now;
 }

@@ -84,18 +84,29 @@ struct tls_connection *tls_accept(struct tls *tls, void *user)
 	return c;
 }
 
-struct tls_connection *tls_connect(
-	struct tls *tls, struct tls_backend *backend, uint32_t endpoint, void *user)
+struct tls_connection *tls_connect_name(struct tls *tls, struct tls_backend *backend,
+	uint32_t endpoint, const char *name, void *user)
 {
 	struct tls_connection *c = connection_new(tls, user);
 
 	if (!c)
 		return NULL;
+	c->name = name ? strdup(name) : NULL;
+	if (name && !c->name) {
+		connection_free(c);
+		return NULL;
+	}
 	c->backend = tls_backend_hold(backend);
 	c->endpoint = endpoint;
 	backend_take_session(c);
 	connection_queue(c);
 	return c;
+}
+
+struct tls_connection *tls_connect(
+	struct tls *tls, struct tls_backend *backend, uint32_t endpoint, void *user)
+{
+	return tls_connect_name(tls, backend, endpoint, backend->name, user);
 }
 
 void tls_close(struct tls_connection *c)

@@ -84,6 +84,10 @@ struct tls_connection *tls_accept(struct tls *tls, void *user);
 // endpoint: any number that stays with the backend's address; sessions are kept for each.
 struct tls_connection *tls_connect(
 	struct tls *tls, struct tls_backend *backend, uint32_t endpoint, void *user);
+// The same for a name of this connection's own, where the backend has none: SNI, and what the
+// certificate must cover.
+struct tls_connection *tls_connect_name(struct tls *tls, struct tls_backend *backend,
+	uint32_t endpoint, const char *name, void *user);
 // Forgets it, at any time; no callback follows.
 void tls_close(struct tls_connection *connection);
 

@@ -89,12 +89,16 @@ struct tls {
 	uint64_t counts[TLS_COUNTERS], refused[TLS_REFUSAL_COUNT];
 };
 
+struct backend_session {
+	SSL_SESSION *session;
+	char *name; // it was made for
+};
+
 struct tls_backend {
 	unsigned holders; // atomic
 	SSL_CTX *context;
 	char *name;
-	bool is_address;
-	SSL_SESSION **sessions[SLUICE_WORKERS_MAX]; // each row one worker's
+	struct backend_session *sessions[SLUICE_WORKERS_MAX]; // each row one worker's
 };
 
 // buffer.c

@@ -80,7 +80,7 @@ struct client *client_new(void)
 	struct client *client = calloc(1, sizeof(*client));
 
 	client->context = SSL_CTX_new(TLS_client_method());
-	SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_OFF);
 	return client;
 }
 

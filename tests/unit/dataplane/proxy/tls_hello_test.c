@@ -328,6 +328,31 @@ static void test_warnings(void **state)
 	secret_free(&other);
 }
 
+// What OpenSSL holds, a key and its copies too, lies where no core file shows it.
+static void test_no_core(void **state)
+{
+	uintptr_t at = (uintptr_t)OPENSSL_malloc(40), large = (uintptr_t)OPENSSL_malloc(1 << 20);
+	FILE *file = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	unsigned hidden = 0;
+	char line[512];
+	bool inside = false;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = (at >= start && at < end) || (large >= start && large < end);
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			hidden += strstr(line, " dd") != NULL;
+	}
+	fclose(file);
+	OPENSSL_free((void *)at);
+	OPENSSL_free((void *)large);
+#if !defined(__SANITIZE_ADDRESS__) // there OpenSSL keeps the sanitizer's allocator
+	assert_int_equal(hidden, 2);
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_encrypted_key),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_no_core),
 	};
 	int failed;
 
