@@ -11,6 +11,7 @@
 // with mistakes changes nothing, and the end of this process is not the dataplane's affair.
 #include "control.h"
 
+#include "core_dump.h"
 #include "log.h"
 
 #include <errno.h>
@@ -323,6 +324,7 @@ int main(int argc, char **argv)
 	bool only_check = false;
 	int option;
 
+	core_dump_forbid();
 	while ((option = getopt_long(argc, argv, "c:nvVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

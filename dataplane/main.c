@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core_dump.h"
 #include "dataplane.h"
 #include "log.h"
+#include "tls.h"
 
 static int start_host(struct dataplane *dataplane, struct reason *reason)
 {
@@ -144,6 +146,7 @@ int main(int argc, char **argv)
 	bool check = false;
 	int error, option;
 
+	core_dump_forbid();
 	while ((option = getopt_long(argc, argv, "c:dvh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
@@ -180,6 +183,11 @@ int main(int argc, char **argv)
 		return right ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	dataplane->worker_count = dataplane->settings->dataplane.worker_count;
+	error = tls_start();
+	if (error) {
+		fprintf(stderr, "sluice-dataplane: TLS: %s\n", strerror(-error));
+		return EXIT_FAILURE;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	block_signals();
 	error = run(dataplane, argv[0], &reason);

@@ -31,6 +31,28 @@ static void count_workers(struct settings *s, unsigned count)
 			(s->dataplane.main_cpu + 1 + i) % (cpus > 0 ? (unsigned)cpus : 1);
 }
 
+// An array of CPUs; how many, 0 when it is none.
+static int read_cpus(struct reader *r, const setting_t *setting, unsigned cpus[SLUICE_WORKERS_MAX],
+	const char *what)
+{
+	int n = config_setting_is_aggregate(setting) ? config_setting_length(setting) : 0;
+
+	if (!config_setting_is_array(setting) || n < 1 || n > SLUICE_WORKERS_MAX) {
+		read_expected(r, setting, what);
+		return 0;
+	}
+	for (int i = 0; i < n; i++) {
+		const setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+		int cpu = config_setting_get_int(element);
+
+		if (config_setting_type(element) != CONFIG_TYPE_INT || cpu < 0 || cpu > CPU_MAX)
+			read_expected(r, element, what);
+		else
+			cpus[i] = (unsigned)cpu;
+	}
+	return n;
+}
+
 static void read_workers(struct reader *r, const setting_t *group, struct settings *s)
 {
 	static const char what[] = "a count of workers from 1 to 64, or an array of CPU numbers "
@@ -49,27 +71,25 @@ static void read_workers(struct reader *r, const setting_t *group, struct settin
 			count_workers(s, (unsigned)n);
 		return;
 	}
-	n = config_setting_is_aggregate(setting) ? config_setting_length(setting) : 0;
-	if (!config_setting_is_array(setting) || n < 1 || n > SLUICE_WORKERS_MAX) {
-		read_expected(r, setting, what);
-		return;
-	}
-	s->dataplane.worker_count = (unsigned)n;
-	for (int i = 0; i < n; i++) {
-		const setting_t *element = config_setting_get_elem(setting, (unsigned)i);
-		int cpu = config_setting_get_int(element);
+	n = read_cpus(r, setting, s->dataplane.worker_cpus, what);
+	if (n)
+		s->dataplane.worker_count = (unsigned)n;
+}
 
-		if (config_setting_type(element) != CONFIG_TYPE_INT || cpu < 0 || cpu > CPU_MAX)
-			read_expected(r, element, what);
-		else
-			s->dataplane.worker_cpus[i] = (unsigned)cpu;
-	}
+static void read_crypto(struct reader *r, const setting_t *group, struct settings *s)
+{
+	static const char what[] = "an array of CPU numbers from 0 to 1023 such as [3]";
+	const setting_t *setting = group ? read_member(group, "crypto_cpus") : NULL;
+
+	if (!setting || (config_setting_is_array(setting) && config_setting_length(setting) == 0))
+		return;
+	s->dataplane.crypto_count = (unsigned)read_cpus(r, setting, s->dataplane.crypto_cpus, what);
 }
 
 static void read_dataplane(struct reader *r, const setting_t *root, struct settings *s)
 {
 	static const char *const keys[] = {"workers", "main_cpu", "idle", "hugepages", "memory_mb",
-		"flows", "buffers", "neighbours", NULL};
+		"flows", "buffers", "neighbours", "crypto_cpus", NULL};
 	static const char *const idle[] = {
 		[IDLE_ADAPTIVE] = "adaptive", [IDLE_POLL] = "poll", NULL};
 	static const char *const hugepages[] = {[HUGEPAGES_AUTO] = "auto",
@@ -93,6 +113,7 @@ static void read_dataplane(struct reader *r, const setting_t *root, struct setti
 		read_number(r, group, "neighbours", 16, NEIGHBOURS_MAX, &s->dataplane.neighbours);
 	}
 	read_workers(r, group, s);
+	read_crypto(r, group, s);
 }
 
 static void read_vlans(struct reader *r, const setting_t *group, struct port_settings *port)

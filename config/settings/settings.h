@@ -119,6 +119,8 @@ struct settings {
 		unsigned worker_count; // at least 1
 		unsigned worker_cpus[SLUICE_WORKERS_MAX];
 		unsigned main_cpu;
+		unsigned crypto_count; // 0 = workers do TLS handshakes themselves
+		unsigned crypto_cpus[SLUICE_WORKERS_MAX];
 		enum idle_kind idle;
 		enum hugepages_kind hugepages;
 		unsigned memory_mb; // 0 = what flows and buffers need

@@ -94,7 +94,8 @@ static void test_everything(void **state)
 {
 	struct settings *s = parse_good(
 		"dataplane = { workers = [3, 1, 3]; main_cpu = 2; idle = \"poll\"; hugepages = "
-		"\"off\"; memory_mb = 512; flows = 1024; buffers = 2048; neighbours = 64; };\n"
+		"\"off\"; memory_mb = 512; flows = 1024; buffers = 2048; neighbours = 64; "
+		"crypto_cpus = [7, 9]; };\n"
 		"ports = ( { name = \"wan\"; kind = \"af_xdp\"; device = \"eth0\"; options = "
 		"\"a=b\"; mtu = 9000; queues = 2; vlans = ( { id = 4094; addresses = [ "
 		"\"10.0.0.1/31\" ]; } ); },\n"
@@ -137,6 +138,8 @@ static void test_everything(void **state)
 	assert_int_equal(addr_parse(&addr, "2001:db8::1ff"), 0);
 	assert_int_equal(addr_compare(&s->pools[0].ranges[1].last, &addr), 0);
 	assert_int_equal(s->pools[0].interface_count, 2);
+	assert_int_equal(s->dataplane.crypto_count, 2);
+	assert_int_equal(s->dataplane.crypto_cpus[1], 9);
 	assert_string_equal(s->sources[0].path, "/a");
 	assert_int_equal(s->defaults.mode, MODE_DSR);
 	assert_int_equal(s->defaults.algorithm, ALGORITHM_SOURCE_HASH);
@@ -172,6 +175,8 @@ static void test_wrong_values(void **state)
 		"t.conf:1: dataplane.workers[1]: found 9999, expected");
 	MISTAKES("dataplane = { workers = []; };\n" PORTS,
 		"t.conf:1: dataplane.workers: found an array");
+	MISTAKES("dataplane = { crypto_cpus = 2; };\n" PORTS,
+		"t.conf:1: dataplane.crypto_cpus: found 2, expected an array of CPU numbers");
 	MISTAKES("dataplane = ( 1 );\nsnat = 5;\n" PORTS,
 		"t.conf:1: dataplane: found a list ( ... ), expected a group",
 		"t.conf:2: snat: found 5, expected a group");
