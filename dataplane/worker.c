@@ -147,6 +147,16 @@ static void to_host(struct worker *worker, struct packet *packet)
 	doorbell_ring(worker->doorbell);
 }
 
+// About a flow's packet, or a segment of the proxy's, or the kernel's own.
+static void icmp_error(struct worker *worker, struct packet *packet)
+{
+	rewrite_icmp_error(&worker->rewriter, packet);
+	if (worker->proxy &&
+		(packet->next == PACKET_HOST ||
+			(packet->next == PACKET_DROP && packet->drop == DROP_ICMP_NO_FLOW)))
+		proxy_icmp(worker->proxy, packet);
+}
+
 // Everything but TCP and UDP for a flow.
 static void rare(struct worker *worker, unsigned n)
 {
@@ -154,7 +164,7 @@ static void rare(struct worker *worker, unsigned n)
 		struct packet *packet = &worker->packets[i];
 
 		if (packet->next == PACKET_ICMP_ERROR)
-			rewrite_icmp_error(&worker->rewriter, packet);
+			icmp_error(worker, packet);
 		else if (packet->next == PACKET_ECHO)
 			rewrite_echo(&worker->rewriter, packet);
 		else if (packet->next == PACKET_NEIGHBOUR) {

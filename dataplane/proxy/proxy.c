@@ -48,6 +48,9 @@ struct session *session_new(struct proxy *proxy, const struct listener *listener
 	session->site = listener->http->site;
 	session->listener = listener->slot;
 	session->tls = listener->http->tls;
+	session->state = session->tls && tables_has_passthrough(proxy->tables, session->site)
+				 ? SESSION_HELLO
+				 : SESSION_HEAD;
 	session->deadline.kind = DEADLINE_SESSION;
 	session->rule = UINT32_MAX;
 	deadline_set(proxy, &session->deadline, after_ms(proxy, site->head_timeout_ms));
@@ -91,29 +94,42 @@ void session_timeout(struct proxy *proxy, struct session *session)
 	session_mark(proxy, session);
 }
 
+// No endpoint took the connection.
+static bool wait_failed(struct proxy *proxy, struct session *session)
+{
+	bool late = session->upstream->link.error == -ETIMEDOUT;
+	enum http_refusal refusal = late ? HTTP_CONNECT_TIMEOUT : HTTP_CONNECT_FAILED;
+
+	if (upstream_retry(proxy, session, late ? RETRY_TIMEOUT : RETRY_ERROR))
+		return true;
+	if (!session->passthrough) {
+		request_refuse(proxy, session, refusal);
+		return true;
+	}
+	proxy->stats.refusals[refusal]++;
+	session_cut(proxy, session);
+	return false;
+}
+
 static bool wait_step(struct proxy *proxy, struct session *session)
 {
 	struct upstream *upstream = session->upstream;
-	enum http_refusal refusal = HTTP_CONNECT_FAILED;
 
 	if (!session->link.tcp) { // the client went away
 		request_count(proxy, session, 499);
 		session_end(proxy, session);
 		return false;
 	}
+	if (upstream->link.connected && upstream->link.tcp && session->passthrough) {
+		session->state = SESSION_TUNNEL;
+		return true;
+	}
 	if (upstream->link.connected && upstream->link.tcp && upstream_secured(proxy, upstream)) {
 		upstream_connected(proxy, upstream);
 		session->state = SESSION_STREAM;
 		return true;
 	}
-	if (upstream->link.tcp)
-		return false;
-	if (upstream->link.error == -ETIMEDOUT)
-		refusal = HTTP_CONNECT_TIMEOUT;
-	if (!upstream_retry(
-		    proxy, session, refusal == HTTP_CONNECT_TIMEOUT ? RETRY_TIMEOUT : RETRY_ERROR))
-		request_refuse(proxy, session, refusal);
-	return true;
+	return upstream->link.tcp ? false : wait_failed(proxy, session);
 }
 
 static bool stream_step(struct proxy *proxy, struct session *session)
@@ -166,7 +182,8 @@ static bool tunnel_step(struct proxy *proxy, struct session *session)
 	session->bytes_in += in - client->in.length;
 	session->bytes_out += out - upstream->in.length;
 	if (!client->tcp || !upstream->tcp || (client->ended && upstream->ended)) {
-		request_count(proxy, session, session->status);
+		if (!session->passthrough)
+			request_count(proxy, session, session->status);
 		session_end(proxy, session);
 		return false;
 	}
@@ -190,6 +207,10 @@ static void on_timeout(struct proxy *proxy, struct session *session)
 {
 	session->timed_out = false;
 	switch ((enum session_state)session->state) {
+	case SESSION_HELLO:
+		proxy->stats.refusals[HTTP_HEAD_TIMEOUT]++;
+		session_cut(proxy, session);
+		break;
 	case SESSION_HEAD:
 		if (session->link.in.length)
 			request_refuse(proxy, session, HTTP_HEAD_TIMEOUT);
@@ -233,6 +254,9 @@ static void run(struct proxy *proxy, struct session *session)
 	}
 	while (more && !session->ended)
 		switch ((enum session_state)session->state) {
+		case SESSION_HELLO:
+			more = hello_step(proxy, session);
+			break;
 		case SESSION_HEAD:
 			more = request_begin(proxy, session);
 			break;

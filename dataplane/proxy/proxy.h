@@ -48,9 +48,9 @@ bool proxy_run(struct proxy *proxy); // true when it had something to do
 // Is this the tuple of a connection of the proxy's, client's or endpoint's? As it arrives: remote
 // is the source.
 bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple);
-// An ICMP error about a segment we sent: `mtu` of a packet too big, or 0: unreachable. False: no
-// connection of ours.
-bool proxy_icmp(struct proxy *proxy, const struct tcp_tuple *tuple, uint32_t seq, uint16_t mtu);
+// An ICMP error, checked, that is about no flow: is it about a segment of ours? Then the packet is
+// taken.
+bool proxy_icmp(struct proxy *proxy, struct packet *packet);
 // Endpoints that are gone: closes what is kept for them. A part of them a call; true when done.
 bool proxy_sweep(struct proxy *proxy, uint32_t *cursor);
 // The worker's own turn for this pool as it is now; any thread, for people.

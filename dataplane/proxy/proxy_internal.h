@@ -14,6 +14,10 @@
 #define HEAD_MAX    (CHUNK_LARGE - 1024)
 #define TRIED_MAX   4
 
+#define PASSTHROUGH_CONNECT_MS 5000
+#define PASSTHROUGH_IDLE_MS    600000
+#define PASSTHROUGH_TRIES      3
+
 // Equal pieces of memory that is not touched before it is needed. One thread.
 struct pieces {
 	char *base;
@@ -91,6 +95,7 @@ struct upstream {
 };
 
 enum session_state {
+	SESSION_HELLO,  // for a ClientHello, to see whom it is for
 	SESSION_HEAD,   // for a request's head
 	SESSION_WAIT,   // for the connection to the endpoint
 	SESSION_STREAM, // request on its way, response on its way
@@ -102,6 +107,7 @@ struct session {
 	struct link link; // first: the client's
 	struct session *dirty_next;
 	bool dirty;
+	bool passthrough;        // TLS goes on as it is
 	bool ended;              // to be freed by whoever runs it
 	bool timed_out;          // its timer fired
 	bool waiting;            // for the first byte of a head

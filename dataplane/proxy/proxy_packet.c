@@ -239,7 +239,8 @@ static void accepted(struct proxy *proxy, struct tcp_connection *connection)
 	addr_format(&tuple->remote, session->client);
 	session->client_length = (uint8_t)strlen(session->client);
 	tcp_set_user(connection, session);
-	if (session->tls && !link_accept_tls(proxy, &session->link)) {
+	if (session->state != SESSION_HELLO && session->tls &&
+		!link_accept_tls(proxy, &session->link)) {
 		proxy->stats.refusals[HTTP_OVERLOAD]++;
 		session_cut(proxy, session);
 		return;
@@ -294,15 +295,4 @@ const struct tcp_ops proxy_tcp_ops = {
 bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple)
 {
 	return tcp_has(proxy->tcp, tuple);
-}
-
-bool proxy_icmp(struct proxy *proxy, const struct tcp_tuple *tuple, uint32_t seq, uint16_t mtu)
-{
-	if (!tcp_has(proxy->tcp, tuple))
-		return false;
-	if (mtu)
-		tcp_too_big(proxy->tcp, tuple, seq, mtu);
-	else
-		tcp_unreachable(proxy->tcp, tuple, seq);
-	return true;
 }

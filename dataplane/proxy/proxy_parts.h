@@ -78,6 +78,14 @@ bool request_begin(struct proxy *proxy, struct session *session);
 bool request_stream(struct proxy *proxy, struct session *session);
 void request_reset(struct session *session);
 
+// One of the backends, by weight, of those whose pool has a ready endpoint. NULL: none has.
+const struct pool *backend_choose(
+	struct proxy *proxy, const struct rule_backend *backends, uint32_t count);
+uint64_t session_hash(const struct session *session); // of the client's address
+
+// proxy_hello.c
+bool hello_step(struct proxy *proxy, struct session *session);
+
 // proxy_answer.c
 // Answers with this refusal's status, counted, and ends the request and the connection with it as
 // fits.

@@ -89,32 +89,36 @@ static uint64_t hash_of(const struct session *session, const struct h1_head *hea
 	return hash_bytes(text.text, text.length);
 }
 
-// One of the backends, by weight, of those whose pool has a ready endpoint.
-static const struct pool *choose_backend(struct proxy *proxy, const struct http_rule *rule)
+const struct pool *backend_choose(
+	struct proxy *proxy, const struct rule_backend *backends, uint32_t count)
 {
 	const struct pool *pools[SLUICE_BACKENDS_MAX];
-	uint64_t total = 0, at;
+	uint64_t total = 0, at = 0;
 
-	for (uint32_t i = 0; i < rule->backend_count; i++) {
-		pools[i] = tables_backend_pool(proxy->tables, &rule->backends[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		pools[i] = tables_backend_pool(proxy->tables, &backends[i]);
 		if (pools[i] && pools[i]->ready_count)
-			total += rule->backends[i].weight;
+			total += backends[i].weight;
 		else
 			pools[i] = NULL;
 	}
 	if (total == 0)
 		return NULL;
-	at = rule->backend_count == 1
-		     ? 0
-		     : (uint64_t)(((__uint128_t)proxy_random(proxy) * total) >> 64);
-	for (uint32_t i = 0; i < rule->backend_count; i++) {
+	if (count > 1)
+		at = (uint64_t)(((__uint128_t)proxy_random(proxy) * total) >> 64);
+	for (uint32_t i = 0; i < count; i++) {
 		if (!pools[i])
 			continue;
-		if (at < rule->backends[i].weight)
+		if (at < backends[i].weight)
 			return pools[i];
-		at -= rule->backends[i].weight;
+		at -= backends[i].weight;
 	}
 	return NULL;
+}
+
+uint64_t session_hash(const struct session *session)
+{
+	return hash_bytes(session->client, session->client_length);
 }
 
 static void request_id(struct proxy *proxy, char out[32])
@@ -209,7 +213,7 @@ static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 		return HTTP_OK;
 	if (head->body == H1_BODY_LENGTH && head->content_length > session->body_limit)
 		return HTTP_BODY_LARGE;
-	pool = choose_backend(proxy, found.rule);
+	pool = backend_choose(proxy, found.rule->backends, found.rule->backend_count);
 	if (!pool)
 		return HTTP_NO_ENDPOINT;
 	session->pool = pool->slot;

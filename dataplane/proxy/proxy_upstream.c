@@ -153,7 +153,7 @@ static enum http_refusal connect_new(struct proxy *proxy, struct session *sessio
 		.port = endpoint->port,
 		.idle_timeout_ms = policy->idle_timeout_ms,
 		.idle_limit = policy->idle_connections,
-		.tls = policy->tls,
+		.tls = policy->tls && !session->passthrough,
 		.pool = session->pool,
 		.pool_hash = session->pool_hash,
 		.deadline = {.kind = DEADLINE_UPSTREAM},
@@ -234,7 +234,7 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 		return HTTP_NO_ENDPOINT;
 	if (session->tried_count < TRIED_MAX)
 		session->tried[session->tried_count++] = endpoint->slot;
-	upstream = reuse(proxy, endpoint);
+	upstream = session->passthrough ? NULL : reuse(proxy, endpoint);
 	if (upstream) {
 		upstream->session = session;
 		upstream->reused = true;
@@ -296,8 +296,8 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 
 	if (never_sent)
 		proxy->endpoints[upstream->endpoint].failed_until = proxy->now + FAILED_US;
-	if (session->response_begun || session->body_consumed || !session->head ||
-		proxy->now >= session->retry_until)
+	if (session->response_begun || session->body_consumed ||
+		(!session->head && !session->passthrough) || proxy->now >= session->retry_until)
 		return false;
 	if (!never_sent && !session->idempotent && !(session->retry_on & RETRY_NON_IDEMPOTENT))
 		return false;
@@ -309,7 +309,8 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 		session->tries_left--;
 	}
 	proxy->stats.endpoints[upstream->endpoint].retries++;
-	proxy->stats.rules[session->rule].retries++;
+	if (session->rule != UINT32_MAX)
+		proxy->stats.rules[session->rule].retries++;
 	proxy->stats.all.retries++;
 	upstream_release(proxy, session, false);
 	session->request_sent = false;

@@ -40,6 +40,7 @@ class Plan:
     def __init__(self, lab, proto):  # noqa: F811
         self.lab, self.proto, self.generation = lab, proto, 1000
         self.pools, self.hosts, self.names, self.certificates = {}, {}, {}, {}
+        self.passed = {}  # server name: pool
 
     def pool(self, name, pods, port=8080, algorithm=2, **upstream):
         upstream.setdefault("idle_connections", 32)
@@ -73,8 +74,12 @@ class Plan:
                 listeners=[{"vip": packed(VIP), "protocol": 6, "port": port, "service": "ingress",
                             "http": {"site": "main", "tls": port == 443}} for port in (80, 443)],
                 certificates=list(self.certificates.values()),
-                server_names=[{"site": "main", "name": name, "certificates": certificates}
-                              for name, certificates in self.names.items()],
+                server_names=[
+                    *({"site": "main", "name": name, "certificates": certificates}
+                      for name, certificates in self.names.items()),
+                    *({"site": "main", "name": name, "object": "lab/default/pass",
+                       "passthrough": [{"pool": pool, "weight": 1}]}
+                      for name, pool in self.passed.items())],
                 pools=list(self.pools.values()),
                 hosts=[{"site": "main", "name": host, "rules": rules}
                        for host, rules in self.hosts.items()],

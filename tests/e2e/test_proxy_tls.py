@@ -136,3 +136,34 @@ def test_backend_over_tls(lab, plan):
         assert lab.curl(url(VIP)).stdout == "sealed"
     assert "502" in lab.curl("-i", url(VIP, path="/stranger")).stdout
     server.close()
+
+
+def test_passthrough_by_name(lab, plan):
+    folder = Path(lab.dir)
+    (folder / "inner.pem").write_bytes(b"".join(make_certificate("inner", ["p.example"])))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "inner.pem")
+
+    def behave(server, sock):
+        with context.wrap_socket(sock, server_side=True) as secure:
+            while data := secure.recv(65536):
+                secure.sendall(data[::-1])
+
+    server = Server(lab, "web-1b", 9107, behave)
+    plan.pool("web", ["web-1a"])
+    plan.pool("inner", ["web-1b"], port=9107)
+    plan.rule("", "/", "web")
+    plan.certificate("ours", "")
+    plan.passed["p.example"] = "inner"
+    plan.apply()
+    assert shown(lab, "p.example") == "inner"
+    assert shown(lab, "q.example") == "ours"
+    with tls(lab, "p.example") as secure:
+        secure.sendall(b"abc" * 20000)
+        got = b""
+        while len(got) < 60000:
+            got += secure.recv(65536)
+        assert got.count(b"cba") > 19900
+    assert "200 OK" in lab.curl("-k", "-i", f"https://{VIP}/").stdout
+    assert "200 OK" in lab.curl("-i", url(VIP)).stdout
+    server.close()
