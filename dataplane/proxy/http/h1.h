@@ -176,9 +176,9 @@ struct h1_body {
 	uint8_t state;    // of chunks
 	bool done;
 	bool response;       // whose refusals are those of 502
-	uint16_t line;       // bytes of this line's chunk framing
-	uint16_t extensions; // bytes of all
+	uint16_t line;       // bytes of this chunk's size and extensions
 	uint16_t trailers;   // bytes of all
+	uint32_t extensions; // bytes of all
 };
 
 struct h1_span {

@@ -10,7 +10,8 @@
 #include "h1_internal.h"
 
 #define SIZE_DIGITS    16
-#define EXTENSIONS_MAX 8192
+#define LINE_MAX_BYTES 4096
+#define EXTENSIONS_MAX 8192 // of all, and a sixteenth of the payload
 #define TRAILERS_MAX   8192
 #define CHUNK_MAX      (UINT64_C(1) << 60)
 #define HASH_BEGIN     UINT64_C(0xcbf29ce484222325)
@@ -106,7 +107,8 @@ static enum http_refusal extension_step(struct h1_body *body, char byte)
 {
 	bool ends = false;
 
-	if (++body->extensions > EXTENSIONS_MAX)
+	if (++body->extensions > EXTENSIONS_MAX + body->payload / 16 ||
+		++body->line > LINE_MAX_BYTES)
 		return HTTP_CHUNK_EXTENSION;
 	switch (body->state) {
 	case EXTENSION_QUOTED:

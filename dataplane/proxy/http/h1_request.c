@@ -373,6 +373,12 @@ static enum h1_parsed read_request(struct h1_reader *reader)
 	return refusal == HTTP_OK ? H1_WHOLE : h1_refuse(reader->head, refusal);
 }
 
+// The limit is reached, and the head goes on.
+static enum h1_parsed refuse_large(struct h1_head *head)
+{
+	return h1_refuse(head, head->target.length ? HTTP_HEAD_LARGE : HTTP_TARGET_LONG);
+}
+
 // Of fewer bytes than a request has, and so than h1_load() wants: in a place with room around it.
 static enum h1_parsed read_beginning(struct h1_reader reader)
 {
@@ -396,8 +402,7 @@ enum h1_parsed h1_parse_request(struct h1_head *head, struct h1_scan *scan, cons
 		reader.limits.field_count = H1_FIELDS_MAX;
 	if (usable < SHORTEST) {
 		parsed = read_beginning(reader);
-		return parsed == H1_MORE && usable == most ? h1_refuse(head, HTTP_HEAD_LARGE)
-							   : parsed;
+		return parsed == H1_MORE && usable == most ? refuse_large(head) : parsed;
 	}
 	if (scan->seen && usable < most && !h1_may_end(bytes, scan->seen, usable)) {
 		scan->seen = usable;
@@ -405,7 +410,7 @@ enum h1_parsed h1_parse_request(struct h1_head *head, struct h1_scan *scan, cons
 	}
 	parsed = read_request(&reader);
 	if (parsed == H1_MORE && usable == most)
-		return h1_refuse(head, HTTP_HEAD_LARGE);
+		return refuse_large(head);
 	scan->seen = parsed == H1_MORE ? usable : 0;
 	return parsed;
 }

@@ -276,6 +276,37 @@ static void refuses_bad_chunks_of_endpoints(void **state)
 	}
 }
 
+// Extensions may be as many as the payload warrants.
+static void bounds_extensions(void **state)
+{
+	static const struct {
+		uint32_t size;
+		enum http_refusal refusal;
+	} cases[] = {{1, HTTP_RESPONSE_CHUNK}, {1024, HTTP_OK}};
+	static const char extension[] = ";signature=0123456789abcdef0123456789abcdef\r\n";
+	struct h1_head head;
+
+	assert_int_equal(parse(&head, OK TE "chunked\r\n\r\n", (struct h1_asked){0}), H1_WHOLE);
+	for (size_t i = 0; i < 2; i++) {
+		enum http_refusal refusal = HTTP_OK;
+		struct h1_body body;
+
+		h1_body_begin(&body, &head);
+		for (unsigned chunk = 0; chunk < 1000 && refusal == HTTP_OK; chunk++) {
+			char text[2048];
+			uint32_t length = h1_write_chunk_head(cases[i].size, text) - 2, used;
+
+			memcpy(text + length, extension, sizeof(extension) - 1);
+			length += sizeof(extension) - 1;
+			memset(text + length, 'x', cases[i].size);
+			length += cases[i].size;
+			memcpy(text + length, H1_CHUNK_TAIL, 2);
+			refusal = h1_body_pass(&body, text, length + 2, &used);
+		}
+		assert_int_equal(refusal, cases[i].refusal);
+	}
+}
+
 // What we chunk, we take apart again.
 static void makes_chunks(void **state)
 {
@@ -310,6 +341,7 @@ int main(void)
 		cmocka_unit_test(takes_chunks_apart),
 		cmocka_unit_test(takes_lengths_and_the_rest),
 		cmocka_unit_test(refuses_bad_chunks_of_endpoints),
+		cmocka_unit_test(bounds_extensions),
 		cmocka_unit_test(makes_chunks),
 	};
 
