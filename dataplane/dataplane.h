@@ -51,6 +51,7 @@ struct dataplane {
 	struct rte_rcu_qsbr *qsbr;
 	struct owner_rule rule;
 	struct open_sources *sources;
+	struct tls_crypto *crypto; // NULL: workers do handshakes themselves
 	struct tls_tickets *tickets;
 	usec_t tickets_due; // when their keys are changed next
 	struct rte_ring *host_ring, *resolve_ring;

@@ -167,8 +167,6 @@ int main(int argc, char **argv)
 			return usage(argv[0], 2);
 		}
 	}
-	if (tls_start())
-		return EXIT_FAILURE;
 	dataplane = calloc(1, sizeof(*dataplane));
 	if (!dataplane)
 		return EXIT_FAILURE;

@@ -13,6 +13,7 @@
 #include "dataplane.h"
 #include "log.h"
 #include "resolve.h"
+#include "tls.h"
 
 #define RING_INBOX   4096
 #define RING_HOST    4096
@@ -185,6 +186,7 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.pool = dataplane->pool,
 		.drops = worker->counters.drops,
 		.tickets = dataplane->tickets,
+		.crypto = dataplane->crypto,
 	};
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -193,6 +195,18 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		(int64_t)((__uint128_t)(rte_rdtsc() - worker->tick_base) * worker->usec_scale >>
 			  64);
 	return proxy_new(&config);
+}
+
+// Threads for handshakes, if there are to be any.
+static int start_crypto(struct dataplane *dataplane, struct reason *reason)
+{
+	const struct settings *settings = dataplane->settings;
+
+	if (settings->dataplane.crypto_count == 0)
+		return 0;
+	dataplane->crypto = tls_crypto_new(
+		settings->dataplane.crypto_cpus, settings->dataplane.crypto_count, reason);
+	return dataplane->crypto ? 0 : -EINVAL;
 }
 
 static struct worker *worker_new(struct dataplane *dataplane, unsigned id)
@@ -276,6 +290,8 @@ int start_workers(struct dataplane *dataplane, struct reason *reason)
 	dataplane->tickets = tls_tickets_new(TICKETS_LIVE_S);
 	if (!error && !dataplane->tickets)
 		error = -ENOMEM;
+	if (!error)
+		error = start_crypto(dataplane, reason);
 	if (!error)
 		error = make_shared(dataplane);
 	for (unsigned i = 0; i < dataplane->worker_count && !error; i++) {
