@@ -69,6 +69,9 @@ void conf_unwatch(struct control *control);
 void conf_stop(struct control *control);
 void conf_reload(struct control *control);
 
+// certificate.c: the one for names that no Secret serves, made once, put into the model.
+int certificate_start(struct control *control, struct reason *reason);
+
 // source.c: opens, keeps or closes sources until they are those of the settings.
 int sources_follow(struct control *control, struct reason *reason);
 void sources_stop(struct control *control);

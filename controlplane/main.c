@@ -238,6 +238,11 @@ static void stop_signals(struct control *c)
 		uv_close((uv_handle_t *)&c->signals[i], NULL);
 }
 
+static void stop_certificate(struct control *c)
+{
+	(void)c; // the model's
+}
+
 static const struct part {
 	int (*start)(struct control *c, struct reason *reason);
 	void (*stop)(struct control *c);
@@ -245,6 +250,7 @@ static const struct part {
 	{conf_start, conf_stop},
 	{start_model, stop_model},
 	{start_store, stop_store},
+	{certificate_start, stop_certificate},
 	{start_timers, stop_timers},
 	{start_api, stop_api}, // stops after publish/, which answers what it waits for
 	{start_publish, stop_publish},

@@ -73,9 +73,10 @@ static int write_file(const char *path, const uint8_t *bytes, size_t length)
 {
 	struct header header = {
 		.length_be = htobe64(length), .sum_be = htobe64(sum64(bytes, length))};
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	int error;
+	int fd, error;
 
+	unlink(path);                                                   // one that others may read
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); // private keys are in it
 	if (fd < 0)
 		return -errno;
 	memcpy(header.magic, magic, sizeof(magic));

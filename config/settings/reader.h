@@ -61,3 +61,4 @@ struct range_settings *read_ranges(
 // settings_pool.c, settings_cluster.c: the parts of the file that have one of their own.
 void settings_read_pools(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_clusters(struct reader *r, const setting_t *root, struct settings *s);
+void settings_read_ingress(struct reader *r, const setting_t *root, struct ingress_settings *s);

@@ -304,8 +304,8 @@ static void read_defaults(struct reader *r, const setting_t *root, struct settin
 static void read_root(struct reader *r, struct settings *s)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
-		"pools", "sources", "clusters", "shares", "defaults", "run_dir", "state_dir",
-		"group", NULL};
+		"pools", "sources", "clusters", "shares", "defaults", "ingress", "run_dir",
+		"state_dir", "group", NULL};
 	const setting_t *root = config_root_setting(&r->config);
 
 	s->file = read_copy(r, r->file);
@@ -319,6 +319,7 @@ static void read_root(struct reader *r, struct settings *s)
 	read_sources(r, root, s);
 	settings_read_clusters(r, root, s);
 	read_defaults(r, root, s);
+	settings_read_ingress(r, root, &s->ingress);
 	s->run_dir = read_text(r, root, "run_dir", "a directory", RUN_DIR);
 	s->state_dir = read_text(r, root, "state_dir", "a directory", STATE_DIR);
 	s->group = read_text(r, root, "group", "the name of a group of users", "sluice");
@@ -412,6 +413,7 @@ void settings_free(struct settings *s)
 		free(s->sources[i].kind);
 		free(s->sources[i].path);
 	}
+	settings_free_ingress(&s->ingress);
 	free(s->ports);
 	free(s->routes);
 	free(s->snat.ranges);

@@ -11,6 +11,7 @@
 #include "addr.h"
 #include "limits.h"
 #include "reason.h"
+#include "settings_ingress.h"
 
 enum idle_kind {
 	IDLE_ADAPTIVE,
@@ -36,6 +37,8 @@ enum algorithm { // the numbers of channel.proto
 	ALGORITHM_EWMA,
 	ALGORITHM_HASH,
 };
+
+#define SETTINGS_OWN_SOURCE "sluice" // no source's name: what is our own has it
 
 struct vlan_settings {
 	uint16_t id; // 1..4094; the interface is called "<port>.<id>"
@@ -154,6 +157,7 @@ struct settings {
 		bool classless; // Services of type LoadBalancer without a loadBalancerClass are
 				// ours
 	} defaults;
+	struct ingress_settings ingress;
 	char *run_dir;   // "/run/sluice"
 	char *state_dir; // "/var/lib/sluice"
 	char *group;     // may connect to our sockets, beside root; "sluice"

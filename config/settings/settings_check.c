@@ -416,11 +416,28 @@ static void check_sources(struct reader *r, const struct settings *s)
 			settings_mistake(r, path,
 				"found \"%.80s\", expected 1 to 63 characters of a-z, 0-9 and -",
 				name);
+		if (strcmp(name, SETTINGS_OWN_SOURCE) == 0)
+			settings_mistake(r, path, "found \"%s\", which is our own name", name);
 		for (unsigned j = 0; *name && j < i; j++)
 			if (strcmp(said(s->sources[j].name), name) == 0)
 				settings_mistake(r, path,
 					"found \"%s\", which sources[%u] has already", name, j);
 	}
+}
+
+static void check_ingress(struct reader *r, const struct settings *s)
+{
+	const char *name = said(s->ingress.pool);
+	bool found = !*name;
+
+	for (unsigned i = 0; i < s->pool_count; i++)
+		found = found || strcmp(said(s->pools[i].name), name) == 0;
+	if (!found)
+		settings_mistake(
+			r, "ingress.pool", "found \"%.80s\", expected the name of a pool", name);
+	if (s->ingress.http_port == s->ingress.https_port)
+		settings_mistake(r, "ingress.https_port", "found %u, which is http_port already",
+			s->ingress.https_port);
 }
 
 void settings_check(struct reader *r, const struct settings *s)
@@ -431,4 +448,5 @@ void settings_check(struct reader *r, const struct settings *s)
 	check_snat(r, s);
 	check_pools(r, s);
 	check_sources(r, s);
+	check_ingress(r, s);
 }

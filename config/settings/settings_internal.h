@@ -18,3 +18,4 @@ void settings_check(struct reader *reader, const struct settings *settings);
 void settings_sort_pools(struct settings *settings);
 void settings_free_pools(struct settings *settings);
 void settings_free_clusters(struct settings *settings);
+void settings_free_ingress(struct ingress_settings *settings);

@@ -67,7 +67,8 @@ static void handle(struct http_request *http)
 	json_t *json;
 
 	if ((command->need == NEED_STATS && !http->request.stats) ||
-		(command->need == NEED_FLOWS && !http->request.flows)) {
+		(command->need == NEED_FLOWS && !http->request.flows) ||
+		(command->need == NEED_EXPLANATION && !http->request.explained)) {
 		set_error(http, MHD_HTTP_SERVICE_UNAVAILABLE, http->request.why);
 		return;
 	}
@@ -84,6 +85,7 @@ static void resume(struct http_request *http)
 {
 	http->request.stats = NULL;
 	http->request.flows = NULL;
+	http->request.explained = NULL;
 	MHD_resume_connection(http->connection);
 	run_soon(http->api);
 }
@@ -108,9 +110,21 @@ static void on_flows(void *arg, const Sluice__Flows *flows, const char *why)
 	resume(http);
 }
 
+static void on_explained(void *arg, const Sluice__Explained *explained, const char *why)
+{
+	struct http_request *http = arg;
+
+	http->request.explained = explained;
+	http->request.why = why;
+	handle(http);
+	resume(http);
+}
+
 // Asks the dataplane what the row needs. 0: the answer will come.
 static int ask(struct http_request *http, struct publish *publish)
 {
+	Sluice__ExplainRequest question;
+	struct explain_text text;
 	Sluice__FlowsRequest filter;
 	struct addr address[3];
 
@@ -121,9 +135,15 @@ static int ask(struct http_request *http, struct publish *publish)
 		return -EALREADY;
 	case NEED_STATS:
 	case WANT_STATS:
-		return publish_stats(publish, false, on_stats, http);
+		return publish_stats(publish, PUBLISH_TOTALS, on_stats, http);
 	case WANT_ENDPOINT_STATS:
-		return publish_stats(publish, true, on_stats, http);
+		return publish_stats(publish, PUBLISH_ENDPOINTS, on_stats, http);
+	case WANT_RULE_STATS:
+		return publish_stats(publish, PUBLISH_RULES, on_stats, http);
+	case NEED_EXPLANATION:
+		if (!api_explain_filter(&http->request, &text, &question))
+			return -EINVAL;
+		return publish_explain(publish, &question, on_explained, http);
 	case NEED_FLOWS:
 		api_flows_filter(&http->request, &filter, address);
 		return publish_flows(publish, &filter, on_flows, http);

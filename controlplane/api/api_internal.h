@@ -13,6 +13,7 @@ enum api_argument_kind {
 	ARGUMENT_NUMBER,   // 1..4294967295
 	ARGUMENT_PORT,     // 1..65535
 	ARGUMENT_PROTOCOL, // tcp, udp
+	ARGUMENT_URL,      // http://host/path, https://host/path
 	ARGUMENT_FLAG,     // given or not; its value does not matter
 };
 
@@ -31,6 +32,8 @@ enum api_need {
 	NEED_FLOWS,          // 503 without them
 	WANT_STATS,          // answers without them too
 	WANT_ENDPOINT_STATS, // with the listeners and endpoints
+	WANT_RULE_STATS,     // with the rules
+	NEED_EXPLANATION,    // 503 without it
 };
 
 struct api_request {
@@ -38,6 +41,7 @@ struct api_request {
 	const char *values[API_ARGUMENTS_MAX]; // in the order of the row's arguments; NULL = none
 	const Sluice__Stats *stats;            // NULL: none came
 	const Sluice__Flows *flows;
+	const Sluice__Explained *explained;
 	const char *why; // none came
 };
 
@@ -50,7 +54,8 @@ struct api_command {
 };
 
 extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
-	api_flows, api_workers, api_ports, api_drops, api_problems;
+	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
+	api_certificates, api_requests, api_explain;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];
@@ -63,6 +68,18 @@ int api_request_set(struct api_request *request, const struct api_command *comma
 // The question to the dataplane that the values ask for. `address` has room for three addresses.
 void api_flows_filter(const struct api_request *request, Sluice__FlowsRequest *filter,
 	struct addr address[static 3]);
+
+struct explain_text { // what an ExplainRequest refers to
+	char host[512], path[8192];
+	struct addr client;
+};
+
+// From a URL; false when it is none.
+bool api_explain_question(
+	const char *url, struct explain_text *text, Sluice__ExplainRequest *question);
+// From the request's values.
+bool api_explain_filter(const struct api_request *request, struct explain_text *text,
+	Sluice__ExplainRequest *question);
 
 // Root, or with `group` among its groups.
 bool peer_allowed(int fd, const char *group);
@@ -80,6 +97,11 @@ void counters_add(Sluice__Counters *sum, const Sluice__Counters *part);
 // "flows", "packets_in", ... ; nulls when counters is NULL.
 void counters_json(json_t *row, const Sluice__Counters *counters);
 
+// "requests", "responses", ... ; nulls when counters is NULL.
+void http_counters_json(json_t *row, const Sluice__HttpCounters *counters);
+// A rule and the endpoints behind it.
+json_t *rule_json(
+	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);
 // {noun: rows}, with "warning" when the dataplane was asked and did not answer.
 json_t *answer_rows(const struct api_request *request, const char *noun, json_t *rows);
 json_t *json_addr(const struct addr *addr);

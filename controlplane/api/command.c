@@ -17,6 +17,11 @@ const struct api_command *const api_commands[] = {
 	&api_ports,
 	&api_drops,
 	&api_problems,
+	&api_ingresses,
+	&api_routes,
+	&api_certificates,
+	&api_requests,
+	&api_explain,
 	NULL,
 };
 
@@ -60,6 +65,8 @@ static bool is_number(const char *text, unsigned long most)
 // NULL when it is one, else what was expected.
 static const char *expected(enum api_argument_kind kind, const char *value)
 {
+	Sluice__ExplainRequest question;
+	struct explain_text text;
 	struct addr addr;
 
 	switch (kind) {
@@ -73,6 +80,10 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 		return is_number(value, UINT16_MAX) ? NULL : "a number from 1 to 65535";
 	case ARGUMENT_PROTOCOL:
 		return strcmp(value, "tcp") == 0 || strcmp(value, "udp") == 0 ? NULL : "tcp or udp";
+	case ARGUMENT_URL:
+		return api_explain_question(value, &text, &question)
+			       ? NULL
+			       : "http://host/path or https://host/path";
 	case ARGUMENT_FLAG:
 		return NULL;
 	}

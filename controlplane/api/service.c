@@ -69,12 +69,13 @@ static json_t *services(const struct api_request *request)
 	const struct plan *plan = request->state->plan;
 	unsigned count = plan ? plan->listener_count : 0, first = 0;
 	const struct plan_listener **sorted = calloc(count + 1, sizeof(struct plan_listener *));
+	unsigned all = sorted && counters ? count : 0;
 	json_t *rows = json_array();
 
-	if (!sorted || !counters)
-		count = 0;
-	for (unsigned i = 0; i < count; i++)
-		sorted[i] = plan->listeners[i];
+	count = 0;
+	for (unsigned i = 0; i < all; i++)
+		if (!plan->listeners[i]->http) // those are of the Ingresses
+			sorted[count++] = plan->listeners[i];
 	if (count)
 		qsort(sorted, count, sizeof(void *), by_service);
 	for (unsigned i = 1; i <= count; i++) {

@@ -36,10 +36,12 @@ struct cli_command {
 	const char *path; // of the API
 	struct cli_argument arguments[CLI_ARGUMENTS_MAX];
 	void (*print)(json_t *answer, FILE *out);
+	bool positional; // the second word is the first argument's value
 };
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
-	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems;
+	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems, cli_ingresses, cli_routes,
+	cli_certificates, cli_requests, cli_explain;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // The whole program. Answers to `out`, mistakes to `err`. An enum cli_exit.

@@ -16,7 +16,12 @@ const struct cli_command *const cli_commands[] = {
 	&cli_ports,
 	&cli_drops,
 	&cli_problems,
+	&cli_ingresses,
+	&cli_routes,
+	&cli_certificates,
+	&cli_requests,
 	&cli_version,
+	&cli_explain,
 	NULL,
 };
 
@@ -29,7 +34,7 @@ static bool begins(const char *whole, const char *word)
 // "sh vi" is "show vips".
 static bool fits(const struct cli_command *command, char *const *words, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count && !(i && command->positional); i++)
 		if (!begins(command->words[i], words[i]))
 			return false;
 	return true;
@@ -94,8 +99,9 @@ static const struct cli_command *find(char *const *words, unsigned count, struct
 			if (!fits(cli_commands[i], words, n))
 				continue;
 			// The whole word wins over those it begins.
-			if (strcmp(cli_commands[i]->words[n - 1], words[n - 1]) == 0 &&
-				n == CLI_WORDS_MAX)
+			if (n == CLI_WORDS_MAX &&
+				(cli_commands[i]->positional ||
+					strcmp(cli_commands[i]->words[n - 1], words[n - 1]) == 0))
 				return cli_commands[i];
 			found = cli_commands[i];
 			fitting++;
@@ -133,8 +139,8 @@ static int find_argument(const struct cli_command *command, const char *word, st
 		found = i;
 	}
 	if (found < 0)
-		reason_add(
-			reason, "\"show %s\" has no argument \"%.60s\"", command->words[1], word);
+		reason_add(reason, "\"%s %s\" has no argument \"%.60s\"", command->words[0],
+			command->words[1], word);
 	return found;
 }
 
@@ -143,6 +149,8 @@ int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct 
 	*call = (struct cli_call){.command = find(words, count, reason)};
 	if (!call->command)
 		return -EINVAL;
+	if (call->command->positional)
+		call->values[0] = words[1];
 	for (unsigned i = CLI_WORDS_MAX; i < count; i++) {
 		int at = find_argument(call->command, words[i], reason);
 		const struct cli_argument *argument;
@@ -170,7 +178,8 @@ int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct 
 void cli_command_usage(const struct cli_command *command, FILE *out)
 {
 	fprintf(out, "sluice %s %s", command->words[0], command->words[1]);
-	for (unsigned i = 0; i < CLI_ARGUMENTS_MAX && command->arguments[i].name; i++) {
+	for (unsigned i = command->positional; i < CLI_ARGUMENTS_MAX && command->arguments[i].name;
+		i++) {
 		const struct cli_argument *argument = &command->arguments[i];
 
 		fprintf(out, " [%s%s%s]", argument->name, argument->value ? " " : "",

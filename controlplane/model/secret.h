@@ -34,3 +34,6 @@ struct secret {
 	struct secret_bytes ca_pem; // ca.crt
 	struct secret_facts facts;
 };
+
+// A name of the certificate is the host, or has *. in place of its first label.
+bool secret_covers(const struct secret_facts *facts, const char *host);

@@ -248,18 +248,3 @@ const char *pair_staple_mistake(struct secret_bytes staple, struct secret_bytes 
 	ERR_clear_error();
 	return wrong;
 }
-
-bool pair_covers(const struct secret_facts *facts, const char *host)
-{
-	const char *dot = strchr(host, '.');
-
-	for (unsigned i = 0; i < facts->name_count; i++) {
-		const char *name = facts->names[i];
-
-		if (strcmp(name, host) == 0)
-			return true;
-		if (dot && dot != host && strncmp(name, "*.", 2) == 0 && strcmp(name + 1, dot) == 0)
-			return true;
-	}
-	return false;
-}

@@ -15,8 +15,6 @@ int pair_check(const struct secret *secret, struct arena *arena, struct secret_f
 	struct reason *reason);
 // What is wrong with an OCSP response in DER for that chain, or NULL.
 const char *pair_staple_mistake(struct secret_bytes staple, struct secret_bytes chain_pem);
-// A name as in the Secret covers a host: the same, or *. in place of its first label.
-bool pair_covers(const struct secret_facts *facts, const char *host);
 // A new key and a certificate signed by itself, as PEM in the arena. 0 or -ENOMEM.
 int pair_self_signed(const char *name, int64_t now, struct arena *arena, struct secret_bytes *chain,
 	struct secret_bytes *key);

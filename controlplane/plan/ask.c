@@ -77,12 +77,34 @@ static bool ask_again(
 static void on_change(const struct model_change *change, void *arg)
 {
 	struct planner *p = arg;
+	bool ok = true;
 
-	if (change->kind == OBJECT_NODE)
+	switch (change->kind) {
+	case OBJECT_NODE:
 		p->nodes_changed = true;
-	else if ((change->kind == OBJECT_SERVICE || change->kind == OBJECT_ENDPOINT_SLICE) &&
-		 !ask_again(p, change->cluster, change->namespace, change->name))
-		p->scratch.failed = true;
+		break;
+	case OBJECT_SERVICE:
+	case OBJECT_ENDPOINT_SLICE:
+		ok = front_service_changed(p, change) &&
+		     ask_again(p, change->cluster, change->namespace, change->name);
+		break;
+	case OBJECT_INGRESS:
+	case OBJECT_INGRESS_CLASS:
+	case OBJECT_SECRET:
+		p->front_changed = true;
+		break;
+	}
+	p->scratch.failed |= !ok;
+}
+
+bool step_ask_front(struct planner *p, const struct service *service)
+{
+	struct want *old =
+		planning_find(p->kept, SETTINGS_OWN_SOURCE "/" SETTINGS_OWN_SOURCE "/ingress");
+
+	if (!service)
+		return !old || forget(p, old);
+	return old ? true : ask(p, service, NULL);
 }
 
 bool step_ask_all(struct planner *p)

@@ -93,6 +93,8 @@ bool step_assign(struct planner *p)
 	g->lease_count = p->next_lease_count;
 	moved = !same_addresses(p->vip_rows, &p->part->rows[ROW_VIP]);
 	p->vip_rows = &p->part->rows[ROW_VIP];
+	if (moved)
+		front_pools_wait(p, true);
 	for (unsigned i = 0; i < g->want_count; i++) {
 		struct want *want = g->by_age[i];
 

@@ -122,7 +122,16 @@ static const char *objection(struct planner *p, const struct want *want, const s
 			  asks_for(want, address) && asks_for(other, address);
 	char text[ADDR_TEXT];
 
-	if (!same_cluster)
+	// The Ingresses' address is for every Service that asks for it, and where sluice.conf says
+	// which it is, for those that have it already.
+	by_request |= (want->front || other->front) &&
+		      (asks_for(want, address) || asks_for(other, address));
+	if (!by_key && !by_request && other->front)
+		return arena_format(&p->scratch,
+			"%s is that of the Ingresses; to share it ask for it by "
+			"metallb.io/loadBalancerIPs",
+			addr_format(address, text));
+	if (!same_cluster && !by_request)
 		return arena_format(&p->scratch,
 			"%s is held by Service %s, of another cluster; what several clusters serve "
 			"together is said by `shares` in sluice.conf",
@@ -136,11 +145,11 @@ static const char *objection(struct planner *p, const struct want *want, const s
 		for (unsigned j = 0; j < other->port_count; j++)
 			if (want->ports[i].port == other->ports[j].port &&
 				want->ports[i].protocol == other->ports[j].protocol)
-				return arena_format(&p->scratch,
-					"%s port %u of %s is used by Service %s",
+				return arena_format(&p->scratch, "%s port %u of %s is used by %s%s",
 					want->ports[i].protocol == IPPROTO_TCP ? "TCP" : "UDP",
 					want->ports[i].port, addr_format(address, text),
-					other->name);
+					other->front ? "the Ingresses" : "Service ",
+					other->front ? "" : other->name);
 	return NULL;
 }
 

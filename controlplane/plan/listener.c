@@ -147,6 +147,10 @@ void listeners_make(struct planner *p, struct want *want)
 {
 	if (want->denied)
 		return;
+	if (want->front) {
+		front_listeners_make(p, want);
+		return;
+	}
 	for (unsigned family = 0; family < FAMILIES; family++) {
 		if (!want->family[family].got)
 			continue;

@@ -61,6 +61,48 @@ static int compare_clusters(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+static int compare_sites(const void *left, const void *right)
+{
+	const struct plan_site *a = *(const struct plan_site *const *)left;
+	const struct plan_site *b = *(const struct plan_site *const *)right;
+
+	return strcmp(a->name, b->name);
+}
+
+static int compare_hosts(const void *left, const void *right)
+{
+	const struct plan_host *a = *(const struct plan_host *const *)left;
+	const struct plan_host *b = *(const struct plan_host *const *)right;
+	int order = strcmp(a->site, b->site);
+
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static int compare_server_names(const void *left, const void *right)
+{
+	const struct plan_server_name *a = *(const struct plan_server_name *const *)left;
+	const struct plan_server_name *b = *(const struct plan_server_name *const *)right;
+	int order = strcmp(a->site, b->site);
+
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static int compare_certificates(const void *left, const void *right)
+{
+	const struct plan_certificate *a = *(const struct plan_certificate *const *)left;
+	const struct plan_certificate *b = *(const struct plan_certificate *const *)right;
+
+	return strcmp(a->name, b->name);
+}
+
+static int compare_ingresses(const void *left, const void *right)
+{
+	const struct plan_ingress *a = *(const struct plan_ingress *const *)left;
+	const struct plan_ingress *b = *(const struct plan_ingress *const *)right;
+
+	return strcmp(a->name, b->name);
+}
+
 static const struct {
 	size_t size;
 	int (*compare)(const void *left, const void *right);
@@ -71,6 +113,11 @@ static const struct {
 	[ROW_ROUTE] = {sizeof(struct plan_route), compare_routes},
 	[ROW_PROBLEM] = {sizeof(struct plan_problem), compare_problems},
 	[ROW_CLUSTER] = {sizeof(struct plan_cluster), compare_clusters},
+	[ROW_SITE] = {sizeof(struct plan_site), compare_sites},
+	[ROW_HOST] = {sizeof(struct plan_host), compare_hosts},
+	[ROW_SERVER_NAME] = {sizeof(struct plan_server_name), compare_server_names},
+	[ROW_CERTIFICATE] = {sizeof(struct plan_certificate), compare_certificates},
+	[ROW_INGRESS] = {sizeof(struct plan_ingress), compare_ingresses},
 };
 
 void *part_add(struct part *part, enum row_kind kind)
@@ -201,4 +248,14 @@ void rows_show(const struct rows tables[static ROW_KINDS], struct plan *plan)
 	plan->problem_count = tables[ROW_PROBLEM].count;
 	plan->clusters = (struct plan_cluster **)tables[ROW_CLUSTER].list;
 	plan->cluster_count = tables[ROW_CLUSTER].count;
+	plan->sites = (struct plan_site **)tables[ROW_SITE].list;
+	plan->site_count = tables[ROW_SITE].count;
+	plan->hosts = (struct plan_host **)tables[ROW_HOST].list;
+	plan->host_count = tables[ROW_HOST].count;
+	plan->server_names = (struct plan_server_name **)tables[ROW_SERVER_NAME].list;
+	plan->server_name_count = tables[ROW_SERVER_NAME].count;
+	plan->certificates = (struct plan_certificate **)tables[ROW_CERTIFICATE].list;
+	plan->certificate_count = tables[ROW_CERTIFICATE].count;
+	plan->ingresses = (struct plan_ingress **)tables[ROW_INGRESS].list;
+	plan->ingress_count = tables[ROW_INGRESS].count;
 }

@@ -20,8 +20,13 @@ enum row_kind {
 	ROW_ROUTE,
 	ROW_PROBLEM,
 	ROW_CLUSTER,
+	ROW_SITE,
+	ROW_HOST,
+	ROW_SERVER_NAME,
+	ROW_CERTIFICATE,
+	ROW_INGRESS,
 };
-#define ROW_KINDS (ROW_CLUSTER + 1)
+#define ROW_KINDS (ROW_INGRESS + 1)
 
 struct rows {
 	unsigned count;

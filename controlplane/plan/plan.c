@@ -5,6 +5,7 @@
 //	what any Service asks for, or the leases    who gets which address, and what got another
 //	a node, as far as the plan reads it         routes, and the Services of its cluster
 //	the rules that Services have in common      those in mode dnat, when they differ in affinity
+//	an Ingress, a Secret, a Service that is named   what the proxy serves (front.h)
 //	there is no room for everything             everything, in order of age
 //
 // A step is left out only when all that it reads is what it was, so that the plan is the one that
@@ -35,8 +36,12 @@ void problem_add(struct planner *p, enum problem_level level, const struct objec
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	problem.object = arena_format(p->arena, "%s %s%s%s/%s", object_kind_name(object->kind),
-		object->cluster, *object->namespace ? "/" : "", object->namespace, object->name);
+	if (strcmp(object->cluster, SETTINGS_OWN_SOURCE) == 0)
+		problem.object = arena_copy(p->arena, "the address of the Ingresses");
+	else
+		problem.object = arena_format(p->arena, "%s %s%s%s/%s",
+			object_kind_name(object->kind), object->cluster,
+			*object->namespace ? "/" : "", object->namespace, object->name);
 	problem.where = (char *)object_where(object, p->arena);
 	problem.text = arena_copy(p->arena, text);
 	add_problem(p, &problem);
@@ -130,8 +135,8 @@ static bool make(struct planner *p, const struct plan_lease *leases, unsigned le
 			return false;
 	}
 	g->changes_seen = model_changes(p->model);
-	return step_assign(p) && step_nodes(p) && step_serve(p) && step_objects(p) &&
-	       !p->scratch.failed && planning_tabulate(g);
+	return step_front_ask(p) && step_assign(p) && step_nodes(p) && step_serve(p) &&
+	       step_front(p) && step_objects(p) && !p->scratch.failed && planning_tabulate(g);
 }
 
 struct plan *plan_next(struct planning *planning, const struct model *model,

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "addr.h"
+#include "plan_http.h"
 #include "settings.h"
 
 struct model;
@@ -33,10 +34,14 @@ struct plan_endpoint {
 };
 
 struct plan_pool {
-	char *name; // "cluster/namespace/service:tcp:80", for IPv6 with ":6" behind it
+	// "cluster/namespace/service:tcp:80", for IPv6 with ":6" behind it; the proxy's:
+	// "cluster/namespace/service:80:http", with more behind it where it is spoken with
+	// otherwise
+	char *name;
 	enum algorithm algorithm;
 	unsigned endpoint_count;
 	struct plan_endpoint *endpoints;
+	const struct plan_upstream *upstream; // of the proxy's pools; NULL = of layer 4
 };
 
 struct plan_listener {
@@ -49,6 +54,7 @@ struct plan_listener {
 	uint32_t affinity_s;
 	unsigned source_count;
 	struct prefix *sources;
+	const struct plan_http_listener *http; // the proxy takes the connections; NULL = layer 4
 };
 
 struct plan_vip {
@@ -101,6 +107,12 @@ struct plan {
 	struct plan_route **routes;
 	struct plan_problem **problems;
 	struct plan_cluster **clusters;
+	unsigned site_count, host_count, server_name_count, certificate_count, ingress_count;
+	struct plan_site **sites;
+	struct plan_host **hosts;
+	struct plan_server_name **server_names;
+	struct plan_certificate **certificates;
+	struct plan_ingress **ingresses;
 	struct plan_lease *leases; // to be kept from now on, those of Services that are gone too
 };
 

@@ -60,6 +60,8 @@ struct want {
 		struct addr request, address, before;
 	} family[FAMILIES];
 	bool by_client_ip; // affinity
+	bool proxied;      // its endpoints are the proxy's
+	bool front;        // of the Ingresses, which come after all Services
 	bool denied;       // malformed source ranges: nobody gets in
 	unsigned source_count;
 	const struct prefix *sources;
@@ -96,12 +98,17 @@ struct planner {
 	bool reassign, nodes_changed, dnat_changed;           // what must be made again
 	bool squeezed; // there was no room for all endpoints or listeners
 	struct owner_rules *rules;
+	struct front *front; // of this plan
+	struct part *front_part;
+	bool front_changed;
 };
 
 // want.c
 bool want_is_ours(const struct planner *p, const struct service *service);
 struct want *want_make(struct planner *p, const struct service *service);
 void want_free(struct want *want);
+// Of one that asks for nothing but endpoints for the proxy.
+struct want *want_make_proxied(struct planner *p, const struct service *service);
 // Nothing that ipam.c looks at differs.
 bool want_asks_same(const struct want *a, const struct want *b);
 int want_compare_ages(const void *left, const void *right); // pointers to pointers
@@ -121,6 +128,8 @@ struct owner_rules *owner_rules_make(struct planner *p);
 // pool.c
 struct plan_pool *pool_make(
 	struct planner *p, struct want *want, const struct service_port *port, unsigned family);
+// front.c
+void front_listeners_make(struct planner *p, struct want *want);
 // route.c
 void routes_make(struct planner *p);
 // plan.c

@@ -245,6 +245,7 @@ struct planning *planning_new(void)
 
 void planning_clear(struct planning *g)
 {
+	front_clear(g);
 	for (size_t i = 0; i <= g->want_mask; i++)
 		while (g->want_buckets[i]) {
 			struct want *want = g->want_buckets[i];

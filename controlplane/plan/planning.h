@@ -15,6 +15,21 @@ struct node_digest { // what the plan reads of a cluster's nodes
 	bool node_ports; // its endpoint mode
 };
 
+struct named_service { // by some Ingress
+	const char *name;
+	struct named_service *next;
+};
+
+struct front_kept {
+	struct part *part;      // of all but the pools
+	struct object *address; // the Service that asks for the address
+	bool got[FAMILIES];     // and what it has
+	struct addr addresses[FAMILIES];
+	struct proxied **buckets; // pools, by the name of their Service
+	struct arena arena;       // of the names
+	struct named_service **named;
+};
+
 struct row_heap {
 	struct rows rows;
 	size_t room;
@@ -56,6 +71,8 @@ struct planning {
 	struct part *table_memory[ROW_KINDS];
 	struct row_heap gone[ROW_KINDS], added[ROW_KINDS]; // while a plan is made
 
+	struct front_kept front;
+
 	uint64_t number; // of the newest plan
 	struct kept_plan *oldest, *newest;
 	struct part *retired, **retired_tail; // by the number of the last plan that has them
@@ -81,6 +98,13 @@ void planning_clear(struct planning *g);
 // so when nobody knows any more what has changed.
 bool step_ask_all(struct planner *p); // ask.c
 bool step_ask_changed(struct planner *p);
+bool step_ask_front(struct planner *p, const struct service *service); // NULL: of no address
+bool step_front_ask(struct planner *p);                                // front.c
+bool step_front(struct planner *p);
+void front_clear(struct planning *g);
+// front_pool.c
+void front_pools_wait(struct planner *p, bool only_near_vips);
+bool front_service_changed(struct planner *p, const struct model_change *change);
 bool step_assign(struct planner *p);   // assign.c
 bool step_nodes(struct planner *p);    // serve.c
 void clusters_make(struct planner *p); // node_port.c

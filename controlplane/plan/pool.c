@@ -237,6 +237,8 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 	const struct object *object = &want->service->object;
 	const char *protocol = port->protocol == IPPROTO_TCP ? "TCP" : "UDP";
 
+	if (want->proxied)
+		return; // front_pool.c tells
 	if (members->retargeted)
 		problem_add(p, PROBLEM_WARNING, object,
 			"port %s %u: in mode dsr pods get packets as the client sent them and must "

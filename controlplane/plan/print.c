@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A plan as text.
-#include "plan.h"
+#include "print.h"
 
 static void print_vip(const struct plan_vip *vip, FILE *stream)
 {
@@ -19,6 +19,11 @@ static void print_listener(const struct plan_listener *listener, FILE *stream)
 	char text[ADDR_TEXT];
 	char prefix[PREFIX_TEXT];
 
+	if (listener->http) {
+		fprintf(stream, "listener %s tcp %u site %s%s\n", addr_format(&listener->vip, text),
+			listener->port, listener->http->site, listener->http->tls ? " tls" : "");
+		return;
+	}
 	fprintf(stream, "listener %s %s %u pool %s mode %s", addr_format(&listener->vip, text),
 		listener->protocol == IPPROTO_TCP ? "tcp" : "udp", listener->port, listener->pool,
 		mode_name(listener->mode));
@@ -34,7 +39,10 @@ static void print_pool(const struct plan_pool *pool, FILE *stream)
 {
 	char text[ADDR_TEXT];
 
-	fprintf(stream, "pool %s %s\n", pool->name, algorithm_name(pool->algorithm));
+	fprintf(stream, "pool %s %s", pool->name, algorithm_name(pool->algorithm));
+	if (pool->upstream)
+		print_upstream(pool->upstream, stream);
+	fputc('\n', stream);
 	for (unsigned i = 0; i < pool->endpoint_count; i++) {
 		const struct plan_endpoint *endpoint = &pool->endpoints[i];
 
@@ -65,6 +73,7 @@ void plan_print(const struct plan *plan, FILE *stream)
 			plan->clusters[i]->name, endpoint_mode_name(plan->clusters[i]->endpoints),
 			plan->clusters[i]->why, plan->clusters[i]->nodes_ready,
 			plan->clusters[i]->node_count);
+	print_http(plan, stream);
 	for (unsigned i = 0; i < plan->lease_count; i++)
 		fprintf(stream, "lease %s %s\n", plan->leases[i].service,
 			addr_format(&plan->leases[i].address, via));

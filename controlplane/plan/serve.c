@@ -129,6 +129,8 @@ bool step_nodes(struct planner *p)
 		return false;
 	p->nodes = g->nodes;
 	p->node_count = g->node_count;
+	if (changed)
+		front_pools_wait(p, false);
 	if (!changed && g->routes)
 		return true;
 	if (!part_begin(p))

@@ -408,6 +408,8 @@ int want_compare_ages(const void *left, const void *right)
 {
 	const struct want *a = *(struct want *const *)left, *b = *(struct want *const *)right;
 
+	if (a->front != b->front)
+		return a->front - b->front;
 	if (a->created != b->created)
 		return a->created < b->created ? -1 : 1;
 	return strcmp(a->name, b->name);
@@ -435,7 +437,7 @@ bool want_asks_same(const struct want *a, const struct want *b)
 	return true;
 }
 
-struct want *want_make(struct planner *p, const struct service *service)
+static struct want *want_new(const struct service *service)
 {
 	const struct object *object = &service->object;
 	struct want *want = calloc(1, sizeof(*want));
@@ -443,6 +445,7 @@ struct want *want_make(struct planner *p, const struct service *service)
 	if (!want)
 		return NULL;
 	want->service = service;
+	want->front = strcmp(object->cluster, SETTINGS_OWN_SOURCE) == 0;
 	want->created = object->created;
 	want->line = object->line;
 	want->by_client_ip = service->client_ip_affinity;
@@ -453,6 +456,26 @@ struct want *want_make(struct planner *p, const struct service *service)
 		want_free(want);
 		return NULL;
 	}
+	return want;
+}
+
+struct want *want_make_proxied(struct planner *p, const struct service *service)
+{
+	struct want *want = want_new(service);
+
+	if (!want)
+		return NULL;
+	want->proxied = true;
+	read_weights(p, want);
+	return want;
+}
+
+struct want *want_make(struct planner *p, const struct service *service)
+{
+	struct want *want = want_new(service);
+
+	if (!want)
+		return NULL;
 	want_find_slices(p, want);
 	read_ports(p, want);
 	read_requests(p, want);

@@ -352,14 +352,18 @@ void connection_close(struct connection *c)
 
 struct outgoing {
 	uv_write_t write;
+	size_t length;
 	uint8_t bytes[];
 };
 
 // A failed write is followed by a failed read, which says so.
 static void written(uv_write_t *write, int status)
 {
+	struct outgoing *out = write->data;
+
 	(void)status;
-	free(write->data);
+	explicit_bzero(out->bytes, out->length); // private keys may be in it
+	free(out);
 }
 
 int connection_request(struct connection *c, Sluice__Request *request, enum patience patience,
@@ -388,6 +392,7 @@ int connection_request(struct connection *c, Sluice__Request *request, enum pati
 	memcpy(out->bytes, &be, 4);
 	sluice__request__pack(request, out->bytes + 4);
 	out->write.data = out;
+	out->length = 4 + length;
 	buf = uv_buf_init((char *)out->bytes, (unsigned)(4 + length));
 	if (uv_write(&out->write, (uv_stream_t *)&c->link->pipe, &buf, 1, written)) {
 		free(pending);

@@ -8,23 +8,18 @@
 // goes all at once.
 #include "publish.h"
 
-#include "arena.h"
+#include "diff_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct difference {
-	Sluice__Transaction transaction;
-	struct arena arena; // says whether memory ran out on the way
-};
-
-static void *take(struct difference *d, size_t bytes)
+void *difference_take(struct difference *d, size_t bytes)
 {
 	return arena_take(&d->arena, bytes);
 }
 
 // protobuf-c has no const: what it is given here is only ever packed.
-static ProtobufCBinaryData bytes_of(const struct addr *addr)
+ProtobufCBinaryData difference_address(const struct addr *addr)
 {
 	ProtobufCBinaryData data;
 
@@ -32,32 +27,20 @@ static ProtobufCBinaryData bytes_of(const struct addr *addr)
 	return data;
 }
 
-static Sluice__Prefix *prefix_message(struct difference *d, const struct prefix *prefix)
+Sluice__Prefix *difference_prefix(struct difference *d, const struct prefix *prefix)
 {
-	Sluice__Prefix *message = take(d, sizeof(*message));
+	Sluice__Prefix *message = difference_take(d, sizeof(*message));
 
 	if (!message)
 		return NULL;
 	sluice__prefix__init(message);
-	message->address = bytes_of(&prefix->addr);
+	message->address = difference_address(&prefix->addr);
 	message->length = prefix->length;
 	return message;
 }
 
-// One kind of row.
-struct kind {
-	int (*compare)(const void *a, const void *b); // by key
-	bool (*equal)(const void *a, const void *b);
-	bool (*add)(struct difference *d, const void *row);
-	bool (*remove)(struct difference *d, const void *row);
-};
-
-struct list {
-	const void *rows; // array of pointers to rows
-	unsigned count;
-};
-
-static unsigned shared(const struct list *from, unsigned i, const struct list *to, unsigned j)
+static unsigned shared(
+	const struct row_list *from, unsigned i, const struct row_list *to, unsigned j)
 {
 	const char *const *old = (const char *const *)from->rows + i;
 	const char *const *new = (const char *const *)to->rows + j;
@@ -68,7 +51,8 @@ static unsigned shared(const struct list *from, unsigned i, const struct list *t
 	return n;
 }
 
-static void walk(struct difference *d, const struct kind *kind, struct list from, struct list to)
+void difference_walk(struct difference *d, const struct row_kind_of *kind, struct row_list from,
+	struct row_list to)
 {
 	const void *const *old = from.rows, *const *new = to.rows;
 	unsigned i = 0, j = 0, same;
@@ -118,12 +102,12 @@ static bool vip_equal(const void *a, const void *b)
 static bool vip_add(struct difference *d, const void *row)
 {
 	const struct plan_vip *vip = row;
-	Sluice__Vip *message = take(d, sizeof(*message));
+	Sluice__Vip *message = difference_take(d, sizeof(*message));
 
 	if (!message)
 		return false;
 	sluice__vip__init(message);
-	message->address = bytes_of(&vip->address);
+	message->address = difference_address(&vip->address);
 	message->ports = vip->interfaces;
 	message->n_ports = vip->interface_count;
 	message->owned = true;
@@ -135,7 +119,8 @@ static bool vip_remove(struct difference *d, const void *row)
 {
 	const struct plan_vip *vip = row;
 
-	d->transaction.vips_removed[d->transaction.n_vips_removed++] = bytes_of(&vip->address);
+	d->transaction.vips_removed[d->transaction.n_vips_removed++] =
+		difference_address(&vip->address);
 	return true;
 }
 
@@ -157,6 +142,8 @@ static bool listener_equal(const void *a, const void *b)
 		x->mode != y->mode || x->affinity_s != y->affinity_s ||
 		x->source_count != y->source_count)
 		return false;
+	if (!http_listener_equal(x->http, y->http))
+		return false;
 	for (unsigned i = 0; i < x->source_count; i++)
 		if (x->sources[i].length != y->sources[i].length ||
 			addr_compare(&x->sources[i].addr, &y->sources[i].addr) != 0)
@@ -167,13 +154,14 @@ static bool listener_equal(const void *a, const void *b)
 static bool listener_add(struct difference *d, const void *row)
 {
 	const struct plan_listener *listener = row;
-	Sluice__Listener *message = take(d, sizeof(*message));
-	Sluice__Prefix **sources = take(d, (listener->source_count + 1) * sizeof(void *));
+	Sluice__Listener *message = difference_take(d, sizeof(*message));
+	Sluice__Prefix **sources =
+		difference_take(d, (listener->source_count + 1) * sizeof(void *));
 
 	if (!message || !sources)
 		return false;
 	sluice__listener__init(message);
-	message->vip = bytes_of(&listener->vip);
+	message->vip = difference_address(&listener->vip);
 	message->protocol = (Sluice__L4Protocol)listener->protocol;
 	message->port = listener->port;
 	message->service = listener->service;
@@ -182,11 +170,17 @@ static bool listener_add(struct difference *d, const void *row)
 	message->affinity_s = listener->affinity_s;
 	message->sources = sources;
 	for (unsigned i = 0; i < listener->source_count; i++) {
-		sources[i] = prefix_message(d, &listener->sources[i]);
+		sources[i] = difference_prefix(d, &listener->sources[i]);
 		if (!sources[i])
 			return false;
 	}
 	message->n_sources = listener->source_count;
+	if (listener->http) {
+		message->mode = SLUICE__MODE__MODE_NONE;
+		message->http = http_listener_message(d, listener->http);
+		if (!message->http)
+			return false;
+	}
 	d->transaction.listeners[d->transaction.n_listeners++] = message;
 	return true;
 }
@@ -194,12 +188,12 @@ static bool listener_add(struct difference *d, const void *row)
 static bool listener_remove(struct difference *d, const void *row)
 {
 	const struct plan_listener *listener = row;
-	Sluice__ListenerKey *message = take(d, sizeof(*message));
+	Sluice__ListenerKey *message = difference_take(d, sizeof(*message));
 
 	if (!message)
 		return false;
 	sluice__listener_key__init(message);
-	message->vip = bytes_of(&listener->vip);
+	message->vip = difference_address(&listener->vip);
 	message->protocol = (Sluice__L4Protocol)listener->protocol;
 	message->port = listener->port;
 	d->transaction.listeners_removed[d->transaction.n_listeners_removed++] = message;
@@ -217,7 +211,8 @@ static bool pool_equal(const void *a, const void *b)
 {
 	const struct plan_pool *x = a, *y = b;
 
-	if (x->algorithm != y->algorithm || x->endpoint_count != y->endpoint_count)
+	if (x->algorithm != y->algorithm || x->endpoint_count != y->endpoint_count ||
+		!upstream_equal(x->upstream, y->upstream))
 		return false;
 	for (unsigned i = 0; i < x->endpoint_count; i++) {
 		const struct plan_endpoint *e = &x->endpoints[i], *f = &y->endpoints[i];
@@ -233,9 +228,10 @@ static bool pool_equal(const void *a, const void *b)
 static bool pool_add(struct difference *d, const void *row)
 {
 	const struct plan_pool *pool = row;
-	Sluice__Pool *message = take(d, sizeof(*message));
-	Sluice__Endpoint **list = take(d, (pool->endpoint_count + 1) * sizeof(void *));
-	Sluice__Endpoint *endpoints = take(d, (pool->endpoint_count + 1) * sizeof(*endpoints));
+	Sluice__Pool *message = difference_take(d, sizeof(*message));
+	Sluice__Endpoint **list = difference_take(d, (pool->endpoint_count + 1) * sizeof(void *));
+	Sluice__Endpoint *endpoints =
+		difference_take(d, (pool->endpoint_count + 1) * sizeof(*endpoints));
 
 	if (!message || !list || !endpoints)
 		return false;
@@ -248,12 +244,17 @@ static bool pool_add(struct difference *d, const void *row)
 		const struct plan_endpoint *endpoint = &pool->endpoints[i];
 
 		sluice__endpoint__init(&endpoints[i]);
-		endpoints[i].address = bytes_of(&endpoint->address);
+		endpoints[i].address = difference_address(&endpoint->address);
 		endpoints[i].port = endpoint->port;
 		endpoints[i].weight = endpoint->weight;
 		endpoints[i].state = (Sluice__EndpointState)endpoint->state;
 		endpoints[i].name = endpoint->name;
 		list[i] = &endpoints[i];
+	}
+	if (pool->upstream) {
+		message->upstream = upstream_message(d, pool->upstream);
+		if (!message->upstream)
+			return false;
 	}
 	d->transaction.pools[d->transaction.n_pools++] = message;
 	return true;
@@ -285,13 +286,13 @@ static bool route_equal(const void *a, const void *b)
 static bool route_add(struct difference *d, const void *row)
 {
 	const struct plan_route *route = row;
-	Sluice__Route *message = take(d, sizeof(*message));
+	Sluice__Route *message = difference_take(d, sizeof(*message));
 
 	if (!message)
 		return false;
 	sluice__route__init(message);
-	message->prefix = prefix_message(d, &route->to);
-	message->via = bytes_of(&route->via);
+	message->prefix = difference_prefix(d, &route->to);
+	message->via = difference_address(&route->via);
 	d->transaction.routes[d->transaction.n_routes++] = message;
 	return message->prefix;
 }
@@ -299,17 +300,17 @@ static bool route_add(struct difference *d, const void *row)
 static bool route_remove(struct difference *d, const void *row)
 {
 	const struct plan_route *route = row;
-	Sluice__Prefix *message = prefix_message(d, &route->to);
+	Sluice__Prefix *message = difference_prefix(d, &route->to);
 
 	d->transaction.routes_removed[d->transaction.n_routes_removed++] = message;
 	return message;
 }
 
-static const struct kind vip_rows = {vip_compare, vip_equal, vip_add, vip_remove};
-static const struct kind listener_rows = {
+static const struct row_kind_of vip_rows = {vip_compare, vip_equal, vip_add, vip_remove};
+static const struct row_kind_of listener_rows = {
 	listener_compare, listener_equal, listener_add, listener_remove};
-static const struct kind pool_rows = {pool_compare, pool_equal, pool_add, pool_remove};
-static const struct kind route_rows = {route_compare, route_equal, route_add, route_remove};
+static const struct row_kind_of pool_rows = {pool_compare, pool_equal, pool_add, pool_remove};
+static const struct row_kind_of route_rows = {route_compare, route_equal, route_add, route_remove};
 
 struct difference *publish_diff(
 	const struct plan *from, const struct plan *to, uint64_t base, uint64_t generation)
@@ -326,23 +327,25 @@ struct difference *publish_diff(
 	sluice__transaction__init(t);
 	t->since = base;
 	t->generation = generation;
-	t->vips = take(d, (to->vip_count + 1) * sizeof(void *));
-	t->listeners = take(d, (to->listener_count + 1) * sizeof(void *));
-	t->pools = take(d, (to->pool_count + 1) * sizeof(void *));
-	t->routes = take(d, (to->route_count + 1) * sizeof(void *));
-	t->vips_removed = take(d, (from->vip_count + 1) * sizeof(*t->vips_removed));
-	t->listeners_removed = take(d, (from->listener_count + 1) * sizeof(void *));
-	t->pools_removed = take(d, (from->pool_count + 1) * sizeof(void *));
-	t->routes_removed = take(d, (from->route_count + 1) * sizeof(void *));
+	t->vips = difference_take(d, (to->vip_count + 1) * sizeof(void *));
+	t->listeners = difference_take(d, (to->listener_count + 1) * sizeof(void *));
+	t->pools = difference_take(d, (to->pool_count + 1) * sizeof(void *));
+	t->routes = difference_take(d, (to->route_count + 1) * sizeof(void *));
+	t->vips_removed = difference_take(d, (from->vip_count + 1) * sizeof(*t->vips_removed));
+	t->listeners_removed = difference_take(d, (from->listener_count + 1) * sizeof(void *));
+	t->pools_removed = difference_take(d, (from->pool_count + 1) * sizeof(void *));
+	t->routes_removed = difference_take(d, (from->route_count + 1) * sizeof(void *));
 	if (!d->arena.failed) {
-		walk(d, &vip_rows, (struct list){from->vips, from->vip_count},
-			(struct list){to->vips, to->vip_count});
-		walk(d, &listener_rows, (struct list){from->listeners, from->listener_count},
-			(struct list){to->listeners, to->listener_count});
-		walk(d, &pool_rows, (struct list){from->pools, from->pool_count},
-			(struct list){to->pools, to->pool_count});
-		walk(d, &route_rows, (struct list){from->routes, from->route_count},
-			(struct list){to->routes, to->route_count});
+		difference_walk(d, &vip_rows, (struct row_list){from->vips, from->vip_count},
+			(struct row_list){to->vips, to->vip_count});
+		difference_walk(d, &listener_rows,
+			(struct row_list){from->listeners, from->listener_count},
+			(struct row_list){to->listeners, to->listener_count});
+		difference_walk(d, &pool_rows, (struct row_list){from->pools, from->pool_count},
+			(struct row_list){to->pools, to->pool_count});
+		difference_walk(d, &route_rows, (struct row_list){from->routes, from->route_count},
+			(struct row_list){to->routes, to->route_count});
+		difference_http(d, from, to);
 	}
 	if (d->arena.failed) {
 		difference_free(d);
@@ -361,7 +364,10 @@ bool difference_empty(const struct difference *difference)
 	const Sluice__Transaction *t = &difference->transaction;
 
 	return !t->n_vips && !t->n_listeners && !t->n_pools && !t->n_routes && !t->n_vips_removed &&
-	       !t->n_listeners_removed && !t->n_pools_removed && !t->n_routes_removed;
+	       !t->n_listeners_removed && !t->n_pools_removed && !t->n_routes_removed &&
+	       !t->n_sites && !t->n_hosts && !t->n_server_names && !t->n_certificates &&
+	       !t->n_sites_removed && !t->n_hosts_removed && !t->n_server_names_removed &&
+	       !t->n_certificates_removed;
 }
 
 void difference_free(struct difference *difference)

@@ -118,6 +118,7 @@ static void write_file(struct publish *p)
 		else if (strcmp(p->file_reason, reason_text(&reason)) != 0)
 			log_error("publish", "%s", reason_text(&reason));
 		set_text(&p->file_reason, reason_text(&reason));
+		explicit_bzero(bytes, length); // private keys are in it
 	}
 	free(bytes);
 	difference_free(whole);
@@ -402,6 +403,7 @@ struct publish_state publish_state(const struct publish *p)
 struct question {
 	publish_stats_fn stats;
 	publish_flows_fn flows;
+	publish_explain_fn explain;
 	void *arg;
 };
 
@@ -416,6 +418,11 @@ static void on_answer(void *arg, const Sluice__Reply *reply, const char *why)
 			q->stats(q->arg, reply->stats, "");
 		else
 			q->stats(q->arg, NULL, reply ? odd : why);
+	} else if (q->explain) {
+		if (reply && reply->body_case == SLUICE__REPLY__BODY_EXPLAINED)
+			q->explain(q->arg, reply->explained, "");
+		else
+			q->explain(q->arg, NULL, reply ? odd : why);
 	} else {
 		if (reply && reply->body_case == SLUICE__REPLY__BODY_FLOWS)
 			q->flows(q->arg, reply->flows, "");
@@ -439,12 +446,13 @@ static int ask(struct publish *p, Sluice__Request *request, struct question ques
 	return error;
 }
 
-int publish_stats(struct publish *p, bool endpoints, publish_stats_fn done, void *arg)
+int publish_stats(struct publish *p, enum publish_detail detail, publish_stats_fn done, void *arg)
 {
 	Sluice__StatsRequest stats = SLUICE__STATS_REQUEST__INIT;
 	Sluice__Request request = SLUICE__REQUEST__INIT;
 
-	stats.endpoints = endpoints;
+	stats.endpoints = detail == PUBLISH_ENDPOINTS;
+	stats.rules = detail == PUBLISH_RULES;
 	request.body_case = SLUICE__REQUEST__BODY_STATS;
 	request.stats = &stats;
 	return ask(p, &request, (struct question){.stats = done, .arg = arg});
@@ -458,4 +466,14 @@ int publish_flows(
 	request.body_case = SLUICE__REQUEST__BODY_FLOWS;
 	request.flows = (Sluice__FlowsRequest *)(uintptr_t)filter;
 	return ask(p, &request, (struct question){.flows = done, .arg = arg});
+}
+
+int publish_explain(struct publish *p, const Sluice__ExplainRequest *question,
+	publish_explain_fn done, void *arg)
+{
+	Sluice__Request request = SLUICE__REQUEST__INIT;
+
+	request.body_case = SLUICE__REQUEST__BODY_EXPLAIN;
+	request.explain = (Sluice__ExplainRequest *)(uintptr_t)question;
+	return ask(p, &request, (struct question){.explain = done, .arg = arg});
 }

@@ -40,8 +40,8 @@ static void self_signed(void **state)
 	assert_string_equal(facts.issuer, "CN=a.example");
 	assert_int_equal(strlen(facts.fingerprint), 64);
 	assert_true(facts.not_before < time(NULL) && facts.not_after > time(NULL));
-	assert_true(pair_covers(&facts, "a.example"));
-	assert_false(pair_covers(&facts, "b.example"));
+	assert_true(secret_covers(&facts, "a.example"));
+	assert_false(secret_covers(&facts, "b.example"));
 	assert_non_null(pair_staple_mistake(text("none"), secret.chain_pem));
 	reason_clear(&reason);
 	arena_clear(&arena);
@@ -55,10 +55,10 @@ static void wildcard(void **state)
 	struct reason reason = {0};
 
 	assert_int_equal(pair_check(&secret, &arena, &facts, &reason), 0);
-	assert_true(pair_covers(&facts, "a.example.com"));
-	assert_true(pair_covers(&facts, "*.example.com"));
-	assert_false(pair_covers(&facts, "example.com"));
-	assert_false(pair_covers(&facts, "a.b.example.com"));
+	assert_true(secret_covers(&facts, "a.example.com"));
+	assert_true(secret_covers(&facts, "*.example.com"));
+	assert_false(secret_covers(&facts, "example.com"));
+	assert_false(secret_covers(&facts, "a.b.example.com"));
 	reason_clear(&reason);
 	arena_clear(&arena);
 }

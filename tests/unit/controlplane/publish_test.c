@@ -412,7 +412,7 @@ static void questions_are_answered(void **state)
 	Sluice__Hello hello = SLUICE__HELLO__INIT;
 	Sluice__Flows flows = SLUICE__FLOWS__INIT;
 
-	assert_int_equal(publish_stats(s->publish, true, on_stats, s), -ENOTCONN);
+	assert_int_equal(publish_stats(s->publish, PUBLISH_ENDPOINTS, on_stats, s), -ENOTCONN);
 	stats.memory = (char *)(uintptr_t) "some pages";
 	stats.hello = &hello;
 	flows.total = 123;
@@ -421,7 +421,7 @@ static void questions_are_answered(void **state)
 	fake_start(&s->fake, &s->loop, s->socket);
 	publish_plan(s->publish, plan_sample_web(3));
 	wait_for(s, is_current);
-	assert_int_equal(publish_stats(s->publish, true, on_stats, s), 0);
+	assert_int_equal(publish_stats(s->publish, PUBLISH_ENDPOINTS, on_stats, s), 0);
 	assert_int_equal(s->answers, 0);
 	wait_for(s, was_asked);
 	assert_int_equal(s->answers, 1);
@@ -432,7 +432,7 @@ static void questions_are_answered(void **state)
 	assert_int_equal(s->fake.asked->limit, 17);
 	// Lost with the connection.
 	s->answers = 0;
-	assert_int_equal(publish_stats(s->publish, true, on_stats, s), 0);
+	assert_int_equal(publish_stats(s->publish, PUBLISH_ENDPOINTS, on_stats, s), 0);
 	fake_stop(&s->fake);
 	wait_for(s, was_asked);
 	assert_int_equal(s->refusals, 1);
@@ -447,7 +447,7 @@ static void silence_is_no_answer(void **state)
 	publish_plan(s->publish, plan_sample_web(3));
 	wait_for(s, is_current);
 	s->fake.silent = true;
-	assert_int_equal(publish_stats(s->publish, false, on_stats, s), 0);
+	assert_int_equal(publish_stats(s->publish, PUBLISH_TOTALS, on_stats, s), 0);
 	wait_for(s, was_asked);
 	assert_int_equal(s->refusals, 1);
 	assert_non_null(strstr(s->why, "in time"));

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the proxy serves: made of the Ingresses that are ours, the Services they name and the
+// Secrets.
+//
+//	front.c        which Ingresses are ours; the address they share; what must be made again
+//	front_host.c   hosts and their rules, all Ingresses taken together
+//	front_tls.c    which certificate for which name
+//	front_pool.c   the endpoints of the Services that are named, as pools of the proxy
+//
+// Hosts, names and certificates are made again together when an Ingress, an IngressClass, a Secret
+// or a Service that is named has changed; a pool alone when its endpoints have.
+#pragma once
+
+#include "ingress.h"
+#include "planning.h"
+
+struct front_ingress { // one that is ours
+	const struct ingress *ingress;
+	const char *name;  // "cluster/namespace/name"
+	const char *where; // of the part
+	struct annotated annotated;
+	const struct plan_policy *policy, *policy_plain; // without the rewrite
+	struct plan_ingress *row;
+};
+
+struct proxied {            // a pool
+	struct arena arena; // of the names
+	const char *name, *service_name;
+	const char *cluster, *namespace, *service;
+	struct service_port port;
+	struct plan_upstream upstream;
+	enum algorithm algorithm;
+	struct part *part;
+	unsigned endpoint_count;
+	bool waits, near_vips;
+	uint64_t used;        // number of the plan
+	struct proxied *next; // of the same service's bucket
+};
+
+struct host_draft {
+	const char *name;
+	unsigned rule_count;
+	struct plan_rule *rules;
+	bool has_default;
+	struct host_draft *next;
+};
+
+struct rule_slot { // whose a place is
+	struct host_draft *host;
+	enum rule_kind kind;
+	const char *path; // made normal
+	size_t length;
+	const struct front_ingress *owner;
+	unsigned rule; // its index among the host's
+};
+
+struct name_draft { // for TLS
+	const char *name;
+	const struct front_ingress *owner; // NULL: the default's
+	unsigned count;
+	const struct secret *secrets[4]; // of different kinds of key
+	const char *pool;
+	struct name_draft *next;
+};
+
+struct used_secret {
+	const struct secret *secret;
+	const char *name; // of its row
+};
+
+struct front { // while it is made
+	struct planner *p;
+	unsigned count;
+	struct front_ingress *ingresses; // in order of age
+	size_t host_mask, rule_mask, rule_count, host_count;
+	struct host_draft **hosts;
+	struct rule_slot *rules;
+	size_t name_mask, used_mask, name_count, used_count;
+	struct name_draft **names;
+	struct used_secret *used; // certificates that have a row
+};
+
+// front_host.c
+void front_hosts_make(struct front *f);
+uint64_t front_hash(const char *text);
+// front_tls.c
+bool front_names_begin(struct front *f);
+void front_proxy_secret(struct front *f, struct front_ingress *one);
+void front_names_make(struct front *f);
+// front_pool.c
+bool front_pools_begin(struct planner *p);
+// The pool for a backend; "" when there is none, which is told.
+const char *front_pool(
+	struct front *f, struct front_ingress *ingress, const struct ingress_backend *backend);
+bool front_pools_serve(struct planner *p);
+void front_pools_clear(struct planning *g);

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which certificate a client gets that asks for a name.
+//
+// A host of spec.tls gets the Secret of its entry; a host of the rules that no entry names gets the
+// first whose certificate covers it. Where there is no Secret, or one that is none for TLS, it is
+// the default certificate. A host may have one certificate for each kind of key, of several
+// Ingresses too: of two of a kind the older Ingress wins.
+#include <stdlib.h>
+#include <string.h>
+
+#include "front.h"
+#include "limits.h"
+
+#define DEFAULT_NAME "default-certificate"
+
+static const struct secret *find_secret(
+	const struct front *f, const char *cluster, const char *namespace, const char *name)
+{
+	return (const struct secret *)model_find(
+		f->p->model, OBJECT_SECRET, cluster, namespace, name);
+}
+
+static const struct secret *default_secret(const struct front *f)
+{
+	return find_secret(f, SETTINGS_OWN_SOURCE, SETTINGS_OWN_SOURCE, DEFAULT_NAME);
+}
+
+static struct secret_bytes copy(struct arena *arena, struct secret_bytes from)
+{
+	uint8_t *bytes = arena_take(arena, from.length + 1);
+
+	if (bytes && from.length)
+		memcpy(bytes, from.data, from.length);
+	return (struct secret_bytes){bytes, from.length};
+}
+
+static void copy_facts(
+	struct arena *arena, const struct secret_facts *from, struct secret_facts *to)
+{
+	const char **names = arena_take_array(arena, from->name_count, sizeof(*names));
+
+	*to = *from;
+	to->issuer = arena_copy(arena, from->issuer);
+	to->subject = arena_copy(arena, from->subject);
+	to->fingerprint = arena_copy(arena, from->fingerprint);
+	for (unsigned i = 0; names && i < from->name_count; i++)
+		names[i] = arena_copy(arena, from->names[i]);
+	to->names = names;
+	to->name_count = names ? from->name_count : 0;
+}
+
+// Its row, made when it is first asked for.
+static const char *use_certificate(struct front *f, const struct secret *secret)
+{
+	const struct object *object = &secret->object;
+	struct arena *arena = f->p->arena;
+	size_t at = (uintptr_t)secret / 64 * UINT64_C(0x9e3779b97f4a7c15) >> 20 & f->used_mask;
+	struct plan_certificate *row;
+	char *name;
+
+	for (; f->used[at].secret; at = (at + 1) & f->used_mask)
+		if (f->used[at].secret == secret)
+			return f->used[at].name;
+	name = arena_format(arena, "%s/%s/%s", object->cluster, object->namespace, object->name);
+	if (!name || strlen(name) >= SLUICE_NAME_MAX || f->used_count == SLUICE_CERTIFICATES_MAX)
+		return NULL;
+	row = part_add(f->p->part, ROW_CERTIFICATE);
+	if (!row)
+		return NULL;
+	f->used_count++;
+	f->used[at] = (struct used_secret){secret, name};
+	row->name = name;
+	row->where = object_where(object, arena);
+	row->chain_pem = copy(arena, secret->chain_pem);
+	row->key_pem = copy(arena, secret->key_pem);
+	row->ocsp_der = copy(arena, secret->ocsp_der);
+	copy_facts(arena, &secret->facts, &row->facts);
+	return name;
+}
+
+static struct name_draft *name_take(struct front *f, const char *name)
+{
+	struct name_draft **slot = &f->names[front_hash(name) & f->name_mask], *draft;
+
+	for (; *slot; slot = &(*slot)->next)
+		if (strcmp((*slot)->name, name) == 0)
+			return *slot;
+	if (f->name_count == SLUICE_SERVER_NAMES_MAX)
+		return NULL;
+	draft = arena_take(&f->p->scratch, sizeof(*draft));
+	if (!draft)
+		return NULL;
+	draft->name = arena_copy(f->p->arena, name);
+	draft->pool = "";
+	f->name_count++;
+	*slot = draft;
+	return draft;
+}
+
+static bool only_default(const struct front *f, const struct name_draft *draft)
+{
+	return draft->count == 1 && draft->secrets[0] == default_secret(f);
+}
+
+static void tell_taken(
+	struct front *f, struct front_ingress *one, const struct name_draft *draft, unsigned line)
+{
+	problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
+		"line %u: host \"%s\" has its certificate of this kind of key by Ingress %s, which "
+		"is older; this one is not used",
+		line, draft->name, draft->owner->name);
+}
+
+static void add_secret(struct front *f, struct front_ingress *one, const char *host,
+	const struct secret *secret, unsigned line) // house: what is said where, of what
+{
+	struct name_draft *draft = secret ? name_take(f, host) : NULL;
+
+	if (!draft)
+		return;
+	if (draft->count && secret == default_secret(f))
+		return; // a real one, or the same
+	if (*draft->pool) {
+		problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
+			"line %u: host \"%s\" is passed through by Ingress %s, which is older; the "
+			"certificate is not used",
+			line, host, draft->owner->name);
+		return;
+	}
+	if (only_default(f, draft))
+		draft->count = 0;
+	for (unsigned i = 0; i < draft->count; i++)
+		if (draft->secrets[i]->facts.key == secret->facts.key) {
+			if (draft->secrets[i] != secret)
+				tell_taken(f, one, draft, line);
+			return;
+		}
+	if (draft->count == sizeof(draft->secrets) / sizeof(draft->secrets[0]))
+		return;
+	if (!draft->count)
+		draft->owner = one;
+	draft->secrets[draft->count++] = secret;
+	if (secret != default_secret(f) && !secret_covers(&secret->facts, host))
+		problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
+			"line %u: the certificate of Secret %s does not name host \"%s\": clients "
+			"will refuse it",
+			line, secret->object.name, host);
+}
+
+// What an entry of spec.tls comes to; the default certificate where it comes to nothing.
+static const struct secret *entry_secret(
+	struct front *f, const struct front_ingress *one, const struct ingress_tls *tls, bool told)
+{
+	const struct object *object = &one->ingress->object;
+	const struct secret *secret;
+
+	if (!*tls->secret)
+		return default_secret(f);
+	secret = find_secret(f, object->cluster, object->namespace, tls->secret);
+	if (secret && secret->chain_pem.length && secret->key_pem.length)
+		return secret;
+	if (!told)
+		problem_add(f->p, PROBLEM_ERROR, object,
+			"line %u: Secret %s %s; its hosts get the default certificate", tls->line,
+			tls->secret,
+			secret ? "has no tls.crt and tls.key" : "is not there, or is not usable");
+	return default_secret(f);
+}
+
+static bool is_named(const struct ingress *ingress, const char *host)
+{
+	for (unsigned i = 0; i < ingress->tls_count; i++)
+		for (unsigned j = 0; j < ingress->tls[i].host_count; j++)
+			if (strcmp(ingress->tls[i].hosts[j], host) == 0)
+				return true;
+	return false;
+}
+
+static void add_covered(struct front *f, struct front_ingress *one, const char *host)
+{
+	const struct ingress *ingress = one->ingress;
+
+	for (unsigned i = 0; *host && i < ingress->tls_count; i++) {
+		const struct secret *secret = entry_secret(f, one, &ingress->tls[i], true);
+
+		if (secret && secret != default_secret(f) && secret_covers(&secret->facts, host)) {
+			add_secret(f, one, host, secret, ingress->tls[i].line);
+			return;
+		}
+	}
+}
+
+static void add_entries(struct front *f, struct front_ingress *one)
+{
+	const struct ingress *ingress = one->ingress;
+
+	for (unsigned i = 0; i < ingress->tls_count; i++) {
+		const struct ingress_tls *tls = &ingress->tls[i];
+		const struct secret *secret = entry_secret(f, one, tls, false);
+
+		for (unsigned j = 0; j < tls->host_count; j++)
+			if (*tls->hosts[j])
+				add_secret(f, one, tls->hosts[j], secret, tls->line);
+	}
+	for (unsigned i = 0; ingress->tls_count && i < ingress->rule_count; i++)
+		if (!is_named(ingress, ingress->rules[i].host))
+			add_covered(f, one, ingress->rules[i].host);
+}
+
+// The backend of the host's whole: of path "/".
+static const struct ingress_backend *root_backend(const struct ingress_rule *rule)
+{
+	for (unsigned i = 0; i < rule->path_count; i++)
+		if (strcmp(rule->paths[i].path, "/") == 0 && rule->paths[i].type != PATH_EXACT)
+			return &rule->paths[i].backend;
+	return NULL;
+}
+
+static void add_passthrough(struct front *f, struct front_ingress *one)
+{
+	for (unsigned i = 0; i < one->ingress->rule_count; i++) {
+		const struct ingress_rule *rule = &one->ingress->rules[i];
+		const struct ingress_backend *backend = root_backend(rule);
+		struct name_draft *draft;
+
+		if (!*rule->host || !backend) {
+			problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
+				"line %u: ssl-passthrough needs a host and a backend of its path "
+				"\"/\"; it is not passed through",
+				rule->line);
+			continue;
+		}
+		draft = name_take(f, rule->host);
+		if (!draft)
+			return;
+		if (draft->count || *draft->pool) {
+			problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
+				"line %u: host \"%s\" has TLS by Ingress %s, which is older; it is "
+				"not passed through",
+				rule->line, rule->host, draft->owner->name);
+			continue;
+		}
+		draft->owner = one;
+		draft->pool = front_pool(f, one, backend);
+	}
+}
+
+static void add_row(struct front *f, const struct name_draft *draft)
+{
+	struct plan_server_name *row;
+
+	if (!draft->count && !*draft->pool)
+		return;
+	row = part_add(f->p->part, ROW_SERVER_NAME);
+	if (!row)
+		return;
+	*row = (struct plan_server_name){.site = PLAN_SITE,
+		.name = draft->name,
+		.object = draft->owner ? draft->owner->name : "",
+		.pool = draft->pool};
+	row->certificates = arena_take_array(f->p->arena, draft->count, sizeof(char *));
+	for (unsigned i = 0; row->certificates && i < draft->count; i++) {
+		const char *name = use_certificate(f, draft->secrets[i]);
+
+		if (name)
+			row->certificates[row->certificate_count++] = name;
+	}
+}
+
+void front_proxy_secret(struct front *f, struct front_ingress *one)
+{
+	const struct object *object = &one->ingress->object;
+	struct plan_upstream *upstream = &one->annotated.upstream;
+	const char *name = one->annotated.proxy_secret, *slash = strchr(name, '/');
+	char *namespace = slash ? arena_copy_part(&f->p->scratch, name, (size_t)(slash - name))
+				: (char *)(uintptr_t)object->namespace;
+	const struct secret *secret = NULL;
+
+	if (*name && namespace)
+		secret = find_secret(f, object->cluster, namespace, slash ? slash + 1 : name);
+	if (*name && !secret)
+		problem_add(f->p, PROBLEM_ERROR, object,
+			"annotation proxy-ssl-secret: Secret %s is not there", name);
+	if (secret && secret->chain_pem.length && secret->key_pem.length) {
+		const char *certificate = use_certificate(f, secret);
+
+		upstream->certificate = certificate ? certificate : "";
+	}
+	if (secret) {
+		upstream->ca_pem = secret->ca_pem.data;
+		upstream->ca_pem_length = secret->ca_pem.length;
+	}
+	if (upstream->tls_verify && !upstream->ca_pem_length) {
+		upstream->tls_verify = false;
+		problem_add(f->p, PROBLEM_ERROR, object,
+			"annotation proxy-ssl-verify: there is no proxy-ssl-secret with ca.crt: "
+			"the endpoints' certificates are not verified");
+	}
+}
+
+bool front_names_begin(struct front *f)
+{
+	size_t names = 1, secrets = model_count(f->p->model, OBJECT_SECRET);
+
+	for (unsigned i = 0; i < f->count; i++) {
+		names += f->ingresses[i].ingress->rule_count;
+		for (unsigned j = 0; j < f->ingresses[i].ingress->tls_count; j++)
+			names += f->ingresses[i].ingress->tls[j].host_count;
+	}
+	f->name_mask = f->used_mask = 63;
+	while (f->name_mask < 2 * names)
+		f->name_mask = f->name_mask * 2 + 1;
+	while (f->used_mask < 2 * secrets)
+		f->used_mask = f->used_mask * 2 + 1;
+	f->names = arena_take_array(&f->p->scratch, f->name_mask + 1, sizeof(*f->names));
+	f->used = arena_take_array(&f->p->scratch, f->used_mask + 1, sizeof(*f->used));
+	return f->names && f->used;
+}
+
+void front_names_make(struct front *f)
+{
+	struct name_draft *draft;
+
+	for (unsigned i = 0; i < f->count; i++)
+		if (f->ingresses[i].annotated.passthrough)
+			add_passthrough(f, &f->ingresses[i]);
+		else
+			add_entries(f, &f->ingresses[i]);
+	draft = f->count && default_secret(f) ? name_take(f, "") : NULL;
+	if (draft) {
+		draft->count = 1;
+		draft->secrets[0] = default_secret(f);
+	}
+	for (size_t i = 0; i <= f->name_mask; i++)
+		for (draft = f->names[i]; draft; draft = draft->next)
+			add_row(f, draft);
+}

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ingresses end to end: manifests in, curl out."""
+
+import json
+import time
+
+import pytest
+
+import harness  # noqa: F401  (the lab fixture's)
+import objects
+from topology import WAN4, run, wait_until
+
+VIP = WAN4.format(140)
+SETTINGS = {"ingress": {"addresses": [VIP]}}
+
+
+def backend(service, port=80):
+    return {"service": {"name": service, "port": {"number": port}}}
+
+
+def path(text, service, kind="Prefix", port=80):
+    return {"path": text, "pathType": kind, "backend": backend(service, port)}
+
+
+def ingress(name, hosts, annotations=None, created=None, **spec):
+    """hosts: {host: paths}; host "" = all."""
+    metadata = {"name": name, "namespace": "default"}
+    if annotations:
+        metadata["annotations"] = annotations
+    if created:
+        metadata["creationTimestamp"] = created
+    rules = [{**({"host": host} if host else {}), "http": {"paths": paths}}
+             for host, paths in hosts.items()]
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata,
+            "spec": {**({"rules": rules} if rules else {}), **spec}}
+
+
+def web_service(lab, name, pods, **conditions):
+    """A ClusterIP Service and its endpoints, each pod's nginx."""
+    return [
+        objects.service(name, [("http", "TCP", 80, 8080)], type="ClusterIP"),
+        objects.endpoint_slice(name, "IPv4", [("http", "TCP", 8080)],
+                               lab.endpoints(pods=pods, **conditions)),
+    ]
+
+
+def curl(lab, url, *words):
+    """(status, body, headers) of one request."""
+    host = url.split("/")[2]
+    name, _, port = host.partition(":")
+    port = port or ("443" if url.startswith("https") else "80")
+    done = lab.client.run("curl", "-sS", "-i", "--path-as-is", "--max-time", "5", "--resolve",
+                          f"{name}:{port}:{VIP}", *words, url, check=False)
+    if done.returncode:
+        return 0, done.stderr, {}
+    head, _, body = done.stdout.partition("\n\n")
+    lines = head.split("\n")
+    return (int(lines[0].split()[1]), body.strip(),
+            {line.split(":")[0].lower(): line.split(":", 1)[1].strip() for line in lines[1:]
+             if ":" in line})
+
+
+def who(lab, url):
+    """The Service's pod that answered, or the status."""
+    status, body, _ = curl(lab, url)
+    return body.split()[0] if status == 200 else status
+
+
+@pytest.fixture(scope="module")
+def lab(make_module_lab):
+    made = make_module_lab(settings=SETTINGS)
+    made.apply("services", *web_service(made, "one", ["web-1a"]),
+               *web_service(made, "two", ["web-1b"]), *web_service(made, "three", ["web-2a"]))
+    return made
+
+
+def settle(lab, count):
+    """Until so many Ingresses are known and the dataplane has the newest plan."""
+    wait_until(lambda: len(lab.rows("ingresses")) == count, f"{count} Ingresses", 3)
+    lab.wait_in_force()
+
+
+class TestRouting:
+    @pytest.fixture(scope="class", autouse=True)
+    def rules(self, lab):
+        lab.apply("routing", ingress("routing", {
+            "exact.example": [path("/foo", "one", "Exact")],
+            "prefix.example": [path("/aaa/bbb", "one"), path("/aaa", "two"),
+                               path("/aaa/bbb", "three", "Exact")],
+            "*.wild.example": [path("/", "one")],
+            "own.wild.example": [path("/only", "two")],
+            "": [path("/any", "three")],
+        }), ingress("empty", {"none.example": [path("/", "missing")]}))
+        settle(lab, 2)
+        yield
+        lab.remove("routing")
+        settle(lab, 0)
+
+    @pytest.mark.parametrize("url, answer", [
+        ("http://exact.example/foo", "web-1a"),
+        ("http://EXACT.example/foo?x=1", "web-1a"),
+        ("http://exact.example/foo/", 404),
+        ("http://exact.example/FOO", 404),
+        ("http://prefix.example/aaa", "web-1b"),
+        ("http://prefix.example/aaa/", "web-1b"),
+        ("http://prefix.example/aaa/bbb", "web-2a"),
+        ("http://prefix.example/aaa/bbb/", "web-1a"),
+        ("http://prefix.example/aaa/bbb/ccc", "web-1a"),
+        ("http://prefix.example/aaa/bbbxyz", "web-1b"),
+        ("http://prefix.example/aaab", 404),
+        ("http://prefix.example/aaa/./x/../bbb//ccc", "web-1a"),
+        ("http://a.wild.example/x", "web-1a"),
+        ("http://a.b.wild.example/x", 404),
+        ("http://wild.example/x", 404),
+        ("http://own.wild.example/only", "web-1b"),
+        ("http://own.wild.example/other", 404),
+        ("http://other.example/any", "web-2a"),
+        ("http://none.example/", 503),
+    ])
+    def test_a_path_takes_its_rule(self, lab, url, answer):
+        assert who(lab, url) == answer
+
+    def test_shown(self, lab):
+        row = next(row for row in lab.rows("ingresses") if row["ingress"].endswith("/routing"))
+        assert row["served"] and row["addresses"] == [VIP]
+        rules = lab.rows("routes")
+        assert {"host": "exact.example", "path": "/foo", "kind": "exact", "ready": 1}.items() <= \
+            next(rule for rule in rules if rule["host"] == "exact.example").items()
+
+
+class TestTogether:
+    def test_the_older_wins_and_the_younger_is_told(self, lab):
+        lab.apply("old", ingress("old", {"shared.example": [path("/", "one")]},
+                                 created="2024-01-01T00:00:00Z"))
+        lab.apply("young", ingress("young", {"shared.example": [path("/", "two"),
+                                                                path("/young", "two")]},
+                                   created="2024-02-01T00:00:00Z"))
+        settle(lab, 2)
+        assert who(lab, "http://shared.example/") == "web-1a"
+        assert who(lab, "http://shared.example/young") == "web-1b"
+        assert any("Ingress lab/default/young" in row["object"] and "older" in row["text"]
+                   for row in lab.rows("problems"))
+        lab.remove("old")
+        settle(lab, 1)
+        assert who(lab, "http://shared.example/") == "web-1b"
+        lab.remove("young")
+        settle(lab, 0)
+
+    def test_default_backends(self, lab):
+        lab.apply("defaults",
+                  ingress("catch-all", {}, defaultBackend=backend("one")),
+                  ingress("own", {"own.example": [path("/x", "two")]},
+                          defaultBackend=backend("three")))
+        settle(lab, 2)
+        assert who(lab, "http://nobody.example/") == "web-1a"
+        assert who(lab, "http://own.example/x") == "web-1b"
+        assert who(lab, "http://own.example/y") == "web-2a"
+        lab.remove("defaults")
+        settle(lab, 0)
+
+    def test_classes(self, lab):
+        lab.apply("classes", {
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+            "metadata": {"name": "theirs"}, "spec": {"controller": "example.com/other"},
+        }, ingress("theirs", {"theirs.example": [path("/", "one")]}, ingressClassName="theirs"),
+            ingress("ours", {"ours.example": [path("/", "one")]}, ingressClassName="sluice"))
+        settle(lab, 2)
+        assert who(lab, "http://theirs.example/") == 404
+        assert who(lab, "http://ours.example/") == "web-1a"
+        rows = {row["ingress"]: row for row in lab.rows("ingresses")}
+        assert not rows["lab/default/theirs"]["served"]
+        assert "controller" in rows["lab/default/theirs"]["why"]
+        lab.remove("classes")
+        settle(lab, 0)
+
+    def test_rewrite_target_replaces_the_whole_path(self, lab):
+        (lab.net.dir / "pods/web-1a/files/big").write_text("a file\n")
+        lab.apply("rewrite", ingress("rewrite", {"rewrite.example": [path("/app", "one")]},
+                                     {"nginx.ingress.kubernetes.io/rewrite-target": "/files/big"}))
+        settle(lab, 1)
+        assert curl(lab, "http://rewrite.example/app/x?y=z")[:2] == (200, "a file")
+        lab.remove("rewrite")
+        settle(lab, 0)
+
+    def test_a_change_is_served_within_a_second(self, lab):
+        lab.apply("quick", ingress("quick", {"quick.example": [path("/", "one")]}))
+        settle(lab, 1)
+        assert who(lab, "http://quick.example/") == "web-1a"
+        started = time.monotonic()
+        lab.apply("quick", ingress("quick", {"quick.example": [path("/", "two")]}))
+        wait_until(lambda: who(lab, "http://quick.example/") == "web-1b", "the new rule", 1)
+        assert time.monotonic() - started < 1
+        lab.remove("quick")
+        settle(lab, 0)
+
+    def test_layer_4_on_the_same_address(self, lab):
+        lab.apply("one", ingress("one", {"one.example": [path("/", "one")]}))
+        vip = lab.apply_service("beside", [("echo", "TCP", 7000, 9000)],
+                                annotations={"metallb.io/loadBalancerIPs": VIP})[0]
+        assert vip == VIP
+        assert lab.connect_once(VIP, 7000)
+        assert who(lab, "http://one.example/") == "web-1a"
+        lab.remove("beside")
+        lab.remove("one")
+        settle(lab, 0)
+
+
+def certificate(directory, name, hosts, kind="ec"):
+    """A self-signed one: (chain, key) as text, and the file of the chain."""
+    options = (["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else ["rsa:2048"])
+    key, chain = directory / f"{name}.key", directory / f"{name}.pem"
+    run("openssl", "req", "-x509", "-newkey", *options, "-nodes", "-keyout", key, "-out", chain,
+        "-days", "2", "-subj", f"/CN={name}", "-addext",
+        "subjectAltName=" + ",".join(f"DNS:{host}" for host in hosts))
+    return chain.read_text(), key.read_text(), chain
+
+
+def secret(name, chain, key):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "type": "kubernetes.io/tls", "stringData": {"tls.crt": chain, "tls.key": key}}
+
+
+class TestSecrets:
+    def test_a_bad_one_keeps_the_last_good_one(self, lab, tmp_path):
+        chain, key, _ = certificate(tmp_path, "first", ["tls.example"])
+        other_key = certificate(tmp_path, "second", ["tls.example"])[1]
+        lab.apply("tls", ingress("tls", {"tls.example": [path("/", "one")]},
+                                 tls=[{"hosts": ["tls.example"], "secretName": "tls"}]))
+        lab.apply("secret", secret("tls", chain, key))
+        settle(lab, 1)
+
+        def shown():
+            rows = {row["certificate"]: row for row in lab.rows("certificates")}
+            return rows.get("lab/default/tls")
+
+        wait_until(lambda: shown() and shown()["used_by"] == ["tls.example"], "the certificate", 3)
+        first = shown()["fingerprint"]
+        lab.apply("secret", secret("tls", chain, other_key))
+        row = wait_until(lambda: [row for row in lab.rows("problems")
+                                  if "Secret lab/default/tls" in row["object"]], "told", 3)[0]
+        assert "secret.yaml:" in row["where"] and "does not belong" in row["text"]
+        assert shown()["fingerprint"] == first
+        everything = json.dumps([lab.rows(noun) for noun in ("problems", "certificates")])
+        assert key.split("\n")[1] not in everything
+        assert other_key.split("\n")[1] not in lab.box.tail("sluice-controlplane", 200)
+        lab.remove("tls")
+        lab.remove("secret")
+        settle(lab, 0)
