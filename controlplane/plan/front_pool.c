@@ -87,7 +87,8 @@ static struct proxied *make(const struct object *service, const char *service_na
 static void set_port(struct proxied *one, const struct service_port *port)
 {
 	if (one->port.name && strcmp(one->port.name, port->name) == 0 &&
-		one->port.port == port->port && one->port.target == port->target)
+		one->port.port == port->port && one->port.target == port->target &&
+		one->port.node_port == port->node_port)
 		return;
 	one->port = *port;
 	one->port.name = arena_copy(&one->arena, port->name);

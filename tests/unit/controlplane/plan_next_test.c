@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "model.h"
+#include "random_http.h"
 
 #define HELD 5 // plans at a time
 
@@ -154,7 +155,7 @@ static void change(struct model *model, unsigned *seed)
 		"Service c0/default/x", "f:1", "broken", false};
 	const char *cluster = one_of(seed, 2) ? "c0" : "c1";
 	const char *file = one_of(seed, 8) ? "f" : "g";
-	unsigned kind = one_of(seed, 8), number = one_of(seed, 6);
+	unsigned kind = one_of(seed, 12), number = one_of(seed, 6);
 	char origin[64], name[32], service[32];
 	struct object *object;
 
@@ -164,8 +165,14 @@ static void change(struct model *model, unsigned *seed)
 		object = random_service(cluster, service, seed);
 	else if (kind < 7)
 		object = random_slice(cluster, one_of(seed, 12) ? service : "", name, seed);
-	else
+	else if (kind < 8)
 		object = random_node(cluster, one_of(seed, 2) ? "n1" : "n2", seed);
+	else if (kind < 10)
+		object = random_ingress(cluster, seed);
+	else if (kind < 11)
+		object = random_class(cluster, seed);
+	else
+		object = random_secret(one_of(seed, 4) ? cluster : "sluice", seed);
 	snprintf(origin, sizeof(origin), "%s-%d-%s", file, (int)object->kind, object->name);
 	if (one_of(seed, 4) == 0) {
 		object_free(object);
