@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ingresses end to end: manifests in, curl out."""
 
+import http.client
 import json
+import ssl
 import time
 
 import pytest
@@ -219,6 +221,83 @@ def secret(name, chain, key):
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
             "type": "kubernetes.io/tls", "stringData": {"tls.crt": chain, "tls.key": key}}
 
+
+def who_tls(lab, url, pair):
+    """As who(), trusting that certificate alone; 0 when it is not what is shown."""
+    status, body, _ = curl(lab, url, "--cacert", str(pair[2]))
+    return body.split()[0] if status == 200 else status
+
+
+def tls_connection(lab, name, pair):
+    context = ssl.create_default_context(cafile=str(pair[2]))
+    sock = lab.client.socket()
+    sock.settimeout(5)
+    sock.connect((VIP, 443))
+    return context.wrap_socket(sock, server_hostname=name)
+
+
+def ask(sock, host):
+    """The status of one more request on the connection."""
+    sock.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    response = http.client.HTTPResponse(sock)
+    response.begin()
+    response.read()
+    return response.status
+
+
+class TestTls:
+    """SNI chooses the certificate, Host the route; Secrets come, turn and break."""
+
+    @pytest.fixture(scope="class")
+    def pairs(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("pairs")
+        return {name: certificate(folder, name, hosts) for name, hosts in (
+            ("first", ["tls.example"]), ("second", ["tls.example"]),
+            ("wild", ["*.wild.example"]))}
+
+    @pytest.fixture(autouse=True)
+    def ingresses(self, lab, pairs):
+        lab.apply("tls", ingress("tls", {
+            "tls.example": [path("/", "one")], "a.wild.example": [path("/", "two")],
+        }, tls=[{"hosts": ["tls.example"], "secretName": "tls"},
+                {"hosts": ["*.wild.example"], "secretName": "wild"}]),
+            ingress("plain", {"plain.example": [path("/", "three")]}))
+        lab.apply("secret", secret("tls", *pairs["first"][:2]))
+        lab.apply("wild", secret("wild", *pairs["wild"][:2]))
+        settle(lab, 2)
+        wait_until(lambda: who_tls(lab, "https://tls.example/", pairs["first"]) == "web-1a",
+                   "the first certificate in use", 3)
+        yield
+        for file in ("tls", "secret", "wild"):
+            lab.remove(file)
+        settle(lab, 0)
+
+    def test_the_certificate_is_the_names(self, lab, pairs):
+        assert who_tls(lab, "https://tls.example/", pairs["first"]) == "web-1a"
+        assert who_tls(lab, "https://a.wild.example/", pairs["wild"]) == "web-1b"
+        assert who_tls(lab, "https://plain.example/", pairs["first"]) == 0  # our own, not to trust
+        assert curl(lab, "https://plain.example/", "-k")[0] == 200
+
+    def test_http_goes_to_https_where_there_is_a_certificate(self, lab):
+        status, _, headers = curl(lab, "http://tls.example/x/?y=1")
+        assert status == 308
+        assert headers["location"] == "https://tls.example/x/?y=1"
+        assert curl(lab, "http://plain.example/")[0] == 200
+
+    def test_hsts_on_https_alone(self, lab):
+        assert "max-age=31536000" in curl(lab, "https://tls.example/", "-k")[2][
+            "strict-transport-security"]
+        assert "strict-transport-security" not in curl(lab, "http://plain.example/")[2]
+
+    def test_a_new_secret_is_used_within_a_second_and_old_connections_live(self, lab, pairs):
+        with tls_connection(lab, "tls.example", pairs["first"]) as old:
+            assert ask(old, "tls.example") == 200
+            started = time.monotonic()
+            lab.apply("secret", secret("tls", *pairs["second"][:2]))
+            wait_until(lambda: who_tls(lab, "https://tls.example/", pairs["second"]) == "web-1a",
+                       "the second certificate in use", 1)
+            assert time.monotonic() - started < 1
+            assert ask(old, "tls.example") == 200
 
 class TestSecrets:
     def test_a_bad_one_keeps_the_last_good_one(self, lab, tmp_path):
