@@ -9,13 +9,13 @@ static void print_rule(json_t *rule, FILE *out)
 
 	if (!json_is_object(rule))
 		return;
-	fprintf(out, "%-10s Ingress %s, %s\n", "written", row_text(rule, "ingress"),
+	fprintf(out, "%-11s Ingress %s, %s\n", "written", row_text(rule, "ingress"),
 		row_text(rule, "where"));
-	fprintf(out, "%-10s %s, %llu ready, %llu draining\n", "service", row_text(rule, "service"),
+	fprintf(out, "%-11s %s, %llu ready, %llu draining\n", "service", row_text(rule, "service"),
 		(unsigned long long)row_number(rule, "ready"),
 		(unsigned long long)row_number(rule, "draining"));
 	json_array_foreach(json_object_get(rule, "lost"), i, lost)
-		fprintf(out, "%-10s Ingress %s wants the same and is younger\n", "lost",
+		fprintf(out, "%-11s Ingress %s wants the same and is younger\n", "lost",
 			json_string_value(lost));
 }
 
@@ -25,10 +25,10 @@ static void print(json_t *answer, FILE *out)
 	size_t i;
 
 	json_array_foreach(json_object_get(answer, "steps"), i, step)
-		fprintf(out, "%-10s %s\n", row_text(step, "what"), row_text(step, "text"));
+		fprintf(out, "%-11s %s\n", row_text(step, "what"), row_text(step, "text"));
 	print_rule(json_object_get(answer, "rule"), out);
 	if (row_number(answer, "status"))
-		fprintf(out, "%-10s %llu, by the proxy itself\n", "answer",
+		fprintf(out, "%-11s %llu, by the proxy itself\n", "answer",
 			(unsigned long long)row_number(answer, "status"));
 }
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import hugepages
+import ingresses
 import topology
 from appliance import Appliance, default_settings
 from topology import ROOT, LabError, Topology, run, wait_until
@@ -59,12 +60,15 @@ def settings():
     chosen = default_settings(RUN)
     chosen["run_dir"], chosen["state_dir"], chosen["group"] = str(RUN), str(STATE), GROUP
     chosen["sources"][0]["path"] = str(STATE / "manifests")
+    chosen["ingress"] = {"addresses": ingresses.ADDRESSES}
     return chosen
 
 
 def apply_manifests(directory):
     """Copies the examples there; each appears whole, as a rename."""
-    for source in sorted([*(ROOT / "config/examples").glob("*.yaml"),
+    reference = [ROOT / "config/examples/reference" / f"{name}.yaml"
+                 for name in ("paths-and-rewrite", "two-hosts", "web-app")]
+    for source in sorted([*(ROOT / "config/examples").glob("*.yaml"), *reference,
                           *(ROOT / "images/lab/manifests").glob("*.yaml")]):
         half = directory / f".{source.name}.new"
         shutil.copyfile(source, half)
@@ -123,6 +127,7 @@ def up():
     say(f"The dataplane uses {box.memory()}")
 
     say("Applying config/examples and images/lab/manifests")
+    chain = ingresses.write_secret(STATE, STATE / "manifests")
     apply_manifests(STATE / "manifests")
     web = wait_until(lambda: service_address(box, "web"), "an address for the Service web")
     echo = wait_until(lambda: service_address(box, "echo"), "an address for the Service echo")
@@ -134,13 +139,19 @@ def up():
     say(f"  answered by {spread(ask_http(lab.client, f'http://{web}/', 20))}")
     say(f"  UDP to {echo} port 7    20 times")
     say(f"  answered by {spread(ask_udp(lab.client, echo, 7, 20))}")
+    ingresses.wait(lab.client, chain)
+    for command in ingresses.commands(chain):
+        say(f"$ {ingresses.shown(command)}")
+        say(f"  served by {ingresses.ask(lab.client, command)}")
     say()
     say(f"Up after {time.monotonic() - started:.0f} s. To try:")
     console = f"{box.program('sluice')} --socket {box.api_socket}"
     for line in (
         f"ip netns exec {NAME}-client curl http://{web}/",
         f"ip netns exec {NAME}-client ping {web}",
-        f"{console} show vips      also: services endpoints flows workers ports drops problems",
+        f"ip netns exec {NAME}-client {ingresses.shown(ingresses.commands(chain)[-1])}",
+        f"{console} explain https://{ingresses.HOST}/",
+        f"{console} show vips      also: services endpoints ingresses routes certificates ...",
         f"edit or remove a file in {STATE}/manifests and look again",
         f"ip netns exec {NAME}-box tcpdump -ni lan",
     ):

@@ -34,11 +34,14 @@ def test_up_twice_and_down_twice(no_lab):
     assert len(spreads) == 2
     for spread in spreads:
         assert len(spread.split(",")) >= 2  # different pods
+    served = re.findall(r"served by (.*)", up.stdout)  # each Ingress
+    assert len(served) == 6 and all("web-" in spread for spread in served), up.stdout
     assert "page" in up.stdout  # which memory it uses
     url = re.search(r"curl (http://[^/\s]+/)", up.stdout).group(1)
     assert run("ip", "netns", "exec", "sl-client", "curl", "-sS", url).stdout.startswith("web-")
     console = re.search(r"(\S*/sluice --socket \S+) show vips", up.stdout).group(1).split()
-    for noun in ("vips", "services", "endpoints", "flows", "workers", "ports", "drops", "problems"):
+    for noun in ("vips", "services", "endpoints", "flows", "workers", "ports", "drops", "problems",
+                 "ingresses", "routes", "certificates", "requests"):
         assert run(*console, "show", noun).stdout
         assert run(*console, "show", noun, "--json").stdout.startswith("{")
     run(ROOT / "images/lab/down")
