@@ -80,7 +80,8 @@ json_t *rule_json(
 	json_object_set_new(row, "ready", json_integer(ready));
 	json_object_set_new(row, "draining", json_integer(draining));
 	json_object_set_new(row, "ingress", json_string(rule->object));
-	json_object_set_new(row, "where", json_string(rule->where));
+	json_object_set_new(row, "where",
+		*rule->file ? json_sprintf("%s:%u", rule->file, rule->line) : json_string(""));
 	if (*rule->policy->rewrite)
 		json_object_set_new(row, "rewrite", json_string(rule->policy->rewrite));
 	return row;

@@ -166,11 +166,12 @@ static struct front *collect(struct planner *p)
 			p->arena, "%s/%s/%s", list[i]->cluster, list[i]->namespace, list[i]->name);
 		one->where = object_where(list[i], p->arena);
 		one->row = row;
+		one->file = arena_copy(p->arena, list[i]->line ? list[i]->origin : "");
 		row->ours = front_is_ours(p, one->ingress, &class, &row->why);
 		row->name = one->name;
 		row->where = one->where;
 		row->class = arena_copy(p->arena, class);
-		if (!one->name || !one->where)
+		if (!one->name || !one->where || !one->file)
 			return NULL;
 		row->ours = row->ours && name_fits(p, one);
 		f->count += row->ours;

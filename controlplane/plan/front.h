@@ -21,6 +21,10 @@ struct front_ingress { // one that is ours
 	struct annotated annotated;
 	const struct plan_policy *policy, *policy_plain; // without the rewrite
 	struct plan_ingress *row;
+	const char *file; // "" = not from a file
+	// What the last backend came to: mostly the next is the same.
+	struct ingress_backend backend;
+	const char *pool, *service;
 };
 
 struct proxied {            // a pool

@@ -129,6 +129,23 @@ static char *backend_text(struct front *f, const struct ingress_backend *backend
 	return arena_format(f->p->arena, "%s:%u", backend->service, backend->port);
 }
 
+static bool same_backend(const struct ingress_backend *a, const struct ingress_backend *b)
+{
+	// What is wrong with one is told for each, with its line.
+	return a->service && a->port == b->port && strcmp(a->service, b->service) == 0 &&
+	       strcmp(a->port_name, b->port_name) == 0 && !a->resource && !b->resource;
+}
+
+static void look_up(
+	struct front *f, struct front_ingress *one, const struct ingress_backend *backend)
+{
+	if (same_backend(&one->backend, backend) && *one->pool)
+		return;
+	one->backend = *backend;
+	one->pool = front_pool(f, one, backend);
+	one->service = backend_text(f, backend);
+}
+
 static void add_rule(struct front *f, struct front_ingress *one, struct host_draft *host,
 	const struct ingress_path *path, enum rule_kind kind)
 {
@@ -160,6 +177,7 @@ static void add_rule(struct front *f, struct front_ingress *one, struct host_dra
 	}
 	key.rule = host->rule_count;
 	*slot = key;
+	look_up(f, one, &path->backend);
 	host->rules =
 		arena_grow(&f->p->scratch, host->rules, host->rule_count, sizeof(*host->rules));
 	if (!host->rules)
@@ -171,12 +189,10 @@ static void add_rule(struct front *f, struct front_ingress *one, struct host_dra
 		.kind = kind,
 		.path = arena_copy(f->p->arena, path->path),
 		.object = one->name,
-		.where = path->line && *one->ingress->object.origin
-				 ? arena_format(f->p->arena, "%s:%u", one->ingress->object.origin,
-					   path->line)
-				 : one->where,
-		.service = backend_text(f, &path->backend),
-		.pool = front_pool(f, one, &path->backend),
+		.file = one->file,
+		.line = path->line,
+		.service = one->service,
+		.pool = one->pool,
 		.kind_name = rule_kind_name(kind),
 		.policy = strcmp(path->path, one->policy->rewrite) == 0 ? one->policy_plain
 									: one->policy,

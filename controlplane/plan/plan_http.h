@@ -35,9 +35,10 @@ enum rule_kind { // the numbers of channel.proto
 
 struct plan_rule {
 	enum rule_kind kind;
-	const char *path;      // "" of RULE_DEFAULT and RULE_CATCH_ALL
-	const char *object;    // "cluster/namespace/name" of the Ingress
-	const char *where;     // "web.yaml:12", for people
+	const char *path;   // "" of RULE_DEFAULT and RULE_CATCH_ALL
+	const char *object; // "cluster/namespace/name" of the Ingress
+	const char *file;   // where it is written; "" = not in a file
+	unsigned line;
 	const char *service;   // "name:port" as the Ingress has it, for people
 	const char *pool;      // "" = none: 503
 	const char *kind_name; // "exact"
