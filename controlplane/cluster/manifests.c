@@ -234,6 +234,8 @@ static void read_whole(
 	} else {
 		take(m, file, path, bytes, length);
 	}
+	if (bytes)
+		explicit_bzero(bytes, length); // private keys may be in it
 	free(bytes);
 }
 

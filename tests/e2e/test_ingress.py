@@ -10,7 +10,7 @@ import pytest
 
 import harness  # noqa: F401  (the lab fixture's)
 import objects
-from topology import WAN4, run, wait_until
+from topology import ROOT, WAN4, run, wait_until
 
 VIP = WAN4.format(140)
 SETTINGS = {"ingress": {"addresses": [VIP]}}
@@ -245,6 +245,34 @@ def ask(sock, host):
     return response.status
 
 
+def test_manifests_as_people_write_them(lab, tmp_path):
+    """Those of config/examples/reference, with the endpoints a cluster would have."""
+    for file in ("paths-and-rewrite", "two-hosts", "web-app"):
+        lab.write(file, (ROOT / f"config/examples/reference/{file}.yaml").read_text())
+    behind = {"orders": "web-1a", "stock": "web-1b", "news": "web-2a", "mail": "web-2b",
+              "shop": "web-1a"}
+    lab.apply("behind", objects.service("stock", [("", "TCP", 80, 8080)], type="ClusterIP"), *(
+        objects.endpoint_slice(name, "IPv4", [("", "TCP", 8080)], lab.endpoints(pods=[pod]))
+        for name, pod in behind.items()))
+    pair = certificate(tmp_path, "shop", ["shop.example.com"])
+    lab.apply("shop-tls", secret("shop-tls", *pair[:2]))
+    settle(lab, 5)
+    assert who(lab, "http://example.com/orders") == "web-1a"
+    assert who(lab, "http://example.com/stock/1") == "web-1b"
+    assert who(lab, "http://example.com/") == 404
+    assert who(lab, "http://api.example.com/any") == "web-1a"
+    assert who(lab, "http://news.example.com/") == "web-2a"
+    assert who(lab, "http://mail.example.com/") == "web-2b"
+    assert who(lab, "http://shop.example.com/") == 308
+    assert who_tls(lab, "https://shop.example.com/", pair) == "web-1a"
+    explained = lab.box.sluice("explain", "https://shop.example.com/x").stdout
+    assert "lab/default/shop" in explained and "web-app.yaml:" in explained
+    assert "lab/default/shop-tls" in explained  # which lost
+    for file in ("paths-and-rewrite", "two-hosts", "web-app", "behind", "shop-tls"):
+        lab.remove(file)
+    settle(lab, 0)
+
+
 class TestTls:
     """SNI chooses the certificate, Host the route; Secrets come, turn and break."""
 
@@ -321,7 +349,10 @@ class TestSecrets:
         assert shown()["fingerprint"] == first
         everything = json.dumps([lab.rows(noun) for noun in ("problems", "certificates")])
         assert key.split("\n")[1] not in everything
-        assert other_key.split("\n")[1] not in lab.box.tail("sluice-controlplane", 200)
+        for name in ("sluice-controlplane", "sluice-dataplane"):
+            assert other_key.split("\n")[1] not in lab.box.tail(name, 200)
+        for file in ("plan", "default-certificate.pem"):
+            assert (lab.net.dir / "state" / file).stat().st_mode & 0o077 == 0
         lab.remove("tls")
         lab.remove("secret")
         settle(lab, 0)
