@@ -5,6 +5,7 @@
 // `bulk` or `memory` a part of it.
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -95,6 +96,59 @@ static double one_handshake(struct end *end, struct client *client, SSL_SESSION 
 	tls_close(end->connection);
 	end->connection = NULL;
 	return took + now() - start;
+}
+
+// The same by OpenSSL alone with its defaults, one ticket: what any server on it pays.
+static double plain_handshake(SSL_CTX *context, struct client *client, SSL_SESSION *session)
+{
+	uint8_t bytes[8192];
+	double start = now(), took;
+	SSL *ssl = SSL_new(context);
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	int length, done = 0;
+
+	SSL_set_bio(ssl, in, out);
+	SSL_set_accept_state(ssl);
+	took = now() - start;
+	client_connect(client, "bench.example.com", session);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		SSL_do_handshake(client->ssl);
+		length = (int)from_client(client, bytes, sizeof(bytes));
+		start = now();
+		BIO_write(in, bytes, length);
+		done = SSL_do_handshake(ssl);
+		length = BIO_read(out, bytes, sizeof(bytes));
+		took += now() - start;
+		BIO_write(client->in, bytes, length);
+	}
+	must(done == 1, "no plain handshake");
+	start = now();
+	SSL_free(ssl);
+	return took + now() - start;
+}
+
+static void plain_handshakes(struct client *client, const struct authority *authority)
+{
+	struct secret secret = secret_new(authority, MADE_P256, "bench.example.com", 90);
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	BIO *chain = BIO_new_mem_buf(secret.chain, -1), *text = BIO_new_mem_buf(secret.key, -1);
+	X509 *certificate = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(text, NULL, NULL, NULL);
+	double full = 0, start;
+	unsigned turns = 0;
+
+	must(SSL_CTX_use_cert_and_key(context, certificate, key, NULL, 1) == 1, "certificate");
+	SSL_CTX_add1_chain_cert(context, authority->certificate);
+	SSL_CTX_set_num_tickets(context, 1);
+	for (start = now(); now() - start < 2 * SECONDS; turns++)
+		full += plain_handshake(context, client, NULL);
+	printf("OpenSSL alone, full: %.1f us\n", full * 1e6 / turns);
+	BIO_free(chain);
+	BIO_free(text);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	SSL_CTX_free(context);
+	secret_free(&secret);
 }
 
 static void handshakes(struct end *end, struct client *client)
@@ -253,7 +307,7 @@ int main(int argc, char **argv)
 	end_serve(end, identity_made(&authority, MADE_P256, "bench.example.com"));
 	client = client_new();
 	if (!only || strcmp(only, "handshake") == 0)
-		handshakes(end, client);
+		plain_handshakes(client, &authority), handshakes(end, client);
 	if (!only || strcmp(only, "bulk") == 0)
 		bulk(end, client);
 	if (!only || strcmp(only, "memory") == 0)

@@ -87,6 +87,18 @@ static void test_versions(void **state)
 	assert_int_equal(tls_count(pair->server->tls, TLS_COUNT_TLS12), 5);
 }
 
+// The client's first guess is a group we have not: it is asked again.
+static void test_retry(void **state)
+{
+	struct pair *pair = *state;
+
+	SSL_CTX_set1_groups_list(pair->client->context, "P-521:P-256");
+	client_connect(pair->client, "shop.example.com", NULL);
+	assert_true(handshake(pair->server, pair->client, 100));
+	assert_string_equal(tls_version(pair->server->connection), "TLSv1.3");
+	assert_int_equal(pair->server->chosen, 1);
+}
+
 static void test_output_in_morsels(void **state)
 {
 	struct pair *pair = *state;
@@ -356,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_output_in_morsels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_old_version_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_in_common, setup, teardown),

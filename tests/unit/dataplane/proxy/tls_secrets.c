@@ -39,6 +39,14 @@ static char *text_of(BIO *bio)
 	return text;
 }
 
+static void add_extension(X509 *certificate, int kind, const char *text)
+{
+	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, kind, text);
+
+	X509_add_ext(certificate, extension, -1); // a copy
+	X509_EXTENSION_free(extension);
+}
+
 static X509 *certificate_new(EVP_PKEY *key, const char *names, int days)
 {
 	X509 *certificate = X509_new();
@@ -62,8 +70,7 @@ static X509 *certificate_new(EVP_PKEY *key, const char *names, int days)
 			*alternative ? "," : "", (int)length, at);
 		at += length + (at[length] == ',');
 	}
-	X509_add_ext(certificate,
-		X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alternative), -1);
+	add_extension(certificate, NID_subject_alt_name, alternative);
 	return certificate;
 }
 
@@ -73,8 +80,7 @@ struct authority authority_new(const char *name)
 	BIO *bio = BIO_new(BIO_s_mem());
 	X509 *certificate = certificate_new(authority.key, name, 3650);
 
-	X509_add_ext(certificate,
-		X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE"), -1);
+	add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
 	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
 	X509_sign(certificate, authority.key, EVP_sha256());
 	PEM_write_bio_X509(bio, certificate);
