@@ -27,11 +27,14 @@ static uint64_t digest(const struct plan_upstream *u, enum algorithm algorithm)
 	const uint32_t numbers[] = {algorithm, u->tls, u->tls_verify, u->proxy_protocol,
 		u->hash_key, u->idle_connections, u->idle_timeout_ms};
 	const char *const texts[] = {u->hash_name, u->tls_name, u->certificate};
-	uint64_t hash = add(UINT64_C(0xcbf29ce484222325), numbers, sizeof(numbers));
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		hash = (hash ^ numbers[i]) * UINT64_C(0x9e3779b97f4a7c15);
 	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		hash = add(hash, texts[i], strlen(texts[i]));
-	hash = add(hash, u->ca_pem, u->ca_pem_length);
+	if (u->ca_pem_length)
+		hash = add(hash, u->ca_pem, u->ca_pem_length);
 	return hash ^ hash >> 32;
 }
 
@@ -224,6 +227,16 @@ void front_pools_wait(struct planner *p, bool only_near_vips)
 {
 	for (unsigned i = 0; p->kept->front.buckets && i < BUCKETS; i++)
 		wait(p->kept->front.buckets[i], NULL, only_near_vips);
+}
+
+unsigned front_endpoint_count(const struct planning *g)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; g->front.buckets && i < BUCKETS; i++)
+		for (const struct proxied *one = g->front.buckets[i]; one; one = one->next)
+			count += one->endpoint_count;
+	return count;
 }
 
 bool front_service_changed(struct planner *p, const struct model_change *change)

@@ -104,6 +104,7 @@ bool step_front(struct planner *p);
 void front_clear(struct planning *g);
 // front_pool.c
 void front_pools_wait(struct planner *p, bool only_near_vips);
+unsigned front_endpoint_count(const struct planning *g);
 bool front_service_changed(struct planner *p, const struct model_change *change);
 bool step_assign(struct planner *p);   // assign.c
 bool step_nodes(struct planner *p);    // serve.c

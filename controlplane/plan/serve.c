@@ -197,7 +197,8 @@ static bool serve_all(struct planner *p)
 		want->waits = true;
 		want->endpoint_count = want->listener_count = 0;
 	}
-	p->endpoint_count = p->listener_count = 0;
+	p->endpoint_count = front_endpoint_count(g); // those come last, and have theirs already
+	p->listener_count = 0;
 	p->squeezed = false;
 	return serve_waiting(p);
 }
