@@ -64,6 +64,7 @@ void conf_reload(struct control *c)
 	keep(&before->group, &next->group);
 	c->settings = next;
 	planning_forget(c->planning);
+	vip_follow(c->vip, next);
 	settings_free(before);
 	if (sources_follow(c, &c->config_mistakes))
 		log_error("conf", "%s", reason_text(&c->config_mistakes));

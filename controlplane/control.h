@@ -12,6 +12,7 @@
 #include "reason.h"
 #include "settings.h"
 #include "store.h"
+#include "vip.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct control {
 	struct planning *planning;
 	struct store *store;
 	struct publish *publish;
+	struct vip *vip;
 	struct api *api;
 	unsigned source_count;
 	struct source **sources;
@@ -53,13 +55,15 @@ struct control {
 	bool config_watched;
 
 	// What is wrong with ourselves, for show problems. A line each; "" = nothing.
-	struct reason config_mistakes, config_notes, store_mistakes;
+	struct reason config_mistakes, config_notes, store_mistakes, vip_mistakes;
 	struct api_source *told_sources; // what api/ was told last, until it asks again
 	struct plan_problem *told_problems;
 };
 
 // Something that the plan depends on has changed: soon there is a new one.
 void control_changed(struct control *control);
+// The same, without waiting for more: VIPs change hands.
+void control_now(struct control *control);
 
 // conf.c: sluice.conf, read at the start and again when it changes. A file with mistakes changes
 // nothing but `config_mistakes`.
@@ -77,6 +81,13 @@ int sources_follow(struct control *control, struct reason *reason);
 void sources_stop(struct control *control);
 // Every source has been read once: absence means something.
 bool sources_synced(const struct control *control);
+
+// announce.c: vip/ among the steps. Its start and end, and what it is told after each plan and
+// each change of what the dataplane has.
+int announce_start(struct control *control, struct reason *reason);
+void announce_stop(struct control *control);
+void announce_plan(struct control *control, struct plan *plan);
+void announce_serving(void *control);
 
 // report.c: what api/ tells about us.
 void report(void *arg, struct api_state *state);

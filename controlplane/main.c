@@ -5,6 +5,8 @@
 //        |     (the first at once, then those of a few milliseconds together)
 //     plan     = f(model, settings, leases), pure, at the cost of what has changed
 //        |     (leases go to the disk before anybody uses them)
+//     vip      which VIPs are ours to answer for; routers are told when the dataplane serves them
+//        |
 //     publish  the difference to the dataplane; last-good to the disk
 //
 // Nothing here empties the box: no plan is made before every source has been read, a configuration
@@ -82,8 +84,10 @@ static void plan_and_publish(struct control *c)
 		return;
 	}
 	keep_leases(c, plan);
+	announce_plan(c, plan);
 	if (publish_plan(c->publish, plan) == 0)
 		c->plan = plan;
+	announce_serving(c);
 	c->planned_ms = uv_now(&c->loop);
 }
 
@@ -99,6 +103,12 @@ void control_changed(struct control *c)
 	if (!uv_is_active((uv_handle_t *)&c->change))
 		uv_timer_start(&c->change, on_change,
 			since_ms < COALESCE_MS ? COALESCE_MS - since_ms : 1, 0);
+}
+
+void control_now(struct control *c)
+{
+	uv_timer_stop(&c->change);
+	plan_and_publish(c);
 }
 
 // The parts, in the order of their start.
@@ -161,8 +171,10 @@ static void stop_api(struct control *c)
 
 static int start_publish(struct control *c, struct reason *reason)
 {
-	struct publish_options options = {
-		.plan_file = store_plan_path(c->store), .release = plan_free};
+	struct publish_options options = {.plan_file = store_plan_path(c->store),
+		.arg = c,
+		.changed = announce_serving,
+		.release = plan_free};
 	char *path;
 	int error;
 
@@ -253,6 +265,7 @@ static const struct part {
 	{certificate_start, stop_certificate},
 	{start_timers, stop_timers},
 	{start_api, stop_api}, // stops after publish/, which answers what it waits for
+	{announce_start, announce_stop},
 	{start_publish, stop_publish},
 	{start_sources, sources_stop},
 	{conf_watch, conf_unwatch},

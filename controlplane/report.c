@@ -70,6 +70,7 @@ void report(void *arg, struct api_state *state)
 		.plan = c->plan,
 		.started_us = c->started_us,
 		.dataplane = c->publish,
+		.vip = c->vip,
 	};
 	if (c->publish)
 		state->publish = publish_state(c->publish);
@@ -80,6 +81,10 @@ void report(void *arg, struct api_state *state)
 	add_lines(&lines, PROBLEM_ERROR, "sluice.conf", &c->config_mistakes);
 	add_lines(&lines, PROBLEM_WARNING, "sluice.conf", &c->config_notes);
 	add_lines(&lines, PROBLEM_ERROR, "leases", &c->store_mistakes);
+	reason_clear(&c->vip_mistakes);
+	if (c->vip)
+		vip_mistakes(c->vip, &c->vip_mistakes);
+	add_lines(&lines, PROBLEM_ERROR, "announcing", &c->vip_mistakes);
 	state->problems = lines.problems;
 	state->problem_count = lines.count;
 	for (unsigned i = 0; i < c->source_count; i++)

@@ -322,6 +322,36 @@ const char *read_text_at(struct reader *r, const setting_t *group, const char *k
 	return NULL;
 }
 
+char **read_texts(struct reader *r, const setting_t *group, const char *key, unsigned *count)
+{
+	unsigned n = read_text_count(r, group, key);
+	char **list = read_take(r, n, sizeof(*list));
+
+	*count = 0;
+	for (unsigned i = 0; list && i < n; i++) {
+		const setting_t *element;
+		const char *text = read_text_at(r, group, key, i, &element);
+
+		list[i] = read_copy(r, text ? text : "");
+		++*count;
+	}
+	return list;
+}
+
+bool read_address(struct reader *r, const setting_t *group, const char *key, struct addr *out)
+{
+	const setting_t *setting = read_member(group, key);
+
+	if (!setting)
+		return false;
+	if (config_setting_type(setting) == CONFIG_TYPE_STRING &&
+		addr_parse(out, config_setting_get_string(setting)) == 0 && !addr_is_zero(out))
+		return true;
+	*out = (struct addr){0};
+	read_expected(r, setting, "an address, IPv4 or IPv6");
+	return false;
+}
+
 // Addresses of an interface, "192.0.2.5/24": host bits are kept.
 struct prefix *read_addresses(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count)

@@ -53,6 +53,10 @@ const setting_t *read_list(
 unsigned read_text_count(struct reader *r, const setting_t *group, const char *key);
 const char *read_text_at(struct reader *r, const setting_t *group, const char *key, unsigned i,
 	const setting_t **element);
+// Texts of an array; those that are none are told, and empty.
+char **read_texts(struct reader *r, const setting_t *group, const char *key, unsigned *count);
+// An address; false when there is none or it is wrong.
+bool read_address(struct reader *r, const setting_t *group, const char *key, struct addr *out);
 struct prefix *read_addresses(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
 struct range_settings *read_ranges(
@@ -62,3 +66,7 @@ struct range_settings *read_ranges(
 void settings_read_pools(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_clusters(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_ingress(struct reader *r, const setting_t *root, struct ingress_settings *s);
+// settings_bgp.c, settings_pair.c: after the pools, which they name.
+void settings_read_bgp(struct reader *r, const setting_t *root, struct settings *s);
+void settings_read_pair(struct reader *r, const setting_t *root, struct settings *s);
+void settings_read_health(struct reader *r, const setting_t *root, struct settings *s);

@@ -304,8 +304,8 @@ static void read_defaults(struct reader *r, const setting_t *root, struct settin
 static void read_root(struct reader *r, struct settings *s)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
-		"pools", "sources", "clusters", "shares", "defaults", "ingress", "run_dir",
-		"state_dir", "group", NULL};
+		"pools", "bgp", "pair", "sources", "clusters", "shares", "defaults", "ingress",
+		"run_dir", "state_dir", "group", NULL};
 	const setting_t *root = config_root_setting(&r->config);
 
 	s->file = read_copy(r, r->file);
@@ -316,6 +316,9 @@ static void read_root(struct reader *r, struct settings *s)
 	read_snat(r, root, s);
 	read_timeouts(r, root, s);
 	settings_read_pools(r, root, s);
+	settings_read_bgp(r, root, s);
+	settings_read_pair(r, root, s);
+	settings_read_health(r, root, s);
 	read_sources(r, root, s);
 	settings_read_clusters(r, root, s);
 	read_defaults(r, root, s);
@@ -406,6 +409,7 @@ void settings_free(struct settings *s)
 		free(port->device);
 		free(port->options);
 	}
+	settings_free_announcing(s);
 	settings_free_pools(s);
 	settings_free_clusters(s);
 	for (unsigned i = 0; i < s->source_count; i++) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "addr.h"
+#include "announce_settings.h"
 #include "limits.h"
 #include "reason.h"
 #include "settings_ingress.h"
@@ -143,6 +144,9 @@ struct settings {
 		uint16_t port_first, port_last;
 	} snat;
 	struct timeouts_settings timeouts;
+	struct bgp_settings bgp;
+	struct pair_settings pair;
+	struct health_settings health;
 	unsigned pool_count;
 	struct pool_settings *pools; // in the order in which they are asked
 	unsigned source_count;

@@ -19,3 +19,6 @@ void settings_sort_pools(struct settings *settings);
 void settings_free_pools(struct settings *settings);
 void settings_free_clusters(struct settings *settings);
 void settings_free_ingress(struct ingress_settings *settings);
+void settings_free_announcing(struct settings *settings);
+// The pool of that name is there.
+bool settings_has_pool(const struct settings *settings, const char *name);

@@ -7,23 +7,6 @@
 
 #define PRIORITY_MOST 1000000
 
-// Texts of an array; those that are none are told, and empty.
-static char **read_texts(struct reader *r, const setting_t *group, const char *key, unsigned *count)
-{
-	unsigned n = read_text_count(r, group, key);
-	char **list = read_take(r, n, sizeof(*list));
-
-	*count = 0;
-	for (unsigned i = 0; list && i < n; i++) {
-		const setting_t *element;
-		const char *text = read_text_at(r, group, key, i, &element);
-
-		list[i] = read_copy(r, text ? text : "");
-		++*count;
-	}
-	return list;
-}
-
 static void check_labels(struct reader *r, const struct pool_settings *pool, unsigned at)
 {
 	char path[64];

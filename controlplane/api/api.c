@@ -74,8 +74,14 @@ static void handle(struct http_request *http)
 	}
 	http->api->options.state(http->api->options.arg, &state);
 	http->request.state = &state;
+	http->request.refused = &http->reason;
 	json = command->handler(&http->request);
 	http->request.state = NULL;
+	if (http->reason.count) {
+		json_decref(json);
+		set_error(http, MHD_HTTP_BAD_REQUEST, reason_text(&http->reason));
+		return;
+	}
 	set_answer(http, MHD_HTTP_OK, json);
 }
 
@@ -161,6 +167,14 @@ static enum MHD_Result take_argument(
 	return MHD_YES;
 }
 
+static bool method_allowed(const struct api_command *command, const char *method)
+{
+	if (command && command->changes)
+		return strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+	return strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
+	       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+}
+
 // Answers, or suspends the connection until it can be.
 static void begin(struct http_request *http, const char *url, const char *method)
 {
@@ -175,15 +189,18 @@ static void begin(struct http_request *http, const char *url, const char *method
 		set_error(http, MHD_HTTP_FORBIDDEN, "only root and the appliance's group may ask");
 		return;
 	}
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-		set_error(http, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is understood");
+	http->command = api_command_find(url);
+	if (!method_allowed(http->command, method)) {
+		set_error(http, MHD_HTTP_METHOD_NOT_ALLOWED,
+			http->command && http->command->changes
+				? "this changes something: only POST is understood"
+				: "only GET is understood");
 		return;
 	}
 	if (strcmp(url, "/v1") == 0 || strcmp(url, "/v1/") == 0) {
 		set_answer(http, MHD_HTTP_OK, api_help());
 		return;
 	}
-	http->command = api_command_find(url);
 	if (!http->command) {
 		set_error(http, MHD_HTTP_NOT_FOUND, "no such path: GET /v1 lists them");
 		return;
@@ -215,7 +232,8 @@ static enum MHD_Result queue_answer(struct http_request *http)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	if (http->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+			http->command && http->command->changes ? "POST" : "GET, HEAD");
 	result = MHD_queue_response(http->connection, http->status, response);
 	MHD_destroy_response(response);
 	return result;

@@ -18,6 +18,7 @@
 #include "publish.h"
 #include "reason.h"
 #include "settings.h"
+#include "vip.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -35,6 +36,7 @@ struct api_state {
 	const struct plan *plan;   // NULL before the first
 	struct publish *dataplane; // to ask; NULL = there is none
 	struct publish_state publish;
+	struct vip *vip;     // NULL: there is none
 	uint64_t started_us; // CLOCK_REALTIME
 	unsigned source_count, problem_count;
 	const struct api_source *sources;

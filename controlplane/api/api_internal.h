@@ -42,7 +42,8 @@ struct api_request {
 	const Sluice__Stats *stats;            // NULL: none came
 	const Sluice__Flows *flows;
 	const Sluice__Explained *explained;
-	const char *why; // none came
+	const char *why;        // none came
+	struct reason *refused; // what is in it after the handler is told with 400
 };
 
 struct api_command {
@@ -50,12 +51,13 @@ struct api_command {
 	const char *help;
 	struct api_argument arguments[API_ARGUMENTS_MAX]; // up to the first without a name
 	enum api_need need;
+	bool changes;                                          // asked by POST, not by GET
 	json_t *(*handler)(const struct api_request *request); // NULL: out of memory
 };
 
 extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
 	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
-	api_certificates, api_requests, api_explain;
+	api_certificates, api_requests, api_explain, api_bgp, api_vrrp, api_drain, api_undrain;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];

@@ -22,6 +22,10 @@ const struct api_command *const api_commands[] = {
 	&api_certificates,
 	&api_requests,
 	&api_explain,
+	&api_bgp,
+	&api_vrrp,
+	&api_drain,
+	&api_undrain,
 	NULL,
 };
 
@@ -44,7 +48,8 @@ json_t *api_help(void)
 		for (unsigned j = 0; j < API_ARGUMENTS_MAX && command->arguments[j].name; j++)
 			json_object_set_new(arguments, command->arguments[j].name,
 				json_string(command->arguments[j].help));
-		json_array_append_new(rows, json_pack("{s:s, s:s, s:o}", "path", command->path,
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:o}", "path", command->path,
+						    "method", command->changes ? "POST" : "GET",
 						    "help", command->help, "arguments", arguments));
 	}
 	return json_pack("{s:o}", "commands", rows);

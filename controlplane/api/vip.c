@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static json_t *vip_row(const struct plan_vip *vip)
+static json_t *vip_row(const struct api_state *state, const struct plan_vip *vip)
 {
 	json_t *row = json_object();
 
@@ -12,6 +12,12 @@ static json_t *vip_row(const struct plan_vip *vip)
 	json_object_set_new(row, "pool", json_string(vip->pool));
 	json_object_set_new(row, "shared", json_boolean(vip->shared));
 	json_object_set_new(row, "interfaces", json_texts(vip->interfaces, vip->interface_count));
+	if (state->vip) {
+		struct vip_verdict verdict = vip_verdict(state->vip, state->plan, vip);
+
+		json_object_set_new(row, "state", json_string(vip_state_name(verdict.state)));
+		json_object_set_new(row, "reason", json_string(verdict.reason));
+	}
 	json_object_set_new(row, "services", json_texts(vip->services, vip->service_count));
 	return row;
 }
@@ -26,7 +32,7 @@ static json_t *vips(const struct api_request *request)
 	for (unsigned i = 0; plan && counters && i < plan->vip_count; i++) {
 		const struct plan_vip *vip = plan->vips[i];
 		Sluice__Counters sum = SLUICE__COUNTERS__INIT;
-		json_t *row = vip_row(vip), *ports = json_array();
+		json_t *row = vip_row(request->state, vip), *ports = json_array();
 
 		while (next < plan->listener_count &&
 			addr_compare(&plan->listeners[next]->vip, &vip->address) < 0)

@@ -90,7 +90,8 @@ static int ask(const struct cli_call *call, const struct options *options, FILE 
 	enum cli_exit result = CLI_ERROR;
 
 	if (query)
-		result = client_get(options->socket, query, &answer, &reason);
+		result = client_ask(
+			options->socket, query, call->command->changes, &answer, &reason);
 	if (result == CLI_OK)
 		print_answer(call, answer, options->json, out, err);
 	else

@@ -35,13 +35,16 @@ struct cli_command {
 	const char *help;
 	const char *path; // of the API
 	struct cli_argument arguments[CLI_ARGUMENTS_MAX];
+	bool changes; // by POST
+	bool bare;    // the first argument must come, and its value may without the name
 	void (*print)(json_t *answer, FILE *out);
 	bool positional; // the second word is the first argument's value
 };
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
 	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems, cli_ingresses, cli_routes,
-	cli_certificates, cli_requests, cli_explain;
+	cli_certificates, cli_requests, cli_explain, cli_bgp, cli_vrrp, cli_drain_vip,
+	cli_drain_box, cli_undrain_vip, cli_undrain_box;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // The whole program. Answers to `out`, mistakes to `err`. An enum cli_exit.
@@ -61,8 +64,8 @@ void cli_command_usage(const struct cli_command *command, FILE *out);
 
 // Asks the API behind the socket. CLI_OK with the answer (to be released), CLI_USAGE when it does
 // not like the question, else CLI_ERROR; both with the reason.
-enum cli_exit client_get(
-	const char *socket, const char *path_and_query, json_t **answer, struct reason *reason);
+enum cli_exit client_ask(const char *socket, const char *path_and_query, bool changes,
+	json_t **answer, struct reason *reason);
 // "/v1/flows?client=198.51.100.7"; to be freed.
 char *client_query(const struct cli_call *call);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One GET over the unix socket of the API. libcurl appears nowhere else in cli/. See cli.h.
+// One GET or POST over the unix socket of the API. libcurl appears nowhere else in cli/. See cli.h.
 #include "cli.h"
 
 #include <curl/curl.h>
@@ -72,8 +72,8 @@ static enum cli_exit read_answer(
 	return status == 400 || status == 404 ? CLI_USAGE : CLI_ERROR;
 }
 
-enum cli_exit client_get(
-	const char *socket, const char *path_and_query, json_t **answer, struct reason *reason)
+enum cli_exit client_ask(const char *socket, const char *path_and_query, bool changes,
+	json_t **answer, struct reason *reason)
 {
 	enum cli_exit result = CLI_ERROR;
 	struct body body = {0};
@@ -91,6 +91,8 @@ enum cli_exit client_get(
 
 		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
 		curl_easy_setopt(curl, CURLOPT_URL, url);
+		if (changes)
+			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

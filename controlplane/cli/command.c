@@ -20,8 +20,14 @@ const struct cli_command *const cli_commands[] = {
 	&cli_routes,
 	&cli_certificates,
 	&cli_requests,
+	&cli_bgp,
+	&cli_vrrp,
 	&cli_version,
 	&cli_explain,
+	&cli_drain_vip,
+	&cli_drain_box,
+	&cli_undrain_vip,
+	&cli_undrain_box,
 	NULL,
 };
 
@@ -146,12 +152,16 @@ static int find_argument(const struct cli_command *command, const char *word, st
 
 int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct reason *reason)
 {
+	unsigned first = CLI_WORDS_MAX;
+
 	*call = (struct cli_call){.command = find(words, count, reason)};
 	if (!call->command)
 		return -EINVAL;
 	if (call->command->positional)
 		call->values[0] = words[1];
-	for (unsigned i = CLI_WORDS_MAX; i < count; i++) {
+	if (call->command->bare && count == CLI_WORDS_MAX + 1)
+		call->values[0] = words[first++];
+	for (unsigned i = first; i < count; i++) {
 		int at = find_argument(call->command, words[i], reason);
 		const struct cli_argument *argument;
 
@@ -171,6 +181,11 @@ int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct 
 			return -EINVAL;
 		}
 		call->values[at] = words[++i];
+	}
+	if (call->command->bare && !call->values[0]) {
+		reason_add(reason, "\"%s %s\" needs its %s", call->command->words[0],
+			call->command->words[1], call->command->arguments[0].value);
+		return -EINVAL;
 	}
 	return 0;
 }

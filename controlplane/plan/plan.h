@@ -113,6 +113,8 @@ struct plan {
 	struct plan_server_name **server_names;
 	struct plan_certificate **certificates;
 	struct plan_ingress **ingresses;
+	// Who is told where VIPs are is no matter of the plan: this is filled in when it is made.
+	bool *owned; // by index in vips: answered for by this box; NULL = all; goes with the plan
 	struct plan_lease *leases; // to be kept from now on, those of Services that are gone too
 };
 

@@ -315,6 +315,7 @@ void plan_free(struct plan *plan)
 
 	if (!kept)
 		return;
+	free(plan->owned);
 	g = kept->planning;
 	if (kept->older)
 		kept->older->newer = kept->newer;

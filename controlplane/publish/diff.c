@@ -99,6 +99,21 @@ static bool vip_equal(const void *a, const void *b)
 	return true;
 }
 
+static int vip_compare_pointed(const void *a, const void *b)
+{
+	return vip_compare(*(const void *const *)a, *(const void *const *)b);
+}
+
+static bool vip_owned(const struct plan *plan, const struct plan_vip *vip)
+{
+	struct plan_vip **found;
+
+	if (!plan->owned)
+		return true;
+	found = bsearch(&vip, plan->vips, plan->vip_count, sizeof(vip), vip_compare_pointed);
+	return found && plan->owned[found - plan->vips];
+}
+
 static bool vip_add(struct difference *d, const void *row)
 {
 	const struct plan_vip *vip = row;
@@ -110,7 +125,7 @@ static bool vip_add(struct difference *d, const void *row)
 	message->address = difference_address(&vip->address);
 	message->ports = vip->interfaces;
 	message->n_ports = vip->interface_count;
-	message->owned = true;
+	message->owned = vip_owned(d->to, vip);
 	d->transaction.vips[d->transaction.n_vips++] = message;
 	return true;
 }
@@ -306,6 +321,24 @@ static bool route_remove(struct difference *d, const void *row)
 	return message;
 }
 
+// VIPs that are the same rows but change hands.
+static void add_moved(struct difference *d, const struct plan *from, const struct plan *to)
+{
+	unsigned i = 0;
+
+	for (unsigned j = 0; (from->owned || to->owned) && j < to->vip_count; j++) {
+		const struct plan_vip *vip = to->vips[j];
+
+		while (i < from->vip_count && vip_compare(from->vips[i], vip) < 0)
+			i++;
+		if (i == from->vip_count || vip_compare(from->vips[i], vip) != 0 ||
+			!vip_equal(from->vips[i], vip)) // new, or told already
+			continue;
+		if ((!from->owned || from->owned[i]) != (!to->owned || to->owned[j]))
+			vip_add(d, vip);
+	}
+}
+
 static const struct row_kind_of vip_rows = {vip_compare, vip_equal, vip_add, vip_remove};
 static const struct row_kind_of listener_rows = {
 	listener_compare, listener_equal, listener_add, listener_remove};
@@ -323,6 +356,7 @@ struct difference *publish_diff(
 		return NULL;
 	if (!from)
 		from = &nothing;
+	d->to = to;
 	t = &d->transaction;
 	sluice__transaction__init(t);
 	t->since = base;
@@ -338,6 +372,7 @@ struct difference *publish_diff(
 	if (!d->arena.failed) {
 		difference_walk(d, &vip_rows, (struct row_list){from->vips, from->vip_count},
 			(struct row_list){to->vips, to->vip_count});
+		add_moved(d, from, to);
 		difference_walk(d, &listener_rows,
 			(struct row_list){from->listeners, from->listener_count},
 			(struct row_list){to->listeners, to->listener_count});

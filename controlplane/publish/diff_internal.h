@@ -8,6 +8,7 @@
 
 struct difference {
 	Sluice__Transaction transaction;
+	const struct plan *to;
 	struct arena arena; // says whether memory ran out on the way
 };
 

@@ -358,8 +358,10 @@ static void mistakes_are_told(void **state)
 	json_decref(ask(s, "/v1/nothing", 404));
 	json_decref(ask(s, "/", 404));
 	json_decref(ask_by(s, "DELETE", "/v1/vips", 405));
+	json_decref(ask_by(s, "POST", "/v1/vips", 405));
+	json_decref(ask(s, "/v1/drain", 405));
 	json = ask(s, "/v1", 200);
-	assert_int_equal(json_array_size(json_object_get(json, "commands")), 15);
+	assert_int_equal(json_array_size(json_object_get(json, "commands")), 19);
 	json_decref(json);
 }
 

@@ -49,9 +49,9 @@ static const struct call_row calls[] = {
 	{"show f client a&b=c?", "/v1/flows?client=a%26b%3Dc%3F", NULL},
 	{"show e service web", "/v1/endpoints?service=web", NULL},
 	{"show", NULL, "the command goes on: expected one of status, vips, services"},
-	{"", NULL, "the command goes on: expected one of show"},
-	{"delete vips", NULL, "found \"delete\": expected one of show"},
-	{"show v", NULL, "\"v\" may be vips, version: type more of it"},
+	{"", NULL, "the command goes on: expected one of show, explain, drain, undrain"},
+	{"delete vips", NULL, "found \"delete\": expected one of show, explain, drain, undrain"},
+	{"show v", NULL, "\"v\" may be vips, vrrp, version: type more of it"},
 	{"show s", NULL, "\"s\" may be status, services: type more of it"},
 	{"show p", NULL, "\"p\" may be ports, problems: type more of it"},
 	{"show cats", NULL, "found \"cats\": expected one of status, vips"},
@@ -59,6 +59,10 @@ static const struct call_row calls[] = {
 	{"show flows color red", NULL, "\"show flows\" has no argument \"color\""},
 	{"show flows client", NULL, "\"client\" needs its ADDRESS"},
 	{"show flows client a client b", NULL, "\"client\" was given twice"},
+	{"drain box", "/v1/drain", NULL},
+	{"drain vip 192.0.2.1", "/v1/drain?vip=192.0.2.1", NULL},
+	{"undrain vip vip 192.0.2.1", "/v1/undrain?vip=192.0.2.1", NULL},
+	{"drain vip", NULL, "\"drain vip\" needs its ADDRESS"},
 	{"show vips all", NULL, "\"show vips\" has no argument \"all\""},
 };
 
@@ -151,11 +155,13 @@ struct print_row {
 static const struct print_row prints[] = {
 	{&cli_vips,
 		"{'vips': [{'address': '192.0.2.100', 'pool': 'default', 'ports': ['tcp/80', "
-		"'udp/53'], 'flows': 12345, 'bytes_in': 0, 'bytes_out': 1500, 'services': "
-		"['local/default/web']}]}",
-		"ADDRESS      POOL     PORTS           FLOWS  BYTES IN  BYTES OUT  SERVICES\n"
-		"192.0.2.100  default  tcp/80, udp/53  12.3k       0 B    1.50 kB  "
-		"local/default/web\n"},
+		"'udp/53'], 'flows': 12345, 'bytes_in': 0, 'bytes_out': 1500, 'state': "
+		"'standby', 'reason': 'the peer is master', 'services': ['local/default/web']}]}",
+		"ADDRESS      POOL     PORTS           FLOWS  BYTES IN  BYTES OUT  STATE    WHY    "
+		"  "
+		"           SERVICES\n"
+		"192.0.2.100  default  tcp/80, udp/53  12.3k       0 B    1.50 kB  standby  "
+		"the peer is master  local/default/web\n"},
 	{&cli_vips, "{'vips': []}", "no VIPs: no Service of type LoadBalancer has an address\n"},
 	{&cli_services,
 		"{'services': [{'service': 'local/default/web', 'listeners': [{'vip': "

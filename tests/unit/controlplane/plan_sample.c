@@ -163,6 +163,11 @@ struct plan *plan_sample_random(unsigned seed, unsigned size)
 		};
 	free(chosen);
 	sort(plan->vips, plan->vip_count, by_address);
+	if (rand_r(&seed) & 1) {
+		plan->owned = calloc(plan->vip_count + 1, sizeof(*plan->owned));
+		for (unsigned i = 0; plan->owned && i < plan->vip_count; i++)
+			plan->owned[i] = rand_r(&seed) & 1;
+	}
 	sort(plan->listeners, plan->listener_count, by_key);
 	sort(plan->pools, plan->pool_count, by_name);
 	return plan;
@@ -227,6 +232,7 @@ void plan_sample_free(struct plan *plan)
 		free(plan->pools[i]->endpoints);
 		free(plan->pools[i]->name);
 	}
+	free(plan->owned);
 	free_rows(plan->vips);
 	free_rows(plan->listeners);
 	free_rows(plan->pools);

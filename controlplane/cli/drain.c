@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sluice drain vip|box, sluice undrain vip|box
+#include "cli.h"
+
+static void print(json_t *answer, FILE *out)
+{
+	fprintf(out, "%s is %s\n", row_text(answer, "what"),
+		json_is_true(json_object_get(answer, "drained")) ? "drained" : "not drained");
+}
+
+const struct cli_command cli_drain_vip = {
+	.words = {"drain", "vip"},
+	.help = "let a VIP be withdrawn here; connections go on as far as packets come",
+	.path = "/v1/drain",
+	.arguments = {{"vip", "ADDRESS", "the VIP"}},
+	.changes = true,
+	.bare = true,
+	.print = print,
+};
+
+const struct cli_command cli_drain_box = {
+	.words = {"drain", "box"},
+	.help = "let all VIPs be withdrawn here: the peer or other boxes take them",
+	.path = "/v1/drain",
+	.changes = true,
+	.print = print,
+};
+
+const struct cli_command cli_undrain_vip = {
+	.words = {"undrain", "vip"},
+	.help = "announce the VIP again",
+	.path = "/v1/undrain",
+	.arguments = {{"vip", "ADDRESS", "the VIP"}},
+	.changes = true,
+	.bare = true,
+	.print = print,
+};
+
+const struct cli_command cli_undrain_box = {
+	.words = {"undrain", "box"},
+	.help = "take part again",
+	.path = "/v1/undrain",
+	.changes = true,
+	.print = print,
+};

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A second appliance in a lab, beside the first: the same sources, the same pools, its own addresses."""
+
+import contextlib
+import os
+import signal
+
+import harness
+from appliance import Appliance, default_settings, port
+from topology import LAN4, LAN6, WAN4, WAN6, Machine, kill
+
+HOSTS = (1, 2)
+
+
+class Boxes:
+    """boxes[0] and boxes[1] of a lab that was made with start=False."""
+
+    def __init__(self, lab, settings=None):
+        """settings(number, wanted) changes what a box is configured with."""
+        self.lab = lab
+        second = Machine(f"{lab.name}-box2").create(forwards=True)
+        second.sysctl("ipv6/conf/default/disable_ipv6", 1)
+        lab.net.plug(second, "eth0", "wan")
+        lab.net.plug(second, "eth1", "lan")
+        second.sysctl("ipv6/conf/default/disable_ipv6", 0)
+        wanted = default_settings(lab.dir, lab.net.mtu)
+        wanted["ports"] = [
+            port("wan", "eth0", WAN4.format(2), WAN6.format(2), lab.net.mtu),
+            port("lan", "eth1", LAN4.format(2), LAN6.format(2), lab.net.mtu),
+        ]
+        folder = lab.net.dir / "second"
+        wanted["run_dir"], wanted["state_dir"] = f"{folder}/run", f"{folder}/state"
+        self.boxes = [lab.box, Appliance(second, folder, wanted)]
+        for number, box in enumerate(self.boxes):
+            if settings:
+                settings(number, box.settings)
+            box.write_settings()
+
+    def __getitem__(self, number):
+        return self.boxes[number]
+
+    def start(self):
+        for box in self.boxes:
+            box.start("sluice-dataplane")
+            box.start("sluice-controlplane")
+        for box in self.boxes:
+            box.wait_answers()
+
+    def stop(self):
+        for box in self.boxes:
+            with contextlib.suppress(Exception):
+                box.stop()
+
+    def state(self, number, vip):
+        """"owned", "standby", "withdrawn" or None, as the box says; None also when it cannot."""
+        done = self.boxes[number].sluice("show", "vips", "--json", check=False)
+        if done.returncode:
+            return None
+        import json
+        rows = json.loads(done.stdout)["vips"]
+        return next((row["state"] for row in rows if row["address"] == vip), None)
+
+    def owner(self, vip):
+        states = [self.state(number, vip) for number in (0, 1)]
+        return states.index("owned") if states.count("owned") == 1 else None
+
+
+def processes(box, *names):
+    """Process ids of the programs on the machine of the box."""
+    found = []
+    for pid in box.machine.pids():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as stream:
+            if stream.read().strip() in names:
+                found.append(pid)
+    return found
+
+
+def send_signal(box, number, *names):
+    kill(processes(box, *names), number)
+
+
+ALL = ("sluice-dataplan", "sluice-dataplane", "sluice-controlp", "keepalived", "bird")
+
+
+@contextlib.contextmanager
+def frozen(box):
+    pids = processes(box, *ALL)
+    kill(pids, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        kill([pid for pid in pids if os.path.exists(f"/proc/{pid}")], signal.SIGCONT)
+
+
+def longest_gap(times, since):
+    """The longest time without an answer, of the moments at which one came."""
+    later = [moment for moment in times if moment >= since]
+    marks = [max((t for t in times if t < since), default=since), *later, harness.now()]
+    return max(b - a for a, b in zip(marks, marks[1:]))

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two boxes share VIPs by VRRP: one answers, the other takes over when it is gone."""
+
+import contextlib
+import signal
+import threading
+
+import pytest
+
+import boxes
+import harness
+from topology import ROOT, wait_until
+
+PORTS = [("echo", "TCP", 9000, 9000), ("http", "TCP", 8080, 8080), ("dgram", "UDP", 9000, 9000)]
+GAP = 1.0
+
+
+def pair_settings(number, wanted):
+    wanted["pair"] = {"interface": "wan", "peer": harness.wan(2 - number), "interval_ms": 100}
+
+
+class Asking:
+    """Datagrams to the VIP every 10 ms, and when each answer came."""
+
+    def __init__(self, lab, vip):
+        self.sock = lab.udp(vip, timeout=0.3)
+        self.vip, self.times, self.running = vip, [], True
+        self.threads = [threading.Thread(target=work) for work in (self._send, self._receive)]
+        for thread in self.threads:
+            thread.start()
+
+    def _send(self):
+        pause = threading.Event()
+        while self.running:
+            with contextlib.suppress(OSError):
+                self.sock.sendto(b"?", (self.vip, 9000))
+            pause.wait(0.01)
+
+    def _receive(self):
+        while self.running:
+            with contextlib.suppress(OSError):
+                self.sock.recv(2000)
+                self.times.append(harness.now())
+
+    def answered_after(self, moment):
+        return any(time > moment for time in self.times[-50:])
+
+    def stop(self):
+        self.running = False
+        for thread in self.threads:
+            thread.join()
+        self.sock.close()
+
+
+@pytest.fixture
+def pair(make_lab):
+    lab = make_lab(start=False, node_on_wan=True, pods=(1, 1))
+    both = boxes.Boxes(lab, pair_settings)
+    both.start()
+    lab.vip = lab.apply_service("pair", PORTS, annotations={"sluice.dev/mode": "dsr"})[0]
+    for pod in lab.pods.values():
+        pod.machine.start("/usr/bin/python3", ROOT / "tests/e2e/decap.py", pod.dir / "decap", lab.vip,
+                          log=pod.dir / "decap.log")
+    for pod in lab.pods.values():
+        wait_until((pod.dir / "decap").exists, "the tunnel's other end")
+    both.first = wait_until(lambda: (both.owner(lab.vip) is not None) + both.owner(lab.vip)
+                            if both.owner(lab.vip) is not None else None, "one owner") - 1
+    yield both
+    both.stop()
+
+
+def kill_keepalived(box):
+    boxes.send_signal(box, signal.SIGKILL, "keepalived")
+
+
+def kill_dataplane(box):
+    box.kill("sluice-dataplane", signal.SIGKILL)
+
+
+def link_down(box):
+    name = "box2-wan" if box.machine.name.endswith("box2") else "box-wan"
+    switch = type(box.machine)(box.machine.name.rsplit("-", 1)[0] + "-switch")
+    switch.ip(f"link set {name} down")
+
+
+class TestFailover:
+    @pytest.mark.parametrize("blow", (kill_keepalived, kill_dataplane, link_down))
+    def test_the_peer_answers_within_a_second(self, pair, blow):
+        lab, first = pair.lab, pair.first
+        asking = Asking(lab, lab.vip)
+        try:
+            wait_until(lambda: len(asking.times) > 20, "answers")
+            since = harness.now()
+            blow(pair[first])
+            wait_until(lambda: pair.state(1 - first, lab.vip) == "owned", "the peer owning the VIP")
+            wait_until(lambda: asking.answered_after(harness.now() - 0.1), "answers again")
+        finally:
+            asking.stop()
+        gap = boxes.longest_gap(asking.times, since)
+        print(f"{blow.__name__}: {gap * 1000:.0f} ms")
+        assert gap < GAP
+
+    def test_frozen(self, pair):
+        lab, first = pair.lab, pair.first
+        asking = Asking(lab, lab.vip)
+        try:
+            wait_until(lambda: len(asking.times) > 20, "answers")
+            since = harness.now()
+            with boxes.frozen(pair[first]):
+                wait_until(lambda: pair.state(1 - first, lab.vip) == "owned", "the peer owning it")
+                wait_until(lambda: asking.answered_after(harness.now() - 0.1), "answers again")
+        finally:
+            asking.stop()
+        gap = boxes.longest_gap(asking.times, since)
+        print(f"frozen: {gap * 1000:.0f} ms")
+        assert gap < GAP
+
+    def test_no_flapping_back(self, pair):
+        lab, first = pair.lab, pair.first
+        kill_dataplane(pair[first])
+        wait_until(lambda: pair.state(1 - first, lab.vip) == "owned", "the peer owning the VIP")
+        pair[first].start("sluice-dataplane")
+        pair[first].wait_answers()
+        wait_until(lambda: pair.state(first, lab.vip) == "standby", "the first standing by")
+        asking = Asking(lab, lab.vip)
+        try:  # ten times as long as an election takes
+            wait_until(lambda: len(asking.times) > 300, "answers", 20)
+        finally:
+            asking.stop()
+        assert pair.owner(lab.vip) == 1 - first
+        assert max(b - a for a, b in zip(asking.times, asking.times[1:])) < 0.3
+
+
+class TestConnections:
+    def test_a_download_lives_on(self, pair):
+        lab, first = pair.lab, pair.first
+        data = harness.payload(1 << 20) * 24
+        for pod in lab.pods.values():
+            (pod.dir / "files" / "big").write_bytes(data)
+        out = lab.net.dir / "big"
+        curl = lab.client.start("curl", "-gsS", "--limit-rate", "8M", "-o", out,
+                                harness.url(lab.vip, 8080, "/files/big"), log=lab.net.dir / "curl.log")
+        wait_until(lambda: out.exists() and out.stat().st_size > 1 << 20, "the download under way")
+        with boxes.frozen(pair[first]):
+            assert curl.wait(timeout=30) == 0
+        assert out.read_bytes() == data
+
+    def test_a_drained_box_gives_its_vips_up(self, pair):
+        lab, first = pair.lab, pair.first
+        asking = Asking(lab, lab.vip)
+        try:
+            wait_until(lambda: len(asking.times) > 20, "answers")
+            since = harness.now()
+            pair[first].sluice("drain", "box")
+            wait_until(lambda: pair.state(1 - first, lab.vip) == "owned", "the peer owning the VIP")
+            assert pair.state(first, lab.vip) == "withdrawn"
+            wait_until(lambda: asking.answered_after(harness.now() - 0.1), "answers again")
+        finally:
+            asking.stop()
+        assert boxes.longest_gap(asking.times, since) < GAP

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What BIRD and keepalived say, line by line.
+#include "vip_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bird_protocol protocol;
+	enum vrrp_state state;
+	char *line = malloc(size + 1); // without an end: reading on is seen
+	uint32_t id;
+
+	if (!line)
+		return 0;
+	memcpy(line, data, size);
+	line = realloc(line, size ? size : 1);
+	if (bird_protocol_parse(line, size, &protocol) && !*protocol.state)
+		abort();
+	if (vrrp_event_parse(line, size, &id, &state) &&
+		(id == 0 || id > 255 || state > VRRP_FAULT))
+		abort();
+	free(line);
+	return 0;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sluice.conf: BGP, the pair, health checks; and what is told of mistakes in them.
+#include "settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PORTS                                                                                      \
+	"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "               \
+	"\"192.0.2.2/24\" ]; } );\n"                                                               \
+	"pools = ( { name = \"a\"; addresses = [ \"192.0.2.100\" ]; } );\n"
+
+static void test_absent(void **state)
+{
+	struct reason reason = {0};
+	struct settings *s = settings_parse(PORTS, "t.conf", &reason);
+
+	(void)state;
+	assert_non_null(s);
+	assert_int_equal(s->bgp.asn, 0);
+	assert_string_equal(s->pair.interface, "");
+	assert_int_equal(s->health.kind, HEALTH_OFF);
+	assert_string_equal(s->health.path, "/");
+	settings_free(s);
+}
+
+static void test_mistakes(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} rows[] = {
+		{"bgp = { router_id = \"192.0.2.2\"; };", "bgp.asn: missing"},
+		{"bgp = { asn = 1; };", "bgp.router_id: expected an IPv4 address"},
+		{"bgp = { asn = 1; router_id = \"2001:db8::1\"; };",
+			"bgp.router_id: expected an IPv4 address"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { } ); };",
+			"bgp.peers[0].address: missing"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { name = \"a b\"; address "
+		 "= \"192.0.2.1\"; } ); };",
+			"bgp.peers[0].name: found \"a b\""},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { address = \"192.0.2.1\"; "
+		 "password = \"a\\\"b\"; } ); };",
+			"bgp.peers[0].password: expected"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"b\"; } ); };",
+			"bgp.pools[0].name: found \"b\""},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"a\"; "
+		 "communities = [ \"70000:1\" ]; } ); };",
+			"bgp.pools[0].communities[0]: found \"70000:1\""},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"a\"; peers = [ "
+		 "\"x\" ]; } ); };",
+			"bgp.pools[0].peers[0]: found \"x\""},
+		{"pair = { };", "pair.interface: missing"},
+		{"pair = { interface = \"lan\"; };", "pair.interface: found \"lan\""},
+		{"pair = { interface = \"wan\"; interval_ms = 105; };",
+			"pair.interval_ms: found 105"},
+		{"pair = { interface = \"wan\"; groups = ( { id = 1; }, { id = 1; } ); };",
+			"pair.groups[1].id: found 1"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct reason reason = {0};
+		char text[1000];
+
+		snprintf(text, sizeof(text), "%s%s", PORTS, rows[i].text);
+		assert_null(settings_parse(text, "t.conf", &reason));
+		if (!strstr(reason_text(&reason), rows[i].expected))
+			fail_msg("%s: found %s", rows[i].text, reason_text(&reason));
+		reason_clear(&reason);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_mistakes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

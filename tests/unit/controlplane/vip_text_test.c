@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What BIRD and keepalived are told, and what they say.
+#include "vip_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PORTS                                                                                      \
+	"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "               \
+	"\"192.0.2.2/24\" ]; } );\n"                                                               \
+	"pools = ( { name = \"a\"; addresses = [ \"192.0.2.100\" ]; },\n"                          \
+	"{ name = \"b\"; addresses = [ \"2001:db8::1\" ]; interfaces = [ \"wan\" ]; } );\n"
+
+static struct settings *parse(const char *text)
+{
+	struct reason reason = {0};
+	struct settings *s = settings_parse(text, "t.conf", &reason);
+
+	assert_string_equal(reason_text(&reason), "");
+	assert_non_null(s);
+	return s;
+}
+
+static void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+static void bird_is_told(void **state)
+{
+	struct settings *s = parse(PORTS
+		"bgp = { asn = 65001; router_id = \"192.0.2.2\"; peers = ( { name = \"tor\"; "
+		"address "
+		"= \"192.0.2.1\"; asn = 65000; password = \"x y\"; bfd = true; }, { address = "
+		"\"2001:db8::9\"; graceful_restart = true; } );\n"
+		"pools = ( { name = \"a\"; communities = [ \"65001:7\", \"65001:1:2\" ]; med = 5; "
+		"peers = [ \"tor\" ]; }, { name = \"b\"; } ); };");
+	struct route_row rows[2] = {{.pool = &s->pools[0]}, {.pool = &s->pools[1]}};
+	struct route_list list = {2, rows};
+	char *text;
+
+	(void)state;
+	assert_int_equal(prefix_parse(&rows[0].to, "192.0.2.100/32"), 0);
+	assert_int_equal(prefix_parse(&rows[1].to, "2001:db8::1/128"), 0);
+	text = bird_text(s, &list);
+	assert_non_null(text);
+	has(text, "router id 192.0.2.2;");
+	has(text, "route 192.0.2.100/32 via \"wan\";");
+	has(text, "route 2001:db8::1/128 via \"wan\";");
+	has(text, "neighbor 192.0.2.1 port 179 as 65000;\n\tpassword \"x y\";");
+	has(text, "if proto = \"vips0_v4\" then { bgp_community.add((65001, 7)); "
+		  "bgp_large_community.add((65001, 1, 2)); bgp_med = 5; accept; }\n"
+		  "\t\t\tif proto = \"vips1_v4\" then { accept; }\n\t\t\treject;");
+	// The second peer gets no "a".
+	has(text, "filter {\n\t\t\tif proto = \"vips1_v6\" then { accept; }\n\t\t\treject;");
+	has(text, "graceful restart yes;");
+	assert_null(bgp_policy_of(s, "c"));
+	assert_string_equal(bgp_policy_of(s, "a")->pool, "a");
+	free(text);
+	settings_free(s);
+}
+
+static void groups_are_found(void **state)
+{
+	struct settings *s =
+		parse(PORTS "bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { "
+			    "name = \"b\"; } ); };\n"
+			    "pair = { interface = \"wan\"; peer = \"192.0.2.3\"; id = 9; };");
+	char *text = keepalived_text(s, "/run/x.fifo");
+
+	(void)state;
+	assert_int_equal(pair_group_of(s, "a"), 0);
+	assert_int_equal(pair_group_of(s, "b"), -1); // BGP has it
+	has(text, "vrrp_instance group9 {\n\tstate BACKUP\n\tnopreempt\n\tinterface wan\n");
+	has(text, "advert_int 0.10\n");
+	has(text, "unicast_src_ip 192.0.2.2\n");
+	has(text, "vrrp_notify_fifo /run/x.fifo\n");
+	free(text);
+	settings_free(s);
+}
+
+static void lines_are_read(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t id;
+		enum vrrp_state state;
+	} rows[] = {
+		{"INSTANCE \"group51\" MASTER 100", 51, VRRP_MASTER},
+		{"INSTANCE \"group255\" BACKUP 1", 255, VRRP_BACKUP},
+		{"INSTANCE \"group1\" FAULT 1", 1, VRRP_FAULT},
+		{"INSTANCE \"group1\" STOP 1", 1, VRRP_STOPPED},
+		{"INSTANCE \"group256\" MASTER 1", 0, 0},
+		{"INSTANCE \"group0\" MASTER 1", 0, 0},
+		{"INSTANCE \"group5", 0, 0},
+		{"INSTANCE \"group5\" MASTERED 1", 0, 0},
+		{"GROUP \"group5\" MASTER 1", 0, 0},
+		{"", 0, 0},
+	};
+	static const char up[] = "tor1       BGP        ---        up     12:00:00.123  "
+				 "Established   ";
+	struct bird_protocol p;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		enum vrrp_state found;
+		uint32_t id;
+
+		assert_int_equal(vrrp_event_parse(rows[i].line, strlen(rows[i].line), &id, &found),
+			rows[i].id != 0);
+		if (!rows[i].id)
+			continue;
+		assert_int_equal(id, rows[i].id);
+		assert_int_equal(found, rows[i].state);
+	}
+	assert_true(bird_protocol_parse(up, sizeof(up) - 1, &p));
+	assert_string_equal(p.name, "tor1");
+	assert_string_equal(p.kind, "BGP");
+	assert_string_equal(p.state, "up");
+	assert_string_equal(p.since, "12:00:00.123");
+	assert_string_equal(p.info, "Established");
+	assert_false(bird_protocol_parse("tor1 BGP", 8, &p));
+	assert_false(bird_protocol_parse("", 0, &p));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bird_is_told),
+		cmocka_unit_test(groups_are_found),
+		cmocka_unit_test(lines_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
