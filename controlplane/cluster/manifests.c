@@ -28,7 +28,9 @@
 #include "watch.h"
 #include "yaml_tree.h"
 
-#define GATHER_MS 20   // from the first event to the scan
+#define GATHER_MS 20 // from the first event to the scan
+#define FEW_MS    1  // the same when single files were told of, which are read alone
+#define FEW       64
 #define QUIET_MS  1000 // a file nobody closes is read after this
 #define SLOW_MS   10000
 #define FILES_MAX 65536
@@ -56,6 +58,10 @@ struct manifests {
 	unsigned open_handles;
 	struct file **files; // sorted by name
 	size_t file_count, file_capacity;
+	struct file *told[FEW]; // of which the watch has told since the last scan
+	size_t told_count;
+	bool whole;   // it has told of something else
+	bool links;   // some file is one elsewhere
 	bool missing; // told that the directory is not there
 	bool changed; // in this scan
 };
@@ -71,16 +77,11 @@ static void scan_within(struct manifests *m, uint64_t ms)
 
 static bool is_manifest(const char *name)
 {
-	static const char *const endings[] = {".yaml", ".yml", ".json"};
-	size_t n = strlen(name);
+	const char *ending = strrchr(name, '.');
 
-	for (size_t i = 0; name[0] != '.' && i < sizeof(endings) / sizeof(endings[0]); i++) {
-		size_t e = strlen(endings[i]);
-
-		if (n > e && strcmp(name + n - e, endings[i]) == 0)
-			return true;
-	}
-	return false;
+	return name[0] != '.' && ending &&
+	       (strcmp(ending, ".yaml") == 0 || strcmp(ending, ".yml") == 0 ||
+		       strcmp(ending, ".json") == 0);
 }
 
 // The position of the name, or where it would be.
@@ -324,6 +325,7 @@ static void scan_directory(struct manifests *m, DIR *dir)
 		m->missing = false;
 		m->changed = true;
 	}
+	m->links = false;
 	for (size_t i = 0; i < m->file_count; i++)
 		m->files[i]->seen = false;
 	while ((entry = readdir(dir))) {
@@ -337,8 +339,10 @@ static void scan_directory(struct manifests *m, DIR *dir)
 			tell(m, m->path, 0, "more than 65536 files, or out of memory");
 			continue;
 		}
-		if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN)
+		if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) {
 			watch_target(m->watch, path);
+			m->links = true;
+		}
 		file->seen = scan_file(m, file, path);
 	}
 	drop_unseen(m);
@@ -352,7 +356,6 @@ static void scan(struct manifests *m)
 {
 	DIR *dir;
 
-	m->changed = false;
 	watch_begin(m->watch);
 	watch_directory(m->watch, m->path); // before reading, so that nothing falls in between
 	dir = opendir(m->path);
@@ -365,11 +368,30 @@ static void scan(struct manifests *m)
 	watch_end(m->watch);
 }
 
+// The files told of are there, regular, and known: nothing else can have changed.
+static bool scan_told(struct manifests *m)
+{
+	char path[PATH_MAX];
+	bool all = !m->whole && !m->links && !m->missing && m->told_count;
+	struct stat st;
+
+	for (size_t i = 0; all && i < m->told_count; i++)
+		all = (size_t)snprintf(path, sizeof(path), "%s/%s", m->path, m->told[i]->name) <
+			      sizeof(path) &&
+		      lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		      scan_file(m, m->told[i], path);
+	return all;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct manifests *m = timer->data;
 
-	scan(m);
+	m->changed = false;
+	if (timer == &m->slow || !scan_told(m))
+		scan(m);
+	m->told_count = 0;
+	m->whole = false;
 	if (m->changed)
 		m->cluster->handlers.changed(m->cluster->handlers.arg);
 }
@@ -379,6 +401,12 @@ static void on_event(void *arg, enum watch_event event, const char *name)
 	struct manifests *m = arg;
 	struct file *file = name && is_manifest(name) ? file_at(m, name) : NULL;
 
+	if (name && !is_manifest(name) && !m->links)
+		return;
+	if (file && file->known && event != WATCH_LOST && m->told_count < FEW)
+		m->told[m->told_count++] = file;
+	else
+		m->whole = true;
 	switch (event) {
 	case WATCH_MODIFIED:
 		if (!file)
@@ -397,7 +425,7 @@ static void on_event(void *arg, enum watch_event event, const char *name)
 			m->files[i]->dirty = true;
 		break;
 	}
-	scan_within(m, GATHER_MS);
+	scan_within(m, m->whole || m->links ? GATHER_MS : FEW_MS);
 }
 
 static void manifests_free(struct manifests *m)

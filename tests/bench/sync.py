@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""sync: the object's way, from an event to the dataplane's new table.
+
+Services, Ingresses and endpoints over two clusters, which here are directories of manifests, one
+file for each Service. The control plane has one CPU of its own kind: the other programs keep off.
+
+    cold_s, cold_mb   from the start of the control plane until the dataplane has everything, and
+                      the most memory it ever had
+    change_*_ms       from the event (a file takes the place of another) until the dataplane has the
+                      endpoint's new state, one at a time
+    sustained         changes at a fixed rate: how far behind the last was, and what memory grew by
+
+The changes are measured at several sizes, to show that their cost does not grow with the number of
+objects.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from statistics import median, quantiles
+
+import channel
+from machines import NAME, ROOT
+from appliance import Appliance
+from topology import LabError, Machine, destroy, wait_until
+
+TARGET = {"cold_s": 10, "cold_mb": 600, "change_p50_ms": 10, "change_p99_ms": 50}
+ENDPOINTS = 10      # of a Service
+SIZES = (100, 1000, 10000)
+CLUSTERS = ("one", "two")
+RATE, SECONDS = 1000, 5
+CHANGES = 300
+
+
+def settings(directory, cpus):
+    return {
+        "dataplane": {"workers": [cpus[0]], "main_cpu": cpus[0], "idle": "adaptive",
+                      "hugepages": "off", "flows": 4096, "buffers": 4096},
+        "ports": [{"name": "wan", "kind": "tap", "device": "sync0", "mtu": 1500,
+                   "addresses": ["192.0.2.2/24"]}],
+        "pools": [{"name": "public", "addresses": ["10.128.0.0/15"]}],
+        "sources": [{"name": name, "kind": "manifests", "path": f"{directory}/{name}"}
+                    for name in CLUSTERS],
+        "run_dir": f"{directory}/run", "state_dir": f"{directory}/state", "group": "daemon",
+    }
+
+
+def manifest(number, ready):
+    """A Service, its EndpointSlice and an Ingress; `ready`: of the first endpoint."""
+    name = f"service-{number}"
+    conditions = '{"ready": true}', '{"ready": false}'
+    endpoints = ",".join(
+        f'{{"addresses":["10.{number // 2500 % 100}.{number // 10 % 250}.{number % 10 * 20 + i}"],'
+        f'"nodeName":"node-{i}","targetRef":{{"kind":"Pod","name":"{name}-{i}"}},'
+        f'"conditions":{conditions[i == 0 and not ready]}}}' for i in range(ENDPOINTS))
+    return (
+        f'{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":'
+        f'{{"type":"LoadBalancer","ports":[{{"name":"http","port":80,"targetPort":8080}}]}}}}\n---\n'
+        f'{{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{{"name":"{name}-1",'
+        f'"labels":{{"kubernetes.io/service-name":"{name}"}}}},"addressType":"IPv4","ports":'
+        f'[{{"name":"http","port":8080}}],"endpoints":[{endpoints}]}}\n---\n'
+        f'{{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{{"name":"{name}"}},"spec":'
+        f'{{"rules":[{{"host":"{name}.example","http":{{"paths":[{{"path":"/","pathType":"Prefix",'
+        f'"backend":{{"service":{{"name":"{name}","port":{{"number":80}}}}}}}}]}}}}]}}}}\n')
+
+
+class Clusters:
+    """The directories, and the box that reads them."""
+
+    def __init__(self, directory, proto, size, build):
+        cpus = sorted(os.sched_getaffinity(0))[:2]
+        self.size, self.dir = size, directory / str(size)
+        for name in CLUSTERS:
+            (self.dir / name).mkdir(parents=True)
+        self.ready = [True] * size
+        for number in range(size):
+            self.put(number)
+        self.machine = Machine(f"{NAME}-sync").create(forwards=True)
+        self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus), build)
+        self.appliance.start("sluice-dataplane")
+        socket = self.dir / "run" / "dataplane.sock"
+        self.wait(socket.is_socket, "the dataplane's channel")
+        self.channel = channel.Channel(socket, proto)
+        self.started = time.monotonic()
+        self.control = self.appliance.start("sluice-controlplane")
+        os.sched_setaffinity(self.control.pid, {cpus[-1]})
+
+    def put(self, number):
+        directory = self.dir / CLUSTERS[number % 2]
+        half = directory / f".{number}"
+        half.write_text(manifest(number, self.ready[number]))
+        self.event = time.monotonic()
+        half.rename(directory / f"{number}.yaml")
+
+    def change(self, number):
+        self.ready[number] = not self.ready[number]
+        self.put(number)
+
+    def wait(self, condition, what, seconds=60):
+        def checked():
+            self.appliance.check_alive()
+            return condition()
+        wait_until(checked, what, seconds)
+
+    def generation(self):
+        return self.channel.stats().hello.generation
+
+    def listeners(self):
+        request = self.channel.proto.StatsRequest(endpoints=True)
+        return len(self.channel.ask(stats=request).stats.listeners)
+
+    def memory_mb(self, what):
+        for line in open(f"/proc/{self.control.pid}/status"):
+            if line.startswith(what + ":"):
+                return int(line.split()[1]) / 1024
+        raise LabError(f"no {what} in /proc/{self.control.pid}/status")
+
+    def settle(self):
+        """Until nothing moves any more."""
+        before = -1
+        while before != (now := self.generation()):
+            before = now
+            time.sleep(0.3)  # longer than any change is held back
+        return now
+
+    def close(self):
+        self.channel.close()
+        try:
+            self.appliance.stop()
+        finally:
+            destroy(NAME)
+            shutil.rmtree(self.dir)
+
+
+def cold(clusters):
+    clusters.wait(lambda: clusters.generation() > 0, "the first plan")
+    clusters.wait(lambda: clusters.listeners() >= clusters.size, "all listeners")
+    return time.monotonic() - clusters.started
+
+
+def single_changes(clusters):
+    took = []
+    generation = clusters.settle()
+    for i in range(CHANGES):
+        clusters.change(i * 7919 % clusters.size)
+        while (now := clusters.generation()) == generation:
+            if time.monotonic() - clusters.event > 5:
+                raise LabError(f"change {i} has not reached the dataplane after 5 s")
+            time.sleep(0.0002)
+        took.append(1000 * (time.monotonic() - clusters.event))
+        generation = now
+        time.sleep(0.01)  # one at a time: the next is not one of a series
+    return took
+
+
+def sustained(clusters):
+    """The last change is seen by its endpoint: draining, or ready again."""
+    clusters.settle()
+    before = clusters.memory_mb("VmRSS")
+    started = time.monotonic()
+    for i in range(RATE * SECONDS):
+        time.sleep(max(0, started + i / RATE - time.monotonic()))
+        clusters.change(i * 7919 % clusters.size)
+    sent = time.monotonic()
+    last = clusters.generation()
+    behind = sent
+    while time.monotonic() - behind < 0.3:
+        now = clusters.generation()
+        if now != last:
+            last, behind = now, time.monotonic()
+        time.sleep(0.001)
+    return {"rate": round(RATE * SECONDS / (sent - started)), "seconds": SECONDS,
+            "behind_ms": round(1000 * (behind - sent), 1),
+            "grew_mb": round(clusters.memory_mb("VmRSS") - before, 1)}
+
+
+def run(args, say):
+    directory = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
+    destroy(NAME)
+    proto = channel.messages(ROOT, directory)
+    result = {"endpoints": ENDPOINTS * SIZES[-1], "services": SIZES[-1], "ingresses": SIZES[-1],
+              "clusters": len(CLUSTERS), "source": "manifests", "by_size": []}
+    for size in SIZES:
+        clusters = Clusters(directory, proto, size, args.build)
+        try:
+            cold_s = cold(clusters)
+            cold_mb = clusters.memory_mb("VmHWM")
+            took = single_changes(clusters)
+            case = {"services": size, "cold_s": round(cold_s, 2), "cold_mb": round(cold_mb, 1),
+                    "change_p50_ms": round(median(took), 2),
+                    "change_p99_ms": round(quantiles(took, n=100)[98], 2),
+                    "change_most_ms": round(max(took), 2)}
+            result["by_size"].append(case)
+            say(f"{size:6} Services: cold {cold_s:.2f} s, {cold_mb:.0f} MB; a change "
+                f"{case['change_p50_ms']} ms, p99 {case['change_p99_ms']} ms")
+            if size == SIZES[-1]:
+                result["sustained"] = sustained(clusters)
+                say(f"       {result['sustained']}")
+                result.update({key: case[key] for key in TARGET})
+        finally:
+            clusters.close()
+    shutil.rmtree(directory)
+    result["target"] = TARGET
+    result["met"] = all(result[key] < limit for key, limit in TARGET.items())
+    return result
