@@ -101,8 +101,7 @@ struct share_cluster {
 };
 
 struct share_settings { // what several clusters serve together
-	char *service;  // "namespace/name"; "" = a host
-	char *host;     // of Ingresses; "" = a Service
+	char *service;  // "namespace/name"
 	unsigned cluster_count;
 	struct share_cluster *clusters; // the first that has it is the one that is asked
 };

@@ -84,7 +84,7 @@ static void read_share_clusters(
 
 static void read_shares(struct reader *r, const setting_t *root, struct settings *s)
 {
-	static const char *const keys[] = {"service", "host", "clusters", NULL};
+	static const char *const keys[] = {"service", "clusters", NULL};
 	const setting_t *list = read_list(r, root, "shares", &s->share_count);
 
 	s->shares = read_take(r, s->share_count, sizeof(*s->shares));
@@ -98,25 +98,21 @@ static void read_shares(struct reader *r, const setting_t *root, struct settings
 
 		read_known(r, group, keys);
 		share->service =
-			read_text(r, group, "service", "a Service, \"<namespace>/<name>\"", "");
-		share->host = read_text(r, group, "host", "the host of an Ingress", "");
+			read_text(r, group, "service", "a Service, \"<namespace>/<name>\"", NULL);
 		read_share_clusters(r, group, share, i);
-		if (!share->service || !share->host)
+		if (!share->service || !*share->service)
 			continue;
-		snprintf(path, sizeof(path), "shares[%u]", i);
+		snprintf(path, sizeof(path), "shares[%u].service", i);
 		slash = strchr(share->service, '/');
-		if (!*share->service == !*share->host)
-			settings_mistake(r, path, "expected either a service or a host");
-		else if (*share->service && (!slash || slash == share->service || !slash[1]))
+		if (!slash || slash == share->service || !slash[1])
 			settings_mistake(r, path,
-				"service: found \"%.80s\", expected "
-				"\"<namespace>/<name>\"",
-				share->service);
+				"found \"%.80s\", expected \"<namespace>/<name>\"", share->service);
 		for (unsigned j = 0; j < i; j++)
-			if (s->shares[j].service && s->shares[j].host &&
-				strcmp(s->shares[j].service, share->service) == 0 &&
-				strcmp(s->shares[j].host, share->host) == 0)
-				settings_mistake(r, path, "shares[%u] is of the same already", j);
+			if (s->shares[j].service &&
+				strcmp(s->shares[j].service, share->service) == 0)
+				settings_mistake(r, path,
+					"found \"%.80s\", which shares[%u] has already",
+					share->service, j);
 	}
 }
 
@@ -135,7 +131,6 @@ void settings_free_clusters(struct settings *s)
 			free(s->shares[i].clusters[j].name);
 		free(s->shares[i].clusters);
 		free(s->shares[i].service);
-		free(s->shares[i].host);
 	}
 	free(s->clusters);
 	free(s->shares);

@@ -9,6 +9,7 @@ static void carry_over(struct want *want, const struct want *old)
 {
 	want->told = old->told;
 	want->served = old->served;
+	want->share_group = old->share_group;
 	want->endpoint_count = old->endpoint_count;
 	want->listener_count = old->listener_count;
 	for (unsigned i = 0; i < FAMILIES; i++) {

@@ -68,6 +68,7 @@ bool step_assign(struct planner *p)
 	struct planning *g = p->kept;
 	bool moved;
 
+	shares_link(p);
 	p->wants = g->by_age;
 	p->want_count = g->want_count;
 	p->vip_rows = &g->tables[ROW_VIP];
@@ -98,7 +99,7 @@ bool step_assign(struct planner *p)
 	for (unsigned i = 0; i < g->want_count; i++) {
 		struct want *want = g->by_age[i];
 
-		want->waits |= moved && want->near_vips;
+		want->waits |= (moved && want->near_vips) || want->share_group;
 		for (unsigned family = 0; family < FAMILIES; family++)
 			want->waits |= want->family[family].had != want->family[family].got ||
 				       addr_compare(&want->family[family].before,

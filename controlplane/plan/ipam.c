@@ -425,8 +425,8 @@ static void run_round(struct planner *p, int round)
 		for (unsigned family = 0; family < FAMILIES; family++) {
 			struct want *want = p->wants[i];
 
-			if (want->port_count == 0)
-				continue; // nothing to listen on
+			if (want->port_count == 0 || want->leader)
+				continue; // nothing to listen on; or another one does
 			if (round == 1 || round == 3)
 				give_leased(p, want, family, round == 3);
 			else if (round == 2)
@@ -435,6 +435,18 @@ static void run_round(struct planner *p, int round)
 				give_any(p, want, family);
 			else
 				tell_failure(p, want, family);
+		}
+}
+
+// Those that another one of their name leads have its addresses, and keep them when they must lead.
+static void follow(struct planner *p)
+{
+	for (unsigned i = 0; i < p->want_count; i++)
+		for (unsigned family = 0; family < FAMILIES; family++) {
+			struct want *want = p->wants[i];
+
+			if (want->leader && want->leader->family[family].got)
+				hold(p, want, *vip_slot(p, &want->leader->family[family].address));
 		}
 }
 
@@ -448,6 +460,7 @@ void ipam_assign(struct planner *p)
 	}
 	if (!p->vips || p->scratch.failed)
 		return;
+	follow(p);
 	for (size_t i = 0; i <= p->vips->mask; i++)
 		for (const struct vip_row *row = p->vips->buckets[i]; row; row = row->next)
 			if (row->holders)

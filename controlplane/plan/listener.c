@@ -145,7 +145,7 @@ struct owner_rules *owner_rules_make(struct planner *p)
 
 void listeners_make(struct planner *p, struct want *want)
 {
-	if (want->denied)
+	if (want->denied || want->leader)
 		return;
 	if (want->front) {
 		front_listeners_make(p, want);

@@ -15,8 +15,9 @@ struct members {
 	unsigned count, ready, unready;
 	struct member *list;
 	bool port_found, other_port, promoted;
-	bool by_node;        // nodes, in place of the pods
-	bool told;           // why there is none
+	bool by_node; // nodes, in place of the pods
+	bool told;    // why there is none
+	bool dsr;
 	uint16_t retargeted; // what the pods listen on, where mode dsr cannot send to it
 };
 
@@ -26,6 +27,14 @@ uint16_t member_weight(
 // NULL: the address cannot be used, which is told, or out of memory.
 struct member *member_add(
 	struct planner *p, struct want *want, struct members *members, const struct addr *address);
+// What one Service has, in the mode of its cluster; not sorted.
+void members_collect(struct planner *p, struct want *want, const struct service_port *port,
+	unsigned family, struct members *members);
+// Each once, in order; counts those that are ready.
+void members_sort(struct members *members);
+// share.c: of all Services that the want leads, by the weights of their clusters.
+void members_of_clusters(struct planner *p, struct want *want, const struct service_port *port,
+	unsigned family, struct members *members);
 // node_port.c
 void members_of_nodes(struct planner *p, struct want *want, const struct service_port *port,
 	unsigned family, struct members *members);

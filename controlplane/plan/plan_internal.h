@@ -66,6 +66,9 @@ struct want {
 	unsigned source_count;
 	const struct prefix *sources;
 
+	const struct share_settings *share_group; // of Services of several clusters; NULL = none
+	struct want *leader; // the one of them that is asked and served for all; NULL = this
+
 	struct part *told;   // what is wrong with it
 	struct part *served; // its listeners and pools
 	unsigned endpoint_count, listener_count;

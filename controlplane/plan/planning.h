@@ -107,6 +107,7 @@ void front_pools_wait(struct planner *p, bool only_near_vips);
 unsigned front_endpoint_count(const struct planning *g);
 bool front_service_changed(struct planner *p, const struct model_change *change);
 bool step_assign(struct planner *p);   // assign.c
+void shares_link(struct planner *p);   // share.c: who leads whom
 bool step_nodes(struct planner *p);    // serve.c
 void clusters_make(struct planner *p); // node_port.c
 bool step_serve(struct planner *p);

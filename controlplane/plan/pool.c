@@ -157,7 +157,7 @@ static void collect_pods(struct planner *p, struct want *want, const struct serv
 			members->port_found = true;
 			if (number == 0) // any: then what the Service says
 				number = port->target ? port->target : port->port;
-			if (want->mode == MODE_DSR && number != port->port) {
+			if (members->dsr && number != port->port) {
 				members->retargeted = number; // it arrives as the client sent it
 				number = port->port;
 			}
@@ -166,6 +166,16 @@ static void collect_pods(struct planner *p, struct want *want, const struct serv
 			break; // one port of a name and protocol
 		}
 	}
+}
+
+void members_collect(struct planner *p, struct want *want, const struct service_port *port,
+	unsigned family, struct members *members)
+{
+	members->by_node = planning_node_ports(p->kept, want->service->object.cluster);
+	if (members->by_node)
+		members_of_nodes(p, want, port, family, members);
+	else
+		collect_pods(p, want, port, family, members);
 }
 
 static int compare_members(const void *left, const void *right)
@@ -182,10 +192,11 @@ static int compare_members(const void *left, const void *right)
 	return order ? order : strcmp(a->name, b->name);
 }
 
-static void sort_once(struct members *members)
+void members_sort(struct members *members)
 {
 	unsigned left = 0;
 
+	members->ready = 0;
 	if (members->count > 1)
 		qsort(members->list, members->count, sizeof(*members->list), compare_members);
 	for (unsigned i = 0; i < members->count; i++) {
@@ -273,15 +284,14 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 struct plan_pool *pool_make(
 	struct planner *p, struct want *want, const struct service_port *port, unsigned family)
 {
-	struct members members = {.protocol = port->protocol};
+	struct members members = {.protocol = port->protocol, .dsr = want->mode == MODE_DSR};
 	struct plan_pool *pool;
 
-	members.by_node = planning_node_ports(p->kept, want->service->object.cluster);
-	if (members.by_node)
-		members_of_nodes(p, want, port, family, &members);
+	if (want->share_group)
+		members_of_clusters(p, want, port, family, &members);
 	else
-		collect_pods(p, want, port, family, &members);
-	sort_once(&members);
+		members_collect(p, want, port, family, &members);
+	members_sort(&members);
 	members.promoted = members.ready == 0 && promote(&members);
 	tell_state(p, want, port, family, &members);
 	bound(p, want, &members);

@@ -176,8 +176,12 @@ static bool serve(struct planner *p, struct want *want)
 static bool serve_waiting(struct planner *p)
 {
 	struct planning *g = p->kept;
-	bool ok = look_at_rules(p);
+	bool ok;
 
+	for (unsigned i = 0; i < g->want_count; i++)
+		if (g->by_age[i]->leader && g->by_age[i]->waits)
+			g->by_age[i]->leader->waits = true;
+	ok = look_at_rules(p);
 	for (unsigned i = 0; ok && i < g->want_count; i++)
 		if (g->by_age[i]->waits)
 			ok = serve(p, g->by_age[i]);

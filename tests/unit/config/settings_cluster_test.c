@@ -25,7 +25,8 @@ static void test_read(void **state)
 		"clusters = ( { name = \"x\"; endpoints = \"nodeport\"; }, { name = \"y\"; } );\n"
 		"shares = ( { service = \"n/web\"; clusters = ( { name = \"x\"; weight = 3; },\n"
 		"{ name = \"y\"; weight = 0; } ); },\n"
-		"{ host = \"a.example\"; clusters = ( { name = \"x\"; }, { name = \"y\"; } ); } );";
+		"{ service = \"n/other\"; clusters = ( { name = \"x\"; }, { name = \"y\"; } ); } "
+		");";
 	struct reason reason = {0};
 	struct settings *s = settings_parse(text, "t.conf", &reason);
 
@@ -48,7 +49,7 @@ static void test_read(void **state)
 	assert_string_equal(s->shares[0].service, "n/web");
 	assert_int_equal(s->shares[0].clusters[0].weight, 3);
 	assert_int_equal(s->shares[0].clusters[1].weight, 0);
-	assert_string_equal(s->shares[1].host, "a.example");
+	assert_string_equal(s->shares[1].service, "n/other");
 	assert_int_equal(s->shares[1].clusters[0].weight, 1);
 	settings_free(s);
 }
@@ -67,21 +68,23 @@ static void test_mistakes(void **state)
 			"t.conf:2: clusters[0].endpoints: found \"pods\", expected"},
 		{"shares = ( { service = \"web\"; clusters = ( { name = \"x\"; }, { name = \"y\"; "
 		 "} ); } );",
-			"t.conf:2: shares[0]: service: found \"web\""},
+			"t.conf:2: shares[0].service: found \"web\""},
 		{"shares = ( { clusters = ( { name = \"x\"; }, { name = \"y\"; } ); } );",
-			"t.conf:2: shares[0]: expected either a service or a host"},
-		{"shares = ( { host = \"h\"; clusters = ( { name = \"x\"; } ); } );",
+			"t.conf:2: shares[0].service: missing, expected a Service"},
+		{"shares = ( { service = \"n/h\"; clusters = ( { name = \"x\"; } ); } );",
 			"t.conf:2: shares[0].clusters: found 1, expected at least two"},
-		{"shares = ( { host = \"h\"; clusters = ( { name = \"x\"; weight = 0; },"
+		{"shares = ( { service = \"n/h\"; clusters = ( { name = \"x\"; weight = 0; },"
 		 " { name = \"y\"; weight = 0; } ); } );",
 			"t.conf:2: shares[0].clusters: found no weight but 0"},
-		{"shares = ( { host = \"h\"; clusters = ( { name = \"x\"; }, { name = \"x\"; } ); "
+		{"shares = ( { service = \"n/h\"; clusters = ( { name = \"x\"; }, { name = \"x\"; "
+		 "} ); "
 		 "} );",
 			"t.conf:2: shares[0].clusters[1].name: found \"x\" twice"},
-		{"shares = ( { host = \"h\"; clusters = ( { name = \"x\"; }, { name = \"y\"; } ); "
+		{"shares = ( { service = \"n/h\"; clusters = ( { name = \"x\"; }, { name = \"y\"; "
+		 "} ); "
 		 "},"
-		 " { host = \"h\"; clusters = ( { name = \"x\"; }, { name = \"y\"; } ); } );",
-			"t.conf:2: shares[1]: shares[0] is of the same already"},
+		 " { service = \"n/h\"; clusters = ( { name = \"x\"; }, { name = \"y\"; } ); } );",
+			"t.conf:2: shares[1].service: found \"n/h\", which shares[0] has already"},
 	};
 
 	(void)state;

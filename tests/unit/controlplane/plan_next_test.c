@@ -40,7 +40,11 @@ static struct settings *settings_of(const char *pools)
 
 	snprintf(text, sizeof(text),
 		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
-		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n",
+		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n"
+		"shares = ( { service = \"default/s0\"; clusters = ( { name = \"c1\"; weight = 3; "
+		"},"
+		" { name = \"c0\"; } ); }, { service = \"default/s1\"; clusters = ( { name = "
+		"\"c0\"; }, { name = \"c1\"; weight = 0; } ); } );\n",
 		pools);
 	settings = settings_parse(text, "t.conf", &reason);
 	assert_non_null(settings);
