@@ -403,10 +403,9 @@ static void on_event(void *arg, enum watch_event event, const char *name)
 
 	if (name && !is_manifest(name) && !m->links)
 		return;
-	if (file && file->known && event != WATCH_LOST && m->told_count < FEW)
+	m->whole |= !file || !file->known || event == WATCH_LOST || m->told_count == FEW;
+	if (!m->whole)
 		m->told[m->told_count++] = file;
-	else
-		m->whole = true;
 	switch (event) {
 	case WATCH_MODIFIED:
 		if (!file)

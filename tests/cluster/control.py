@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A real Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and
+kube-scheduler, with certificates made on the spot, in the machine (network namespace) given.
+
+    with ControlPlane(machine, directory, "10.250.0.1") as cluster:
+        cluster.create("/api/v1/namespaces/default/services", {...})
+
+There are no kubelets: agent.py plays nodes and pods.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+TOKEN = "tests-admin"
+PORT = 6443
+
+
+def programs():
+    """The folder of the programs; the first time they are built, which takes minutes."""
+    build = Path(__file__).with_name("build")
+    return Path(subprocess.run([build], check=True, text=True, stdout=subprocess.PIPE).stdout.strip())
+
+
+class ApiError(Exception):
+    def __init__(self, code, text):
+        super().__init__(f"{code}: {text[:300]}")
+        self.code = code
+
+
+class ControlPlane:
+    def __init__(self, machine, directory, address, services="10.96.0.0/16", pods="10.244.0.0/16"):
+        self.machine, self.dir, self.address = machine, Path(directory), address
+        self.services, self.pods = services, pods
+        self.server = f"https://{address}:{PORT}"
+        self.processes = {}
+
+    def __enter__(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.programs = programs()
+        self._certificates()
+        self._kubeconfig()
+        try:
+            self.start_all()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for name in list(self.processes):
+            self.kill(name)
+
+    def _openssl(self, *words):
+        subprocess.run(["openssl", *map(str, words)], check=True, cwd=self.dir,
+                       capture_output=True)
+
+    def _certificates(self):
+        self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca",
+                      "-keyout", "ca.key", "-out", "ca.crt")
+        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kube-apiserver",
+                      "-keyout", "server.key", "-out", "server.csr")
+        first = self.services.split("/")[0].rsplit(".", 1)[0] + ".1"
+        (self.dir / "server.ext").write_text(
+            f"subjectAltName=IP:{self.address},IP:127.0.0.1,IP:{first},DNS:kubernetes.default.svc\n")
+        self._openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                      "-CAcreateserial", "-days", "2", "-extfile", "server.ext", "-out", "server.crt")
+        self._openssl("genrsa", "-out", "accounts.key", "2048")
+        (self.dir / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
+
+    def _kubeconfig(self):
+        (self.dir / "kubeconfig").write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "tests",
+            "clusters": [{"name": "tests", "cluster": {
+                "server": self.server, "certificate-authority": str(self.dir / "ca.crt")}}],
+            "users": [{"name": "admin", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}]}))
+
+    def _words(self):
+        peer = "http://127.0.0.1:2380"
+        config = f"--kubeconfig={self.dir}/kubeconfig"
+        return {
+            "etcd": ["etcd", f"--data-dir={self.dir}/etcd", "--listen-client-urls=http://127.0.0.1:2379",
+                     "--advertise-client-urls=http://127.0.0.1:2379", f"--listen-peer-urls={peer}",
+                     f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
+                     "--unsafe-no-fsync"],
+            "kube-apiserver": [
+                self.programs / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
+                f"--bind-address={self.address}", f"--advertise-address={self.address}",
+                f"--secure-port={PORT}", f"--tls-cert-file={self.dir}/server.crt",
+                f"--tls-private-key-file={self.dir}/server.key", f"--cert-dir={self.dir}",
+                f"--client-ca-file={self.dir}/ca.crt", f"--token-auth-file={self.dir}/tokens.csv",
+                f"--service-cluster-ip-range={self.services}", "--authorization-mode=RBAC",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={self.dir}/accounts.key",
+                f"--service-account-signing-key-file={self.dir}/accounts.key",
+                "--allow-privileged=true", "--enable-aggregator-routing=true",
+                # No kubelet and no controller would give pods their account's token.
+                "--disable-admission-plugins=ServiceAccount"],
+            "kube-controller-manager": [
+                self.programs / "kube-controller-manager", config, "--leader-elect=false", "--port=0",
+                "--secure-port=0", "--allocate-node-cidrs=true", f"--cluster-cidr={self.pods}",
+                f"--service-account-private-key-file={self.dir}/accounts.key",
+                "--use-service-account-credentials=false", "--node-monitor-period=1s",
+                "--node-monitor-grace-period=4s", "--pod-eviction-timeout=2s"],
+            "kube-scheduler": [
+                self.programs / "kube-scheduler", config, "--leader-elect=false", "--port=0",
+                "--secure-port=0"],
+        }
+
+    def start(self, name):
+        self.processes[name] = self.machine.start(
+            *map(str, self._words()[name]), log=self.dir / f"{name}.log")
+
+    def kill(self, name, number=signal.SIGKILL):
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        process.wait(timeout=20)
+
+    def freeze(self, name):
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def thaw(self, name):
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    def start_all(self):
+        self.start("etcd")
+        self.start("kube-apiserver")
+        self.wait(lambda: self.request("GET", "/readyz", plain=True) == "ok", "the API server", 60)
+        self.start("kube-controller-manager")
+        self.start("kube-scheduler")
+
+    def wait(self, condition, what, seconds=30):
+        until = time.monotonic() + seconds
+        while True:
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    raise AssertionError(f"{name} ended:\n{self.tail(name)}")
+            try:
+                if condition():
+                    return
+                last = "not yet"
+            except (ApiError, OSError, ValueError) as error:
+                last = error
+            if time.monotonic() > until:
+                raise AssertionError(f"{what}: {last}")
+            time.sleep(0.05)
+
+    def tail(self, name):
+        return "\n".join((self.dir / f"{name}.log").read_text(errors="replace").split("\n")[-25:])
+
+    def request(self, method, path, body=None, plain=False, kind="application/json"):
+        """By curl, inside the machine: its address is nowhere else."""
+        words = ["curl", "-sS", "-m", "10", "-X", method, "--cacert", self.dir / "ca.crt",
+                 "-H", f"Authorization: Bearer {TOKEN}", "-w", "\n%{http_code}", self.server + path]
+        if body is not None:
+            words += ["-H", f"Content-Type: {kind}", "-d", json.dumps(body)]
+        done = self.machine.run(*map(str, words), check=False)
+        if done.returncode:
+            raise OSError(done.stderr.strip())
+        text, code = done.stdout.rsplit("\n", 1)
+        if not 200 <= int(code) < 300:
+            raise ApiError(int(code), text)
+        return text if plain else json.loads(text)
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def create(self, path, body):
+        return self.request("POST", path, body)
+
+    def patch(self, path, body):
+        return self.request("PATCH", path, body, kind="application/merge-patch+json")
+
+    def delete(self, path):
+        return self.request("DELETE", path)
