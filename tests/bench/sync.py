@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """sync: the object's way, from an event to the dataplane's new table.
 
-Services, Ingresses and endpoints over two clusters, which here are directories of manifests, one
-file for each Service. The control plane has one CPU of its own kind: the other programs keep off.
+Services, Ingresses and endpoints over two clusters, which here are directories of manifests, with
+a file of its own for each EndpointSlice. The control plane has one CPU of its own kind: the other programs keep off.
 
     cold_s, cold_mb   from the start of the control plane until the dataplane has everything, and
                       the most memory it ever had
@@ -47,8 +47,8 @@ def settings(directory, cpus):
     }
 
 
-def manifest(number, ready):
-    """A Service, its EndpointSlice and an Ingress; `ready`: of the first endpoint."""
+def slices(number, ready):
+    """The EndpointSlice of a Service; `ready`: of its first endpoint."""
     name = f"service-{number}"
     conditions = '{"ready": true}', '{"ready": false}'
     endpoints = ",".join(
@@ -56,11 +56,17 @@ def manifest(number, ready):
         f'"nodeName":"node-{i}","targetRef":{{"kind":"Pod","name":"{name}-{i}"}},'
         f'"conditions":{conditions[i == 0 and not ready]}}}' for i in range(ENDPOINTS))
     return (
-        f'{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":'
-        f'{{"type":"LoadBalancer","ports":[{{"name":"http","port":80,"targetPort":8080}}]}}}}\n---\n'
         f'{{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{{"name":"{name}-1",'
         f'"labels":{{"kubernetes.io/service-name":"{name}"}}}},"addressType":"IPv4","ports":'
-        f'[{{"name":"http","port":8080}}],"endpoints":[{endpoints}]}}\n---\n'
+        f'[{{"name":"http","port":8080}}],"endpoints":[{endpoints}]}}\n')
+
+
+def manifest(number):
+    """A Service and an Ingress that names it."""
+    name = f"service-{number}"
+    return (
+        f'{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":'
+        f'{{"type":"LoadBalancer","ports":[{{"name":"http","port":80,"targetPort":8080}}]}}}}\n---\n'
         f'{{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{{"name":"{name}"}},"spec":'
         f'{{"rules":[{{"host":"{name}.example","http":{{"paths":[{{"path":"/","pathType":"Prefix",'
         f'"backend":{{"service":{{"name":"{name}","port":{{"number":80}}}}}}}}]}}}}]}}}}\n')
@@ -76,6 +82,7 @@ class Clusters:
             (self.dir / name).mkdir(parents=True)
         self.ready = [True] * size
         for number in range(size):
+            (self.dir / CLUSTERS[number % 2] / f"{number}.yaml").write_text(manifest(number))
             self.put(number)
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
         self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus), build)
@@ -90,9 +97,9 @@ class Clusters:
     def put(self, number):
         directory = self.dir / CLUSTERS[number % 2]
         half = directory / f".{number}"
-        half.write_text(manifest(number, self.ready[number]))
+        half.write_text(slices(number, self.ready[number]))
         self.event = time.monotonic()
-        half.rename(directory / f"{number}.yaml")
+        half.rename(directory / f"{number}-endpoints.yaml")
 
     def change(self, number):
         self.ready[number] = not self.ready[number]
