@@ -23,8 +23,28 @@ static void source_free(struct source *source)
 	free(source->settings.name);
 	free(source->settings.kind);
 	free(source->settings.path);
+	free(source->settings.context);
+	for (unsigned i = 0; i < source->settings.namespace_count; i++)
+		free(source->settings.namespaces[i]);
+	free(source->settings.namespaces);
+	free(source->settings.labels);
+	free(source->settings.state_dir);
 	free(source->reason);
 	free(source);
+}
+
+// What sluice.conf says of the cluster, beside where it is.
+static bool select_objects(const struct control *c, struct source_settings *settings)
+{
+	const struct cluster_settings *row = settings_cluster(c->settings, settings->name);
+	unsigned count = row ? row->namespace_count : 0;
+
+	settings->labels = strdup(row ? row->labels : "");
+	settings->namespaces = calloc(count + 1, sizeof(char *));
+	for (unsigned i = 0; settings->namespaces && i < count; i++)
+		if ((settings->namespaces[i] = strdup(row->namespaces[i])))
+			settings->namespace_count++;
+	return settings->labels && settings->namespaces && settings->namespace_count == count;
 }
 
 static struct source *source_new(struct control *c, const struct source_settings *settings)
@@ -37,16 +57,39 @@ static struct source *source_new(struct control *c, const struct source_settings
 	source->settings.name = strdup(settings->name);
 	source->settings.kind = strdup(settings->kind);
 	source->settings.path = strdup(settings->path);
-	if (!source->settings.name || !source->settings.kind || !source->settings.path) {
+	source->settings.context = strdup(settings->context);
+	source->settings.insecure = settings->insecure;
+	source->settings.watch_s = settings->watch_s;
+	source->settings.state_dir = strdup(c->settings->state_dir);
+	if (!source->settings.name || !source->settings.kind || !source->settings.path ||
+		!source->settings.context || !source->settings.state_dir ||
+		!select_objects(c, &source->settings)) {
 		source_free(source);
 		return NULL;
 	}
 	return source;
 }
 
+static bool same_selection(const struct source_settings *a, const struct cluster_settings *row)
+{
+	unsigned count = row ? row->namespace_count : 0;
+
+	if (strcmp(a->labels, row ? row->labels : "") != 0 || a->namespace_count != count)
+		return false;
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(a->namespaces[i], row->namespaces[i]) != 0)
+			return false;
+	return true;
+}
+
 static bool same(const struct source *source, const struct source_settings *settings)
 {
-	return strcmp(source->settings.name, settings->name) == 0 &&
+	return same_selection(&source->settings,
+		       settings_cluster(source->control->settings, settings->name)) &&
+	       strcmp(source->settings.context, settings->context) == 0 &&
+	       source->settings.insecure == settings->insecure &&
+	       source->settings.watch_s == settings->watch_s &&
+	       strcmp(source->settings.name, settings->name) == 0 &&
 	       strcmp(source->settings.kind, settings->kind) == 0 &&
 	       strcmp(source->settings.path, settings->path) == 0;
 }
@@ -126,12 +169,14 @@ void sources_stop(struct control *c)
 	c->source_count = 0;
 }
 
+// One that cannot be opened holds up the first plan, which would be without its objects; later on
+// it is its own affair.
 bool sources_synced(const struct control *c)
 {
 	if (c->source_count < c->settings->source_count)
 		return false;
 	for (unsigned i = 0; i < c->source_count; i++)
-		if (!c->sources[i]->cluster || !cluster_synced(c->sources[i]->cluster))
+		if (c->sources[i]->cluster ? !cluster_synced(c->sources[i]->cluster) : !c->plan)
 			return false;
 	return true;
 }

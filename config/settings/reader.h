@@ -62,7 +62,8 @@ struct prefix *read_addresses(
 struct range_settings *read_ranges(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
 
-// settings_pool.c, settings_cluster.c: the parts of the file that have one of their own.
+// settings_pool.c, settings_cluster.c, settings_source.c: the parts of the file that have one of
+// their own.
 void settings_read_pools(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_clusters(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_ingress(struct reader *r, const setting_t *root, struct ingress_settings *s);
@@ -70,3 +71,4 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 void settings_read_bgp(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_pair(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_health(struct reader *r, const setting_t *root, struct settings *s);
+void settings_read_sources(struct reader *r, const setting_t *root, struct settings *s);

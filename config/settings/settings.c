@@ -15,7 +15,6 @@
 
 #define RUN_DIR        "/run/sluice"
 #define STATE_DIR      "/var/lib/sluice"
-#define MANIFESTS_DIR  "/etc/sluice/manifests"
 #define WEEK_S         604800
 #define CPU_MAX        1023
 #define NEIGHBOURS_MAX 1048576
@@ -250,34 +249,6 @@ static void read_timeouts(struct reader *r, const setting_t *root, struct settin
 		read_number(r, group, keys[i], 1, WEEK_S, out[i]);
 }
 
-static void read_sources(struct reader *r, const setting_t *root, struct settings *s)
-{
-	static const char *const keys[] = {"name", "kind", "path", NULL};
-	static const char *const kinds[] = {"manifests", NULL};
-	const setting_t *list = read_list(r, root, "sources", &s->source_count);
-	bool absent = !read_member(root, "sources");
-
-	if (absent)
-		s->source_count = 1;
-	s->sources = read_take(r, s->source_count, sizeof(*s->sources));
-	if (!s->sources)
-		s->source_count = 0;
-	else if (absent)
-		s->sources[0] = (struct source_settings){read_copy(r, "local"),
-			read_copy(r, "manifests"), read_copy(r, MANIFESTS_DIR)};
-	for (unsigned i = 0; list && i < s->source_count; i++) {
-		const setting_t *group = config_setting_get_elem(list, i);
-		struct source_settings *source = &s->sources[i];
-
-		read_known(r, group, keys);
-		source->name = read_text(r, group, "name", "a name such as \"local\"", NULL);
-		if (!read_member(group, "kind"))
-			read_expected(r, group, "a key \"kind\", \"manifests\", in it");
-		source->kind = read_copy(r, kinds[read_choice(r, group, "kind", kinds, 0)]);
-		source->path = read_text(r, group, "path", "the directory of manifests", NULL);
-	}
-}
-
 static void read_defaults(struct reader *r, const setting_t *root, struct settings *s)
 {
 	static const char *const keys[] = {"mode", "algorithm", "classless", NULL};
@@ -319,7 +290,7 @@ static void read_root(struct reader *r, struct settings *s)
 	settings_read_bgp(r, root, s);
 	settings_read_pair(r, root, s);
 	settings_read_health(r, root, s);
-	read_sources(r, root, s);
+	settings_read_sources(r, root, s);
 	settings_read_clusters(r, root, s);
 	read_defaults(r, root, s);
 	settings_read_ingress(r, root, &s->ingress);
@@ -412,16 +383,11 @@ void settings_free(struct settings *s)
 	settings_free_announcing(s);
 	settings_free_pools(s);
 	settings_free_clusters(s);
-	for (unsigned i = 0; i < s->source_count; i++) {
-		free(s->sources[i].name);
-		free(s->sources[i].kind);
-		free(s->sources[i].path);
-	}
 	settings_free_ingress(&s->ingress);
+	settings_free_sources(s);
 	free(s->ports);
 	free(s->routes);
 	free(s->snat.ranges);
-	free(s->sources);
 	free(s->run_dir);
 	free(s->state_dir);
 	free(s->group);

@@ -93,6 +93,11 @@ enum endpoint_mode {
 struct cluster_settings { // of a source of objects, wherever that is registered
 	char *name;
 	enum endpoint_mode endpoints;
+	unsigned namespace_count; // of which its Services, EndpointSlices and Ingresses are; none =
+				  // all
+	char **namespaces;
+	char *labels; // "tier=gold,!test", as kubectl takes them: of Services and Ingresses; "" =
+		      // all
 };
 
 struct share_cluster {
@@ -106,10 +111,18 @@ struct share_settings { // what several clusters serve together
 	struct share_cluster *clusters; // the first that has it is the one that is asked
 };
 
-struct source_settings { // where objects come from
-	char *name;      // the cluster's name in every object's identity
-	char *kind;      // "manifests"
-	char *path;
+struct source_settings {  // where objects come from
+	char *name;       // the cluster's name in every object's identity
+	char *kind;       // "manifests", "kube"
+	char *path;       // the directory; the kubeconfig
+	char *context;    // of the kubeconfig; "" = its current one
+	bool insecure;    // its insecure-skip-tls-verify may be obeyed
+	uint32_t watch_s; // how long a watch is kept open
+	// Not of the row: filled in by whoever opens the source.
+	unsigned namespace_count;
+	char **namespaces;
+	char *labels;
+	char *state_dir; // where it may keep what it saw
 };
 
 struct timeouts_settings { // seconds
@@ -177,6 +190,8 @@ void settings_free(struct settings *settings);
 const char *mode_name(enum mode mode);
 const char *algorithm_name(enum algorithm algorithm);
 const char *endpoint_mode_name(enum endpoint_mode mode); // "auto", "pod", "nodeport"
+// What is said of a cluster, or NULL.
+const struct cluster_settings *settings_cluster(const struct settings *settings, const char *name);
 // The mode of a cluster, by its name.
 enum endpoint_mode settings_endpoint_mode(const struct settings *settings, const char *cluster);
 bool mode_parse(const char *text, enum mode *mode);

@@ -14,6 +14,14 @@ const char *endpoint_mode_name(enum endpoint_mode mode)
 	return modes[mode];
 }
 
+const struct cluster_settings *settings_cluster(const struct settings *s, const char *name)
+{
+	for (unsigned i = 0; i < s->cluster_count; i++)
+		if (strcmp(s->clusters[i].name, name) == 0)
+			return &s->clusters[i];
+	return NULL;
+}
+
 enum endpoint_mode settings_endpoint_mode(const struct settings *s, const char *cluster)
 {
 	for (unsigned i = 0; i < s->cluster_count; i++)
@@ -22,9 +30,29 @@ enum endpoint_mode settings_endpoint_mode(const struct settings *s, const char *
 	return ENDPOINTS_AUTO;
 }
 
+static void read_namespaces(
+	struct reader *r, const setting_t *group, struct cluster_settings *cluster)
+{
+	unsigned count = read_text_count(r, group, "namespaces");
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+
+	cluster->namespaces = read_take(r, count, sizeof(*cluster->namespaces));
+	if (!cluster->namespaces)
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		const setting_t *element;
+		const char *text = read_text_at(r, group, "namespaces", i, &element);
+		size_t n = text ? strspn(text, letters) : 0;
+
+		if (text && (n == 0 || n > 63 || text[n]))
+			read_expected(r, element, "the name of a namespace");
+		cluster->namespaces[cluster->namespace_count++] = read_copy(r, text ? text : "");
+	}
+}
+
 static void read_each(struct reader *r, const setting_t *root, struct settings *s)
 {
-	static const char *const keys[] = {"name", "endpoints", NULL};
+	static const char *const keys[] = {"name", "endpoints", "namespaces", "labels", NULL};
 	const setting_t *list = read_list(r, root, "clusters", &s->cluster_count);
 
 	s->clusters = read_take(r, s->cluster_count, sizeof(*s->clusters));
@@ -39,6 +67,9 @@ static void read_each(struct reader *r, const setting_t *root, struct settings *
 		cluster->name = read_text(r, group, "name", "the name of a cluster", NULL);
 		cluster->endpoints =
 			(enum endpoint_mode)read_choice(r, group, "endpoints", modes, 0);
+		cluster->labels =
+			read_text(r, group, "labels", "a selector such as \"tier=gold\"", "");
+		read_namespaces(r, group, cluster);
 		snprintf(path, sizeof(path), "clusters[%u].name", i);
 		for (unsigned j = 0; cluster->name && *cluster->name && j < i; j++)
 			if (s->clusters[j].name && strcmp(s->clusters[j].name, cluster->name) == 0)
@@ -124,8 +155,13 @@ void settings_read_clusters(struct reader *r, const setting_t *root, struct sett
 
 void settings_free_clusters(struct settings *s)
 {
-	for (unsigned i = 0; i < s->cluster_count; i++)
+	for (unsigned i = 0; i < s->cluster_count; i++) {
+		for (unsigned j = 0; j < s->clusters[i].namespace_count; j++)
+			free(s->clusters[i].namespaces[j]);
+		free(s->clusters[i].namespaces);
+		free(s->clusters[i].labels);
 		free(s->clusters[i].name);
+	}
 	for (unsigned i = 0; i < s->share_count; i++) {
 		for (unsigned j = 0; j < s->shares[i].cluster_count; j++)
 			free(s->shares[i].clusters[j].name);

@@ -8,7 +8,7 @@
 
 #include "cluster_internal.h"
 
-static const struct cluster_kind *const kinds[] = {&cluster_manifests};
+static const struct cluster_kind *const kinds[] = {&cluster_manifests, &cluster_kube};
 
 // house: six parameters, each once and from another part of the caller
 int cluster_open(struct cluster **out, uv_loop_t *loop, const struct source_settings *settings,
@@ -27,7 +27,8 @@ int cluster_open(struct cluster **out, uv_loop_t *loop, const struct source_sett
 	cluster->handlers = *handlers;
 	if (!cluster->kind)
 		reason_add(reason,
-			"source \"%s\": kind \"%s\" is not known, expected \"manifests\"",
+			"source \"%s\": kind \"%s\" is not known, expected \"manifests\" or "
+			"\"kube\"",
 			settings->name, settings->kind);
 	else if (!cluster->name)
 		rc = -ENOMEM;
@@ -54,6 +55,20 @@ void cluster_close(struct cluster *cluster)
 {
 	if (cluster)
 		cluster->kind->close(cluster);
+}
+
+void cluster_state(const struct cluster *cluster, struct cluster_state *state)
+{
+	*state = (struct cluster_state){.server = "", .version = "", .problem = ""};
+	if (!cluster->synced)
+		state->health = CLUSTER_CONNECTING;
+	if (cluster->kind->state)
+		cluster->kind->state(cluster, state);
+}
+
+int cluster_write(struct cluster *cluster, const struct cluster_write *write)
+{
+	return cluster->kind->write ? cluster->kind->write(cluster, write) : -ENOTSUP;
 }
 
 void cluster_freed(struct cluster *cluster)

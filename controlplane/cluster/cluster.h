@@ -29,9 +29,35 @@ int cluster_open(struct cluster **cluster, uv_loop_t *loop, const struct source_
 	struct model *model, const struct cluster_handlers *handlers, struct reason *reason);
 // Has everything the source holds been seen once? Before that, absence means nothing, and a plan
 // that replaces the last good one should wait. A directory of manifests is synced when
-// cluster_open() returns, unless it does not exist yet.
+// cluster_open() returns, unless it does not exist yet; a live cluster that was seen before is,
+// too, as its objects are found on the disk.
 bool cluster_synced(const struct cluster *cluster);
 const char *cluster_name(const struct cluster *cluster);
 // Stops watching; what it gave stays in the model (model_forget() takes it out). The memory goes
 // when the loop has next run; `settings`, `model` and `handlers` are not touched any more.
 void cluster_close(struct cluster *cluster);
+
+enum cluster_health {
+	CLUSTER_LIVE, // what we have is what there is
+	CLUSTER_CONNECTING,
+	CLUSTER_LAST_KNOWN, // what we have is what there was; `problem` says why
+};
+
+struct cluster_state { // borrowed until the loop runs on
+	enum cluster_health health;
+	const char *server, *version, *problem; // "" = not known, none
+	int64_t skew_s;                         // of its clock against ours
+	uint64_t since_us;                      // CLOCK_REALTIME; of the health
+	size_t objects[OBJECT_KINDS];
+};
+void cluster_state(const struct cluster *cluster, struct cluster_state *state);
+
+// Something written to the cluster an object came from. Kinds that take nothing give -ENOTSUP.
+struct cluster_write {
+	const char *method, *path, *body, *content_type;
+	void *arg;
+	// The answer's status, 0 = none, and what is wrong in one line, NULL = nothing. Not called
+	// when the cluster is closed before. `body` is the answer's, for what was asked by GET.
+	void (*done)(void *arg, long status, const char *error, const char *body);
+};
+int cluster_write(struct cluster *cluster, const struct cluster_write *write);

@@ -12,6 +12,8 @@ struct cluster_kind {
 		const struct source_settings *settings, struct reason *reason);
 	// Stops. When the loop has let go of everything, calls cluster_freed().
 	void (*close)(struct cluster *cluster);
+	void (*state)(const struct cluster *cluster, struct cluster_state *state); // or NULL
+	int (*write)(struct cluster *cluster, const struct cluster_write *write);  // or NULL
 };
 
 struct cluster {
@@ -23,6 +25,6 @@ struct cluster {
 	void *state; // the kind's own
 };
 
-extern const struct cluster_kind cluster_manifests;
+extern const struct cluster_kind cluster_manifests, cluster_kube;
 
 void cluster_freed(struct cluster *cluster);

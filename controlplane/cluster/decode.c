@@ -53,7 +53,7 @@ static bool digits(const char *text, unsigned count, int *out)
 }
 
 // RFC 3339, "2024-05-01T10:00:00Z"; INT64_MAX when it is not.
-static int64_t read_time(const char *text)
+int64_t decode_time(const char *text)
 {
 	struct tm tm = {0};
 	int hours, minutes;
@@ -226,7 +226,7 @@ static int decode_object(struct decode *d, const struct tree *tree, const struct
 	}
 	object->line = tree->line;
 	field_text(&metadata, "creationTimestamp", &created);
-	object->created = read_time(created);
+	object->created = decode_time(created);
 	root.object = object;
 	read_annotations(&metadata, object);
 	read_labels(&metadata, object);
@@ -311,6 +311,23 @@ int decode_document(struct decode *decode, const struct tree *document)
 	int rc = decode_any(decode, document, NULL, false);
 
 	return rc == 0 && decode->arena.failed ? -ENOMEM : rc;
+}
+
+int decode_one(struct decode *d, const struct tree *object, enum object_kind kind)
+{
+	const struct known *known = known_kinds;
+	struct field root = {d, NULL, object, ""};
+	int rc = 0;
+
+	while (known->object_kind != kind)
+		known++;
+	d->object_text = d->origin;
+	d->mistakes = 0;
+	if (object->kind != TREE_MAP)
+		field_wrong(&root, object, "object", "a map with metadata");
+	else
+		rc = decode_object(d, object, known);
+	return rc == 0 && d->arena.failed ? -ENOMEM : rc;
 }
 
 static bool is_there(const struct decode *d, const struct refused *refused)

@@ -32,8 +32,12 @@ struct decode {
 
 // One document. -ENOMEM, or 0 whatever stands in it.
 int decode_document(struct decode *decode, const struct tree *document);
+// One object that is known to be of this kind, whatever it says of itself.
+int decode_one(struct decode *decode, const struct tree *object, enum object_kind kind);
 // After the last document: puts the former version, out of `model`, of each object that was refused
 // among the objects. -ENOMEM when memory ran out anywhere: nothing may be used then.
 int decode_finish(struct decode *decode, const struct model *model);
+// RFC 3339, "2024-05-01T10:00:00Z", in seconds of the epoch; INT64_MAX when it is not.
+int64_t decode_time(const char *text);
 // Also frees the objects, unless they were given to the model and object_count is zero.
 void decode_clear(struct decode *decode);

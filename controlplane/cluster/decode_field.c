@@ -18,7 +18,8 @@ static void add_problem(const struct field *in, unsigned line, const char *text,
 		return; // the arena remembers
 	problem = &d->problems[d->problem_count++];
 	problem->object = d->object_text;
-	problem->where = arena_format(&d->arena, "%s:%u", d->origin, line);
+	problem->where =
+		line ? arena_format(&d->arena, "%s:%u", d->origin, line) : ""; // not of a file
 	problem->text = d->problem_count == DECODE_PROBLEMS_MAX
 				? "more problems in this file are not listed"
 				: text;

@@ -84,12 +84,18 @@ static void read_endpoint(
 {
 	char path[FIELD_PATH];
 	struct field ref = {in->decode, in->object, field_map(in, "targetRef"), path};
+	char topology_path[FIELD_PATH];
+	struct field topology = {in->decode, in->object, field_map(in, "topology"), topology_path};
 
 	snprintf(path, sizeof(path), "%s.targetRef", in->path);
 	*endpoint = (struct slice_endpoint){.node = "", .name = ""};
 	read_address(in, slice, endpoint);
 	read_conditions(in, endpoint);
 	field_text(in, "nodeName", &endpoint->node);
+	if (!*endpoint->node) { // of v1beta1
+		snprintf(topology_path, sizeof(topology_path), "%s.topology", in->path);
+		field_text(&topology, "kubernetes.io/hostname", &endpoint->node);
+	}
 	field_text(&ref, "name", &endpoint->name);
 	if (!*endpoint->name)
 		field_text(in, "hostname", &endpoint->name);

@@ -494,7 +494,7 @@ static void manifests_close(struct cluster *cluster)
 }
 
 const struct cluster_kind cluster_manifests = {
-	"manifests",
-	manifests_open,
-	manifests_close,
+	"manifests", manifests_open, manifests_close,
+	NULL, // its problems are the model's
+	NULL, // nothing is written to files that people keep
 };

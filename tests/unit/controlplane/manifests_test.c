@@ -71,7 +71,7 @@ static void begin(struct fixture *f)
 	const struct cluster_handlers handlers = {f, on_changed};
 	struct reason reason = {0};
 
-	f->source = (struct source_settings){"local", "manifests", f->path};
+	f->source = (struct source_settings){.name = "local", .kind = "manifests", .path = f->path};
 	assert_int_equal(
 		cluster_open(&f->cluster, &f->loop, &f->source, f->model, &handlers, &reason), 0);
 	assert_int_equal(f->changes, 0); // never from inside
@@ -449,7 +449,7 @@ static void test_wrong_kind(void **state)
 {
 	struct fixture *f = *state;
 	const struct cluster_handlers handlers = {f, on_changed};
-	struct source_settings wrong = {"local", "floppy", "/x"};
+	struct source_settings wrong = {.name = "local", .kind = "floppy", .path = "/x"};
 	struct reason reason = {0};
 	struct cluster *cluster = NULL;
 

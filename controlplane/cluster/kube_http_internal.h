@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A request as kube_http.c has it, for kube_explain.c to say what became of it.
+#pragma once
+
+#include <curl/curl.h>
+
+#include "kube_http.h"
+
+#define ERROR_BYTES   (CURL_ERROR_SIZE + 512)
+#define REFUSED_BYTES 2048 // of an answer that is an error, kept for its message
+
+struct socket_watch;
+
+struct kube_call {
+	struct kube_http *http;
+	struct kube_call *next, **at;
+	struct kube_question question;
+	CURL *easy;
+	struct curl_slist *headers, *connect_to;
+	char *body;
+	char refused[REFUSED_BYTES];
+	size_t refused_length;
+	int64_t server_time;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct kube_http {
+	uv_loop_t *loop;
+	const struct kubeconfig *config;
+	CURLM *multi;
+	uv_timer_t timer;
+	unsigned open_handles;
+	struct kube_call *calls;
+	struct socket_watch *watches;
+	char *token, *cert_pem, *key_pem;
+	char *url, *connect_to; // "https://host:port", without a slash at its end
+	bool closing;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+// One line: what is wrong and what to do about it.
+void kube_explain(const struct kube_call *call, CURLcode code, char text[static ERROR_BYTES]);
+void kube_explain_status(struct kube_call *call, long status, char text[static ERROR_BYTES]);

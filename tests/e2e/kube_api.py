@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A scripted API server: lists in pages, watches with bookmarks, and what a real one does rarely.
+
+It runs in threads of the test, behind a socket made on whatever machine the test names. Faults are
+switched on by attributes; every request is kept in `requests`."""
+
+import contextlib
+import http.server
+import json
+import ssl
+import subprocess
+import threading
+import time
+import urllib.parse
+from email.utils import formatdate
+
+PLURALS = {
+    "services": ("v1", "Service"), "nodes": ("v1", "Node"), "secrets": ("v1", "Secret"),
+    "events": ("v1", "Event"),
+    "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice"),
+    "ingresses": ("networking.k8s.io/v1", "Ingress"),
+    "ingressclasses": ("networking.k8s.io/v1", "IngressClass"),
+}
+KINDS = {kind: plural for plural, (_, kind) in PLURALS.items()}
+
+
+def make_certificates(folder, name="ca"):
+    """A CA that is also the server's certificate; the path of its PEM."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", "-days", "2",
+         "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:api.test",
+         "-addext", "basicConstraints=critical,CA:TRUE"],
+        check=True, capture_output=True)
+    return folder / f"{name}.pem"
+
+
+class Gone(Exception):
+    """410: what was asked for is too old."""
+
+
+class FakeApi:
+    def __init__(self, make_socket, folder, token="a-token", port=6443):
+        self.make_socket, self.folder, self.token, self.port = make_socket, folder, token, port
+        self.ca = make_certificates(folder)
+        self.lock = threading.Condition()
+        self.objects = {plural: {} for plural in PLURALS}
+        self.events = []  # (version, plural, type, object)
+        self.version, self.oldest = 1000, 0
+        self.requests, self.writes = [], []
+        self.fault = None         # a function of (method, path, query): (status, headers, text)
+        self.kinds_missing = set()
+        self.beta = False         # EndpointSlices of v1beta1 alone
+        self.stall = False        # watches are taken and nothing comes
+        self.endless = False
+        self.bookmarks = 1.0
+        self.skew = 0
+        self.server, self.connections = None, set()
+        self.up()
+
+    # Objects
+
+    def apply(self, *things):
+        with self.lock:
+            for thing in things:
+                plural = KINDS[thing["kind"]]
+                metadata = thing["metadata"]
+                key = metadata.get("namespace", ""), metadata["name"]
+                self.version += 1
+                old = self.objects[plural].get(key)
+                thing = json.loads(json.dumps(thing))
+                thing["metadata"].setdefault("creationTimestamp", "2024-05-01T10:00:00Z")
+                thing["metadata"].setdefault("uid", f"uid-{plural}-{key[0]}-{key[1]}")
+                thing["metadata"]["resourceVersion"] = str(self.version)
+                if old and "status" in old:
+                    thing.setdefault("status", old["status"])
+                self.objects[plural][key] = thing
+                self.events.append((self.version, plural, "MODIFIED" if old else "ADDED", thing))
+            self.lock.notify_all()
+
+    def delete(self, plural, name, namespace="default"):
+        with self.lock:
+            self.version += 1
+            thing = self.objects[plural].pop((namespace, name))
+            thing = json.loads(json.dumps(thing))
+            thing["metadata"]["resourceVersion"] = str(self.version)
+            self.events.append((self.version, plural, "DELETED", thing))
+            self.lock.notify_all()
+
+    def get(self, plural, name, namespace="default"):
+        with self.lock:
+            return self.objects[plural][namespace, name]
+
+    def compact(self):
+        """What happened until now is forgotten: 410 for who asks for it."""
+        with self.lock:
+            self.oldest = self.version
+            self.events.clear()
+
+    def restore(self, objects, version):
+        """From a backup: other objects, and versions that go back."""
+        with self.lock:
+            self.objects = json.loads(objects, object_hook=None) if isinstance(objects, str) else objects
+            self.version, self.oldest = version, 0
+            self.events.clear()
+
+    # The server
+
+    def up(self):
+        api = self
+
+        class Handler(ApiHandler):
+            pass
+
+        Handler.api = api
+        sock = self.make_socket()
+        sock.setsockopt(1, 2, 1)  # SO_REUSEADDR
+        sock.bind(("127.0.0.1", self.port))
+        sock.listen(64)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.ca, self.ca.with_suffix(".key"))
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler, False)
+        self.server.socket.close()
+        self.server.daemon_threads = True
+        self.server.socket = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self.server.server_name, self.server.server_port = "127.0.0.1", self.port
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def down(self):
+        server, self.server = self.server, None
+        if not server:
+            return
+        server.shutdown()
+        server.server_close()
+        self.break_off()
+
+    def break_off(self):
+        """Every connection ends in the middle of whatever it carries."""
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(2)
+        with self.lock:
+            self.lock.notify_all()
+
+    def kubeconfig(self, name="kubeconfig", **changes):
+        """user=..., cluster=... replace what it would say. Its path."""
+        config = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "fake",
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+            "clusters": [{"name": "fake", "cluster": changes.get("cluster") or {
+                "server": f"https://127.0.0.1:{self.port}",
+                "certificate-authority": str(self.ca)}}],
+            "users": [{"name": "fake", "user": changes.get("user") or {"token": self.token}}],
+        }
+        path = self.folder / name
+        half = self.folder / f"{name}.half"
+        half.write_text(json.dumps(config))
+        half.rename(path)
+        return path
+
+    def asked(self, plural, watch=None):
+        """The queries of requests for that kind: lists, watches, or both."""
+        return [query for method, path, query in self.requests
+                if method == "GET" and path.endswith("/" + plural)
+                and (watch is None or ("watch" in query) == watch)]
+
+
+class ApiHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def log_message(self, *_):
+        pass
+
+    def setup(self):
+        self.api.connections.add(self.request)
+        super().setup()
+
+    def finish(self):
+        self.api.connections.discard(self.request)
+        with contextlib.suppress(OSError):
+            super().finish()
+
+    def handle(self):
+        with contextlib.suppress(OSError, ValueError):
+            super().handle()
+
+    def date_time_string(self, timestamp=None):
+        return formatdate((timestamp or time.time()) + self.api.skew, usegmt=True)
+
+    def answer(self, status, body, headers=(), torn=0):
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def refuse(self, status, message, headers=()):
+        self.answer(status, {"kind": "Status", "status": "Failure", "message": message,
+                             "code": status}, headers)
+
+    def do(self):
+        api = self.api
+        path, _, query = self.path.partition("?")
+        query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else b""
+        api.requests.append((self.command, path, query))
+        if self.headers.get("Authorization") != f"Bearer {api.token}":
+            return self.refuse(401, "Unauthorized")
+        fault = api.fault and api.fault(self.command, path, query)
+        if fault:
+            status, headers, text = fault
+            return self.answer(status, text, headers)
+        if path == "/version":
+            return self.answer(200, {"major": "1", "minor": "27", "gitVersion": "v1.27.3-fake"})
+        parts = path.strip("/").split("/")
+        group = parts[2:] if parts[0] == "apis" else parts[1:]
+        version = "/".join(parts[1:3]) if parts[0] == "apis" else "v1"
+        group = group[1:] if parts[0] == "apis" else group[1:]
+        namespace = None
+        if group and group[0] == "namespaces" and len(group) > 2:
+            namespace, group = group[1], group[2:]
+        plural = group[0] if group else ""
+        if plural not in PLURALS or plural in api.kinds_missing or not self.serves(plural, version):
+            return self.refuse(404, "the server could not find the requested resource")
+        if self.command != "GET":
+            return self.write(plural, namespace, group[1:], body)
+        if query.get("watch"):
+            return self.watch(plural, namespace, query)
+        return self.list(plural, namespace, query)
+
+    do_GET = do_PATCH = do_POST = do_PUT = do
+
+    def serves(self, plural, version):
+        if plural == "endpointslices" and self.api.beta:
+            return version == "discovery.k8s.io/v1beta1"
+        return version == PLURALS[plural][0]
+
+    @staticmethod
+    def selected(thing, namespace, query):
+        if namespace and thing["metadata"].get("namespace") != namespace:
+            return False
+        field = query.get("fieldSelector", "")
+        if field and thing["metadata"]["name"] != field.partition("=")[2]:
+            return False
+        label, _, value = query.get("labelSelector", "").partition("=")
+        return not label or thing["metadata"].get("labels", {}).get(label) == value
+
+    def list(self, plural, namespace, query):
+        api = self.api
+        with api.lock:
+            rows = [thing for _, thing in sorted(api.objects[plural].items())
+                    if self.selected(thing, namespace, query)]
+            version = api.version
+        first = int(query.get("continue") or 0)
+        limit = int(query.get("limit") or 0) or len(rows) or 1
+        metadata = {"resourceVersion": str(version)}
+        if api.endless:
+            metadata["continue"] = "0"
+        elif first + limit < len(rows):
+            metadata["continue"] = str(first + limit)
+        self.answer(200, {"kind": f"{PLURALS[plural][1]}List", "metadata": metadata,
+                          "items": rows[first:first + limit]})
+
+    def line(self, kind, thing):
+        data = json.dumps({"type": kind, "object": thing}).encode() + b"\n"
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def watch(self, plural, namespace, query):
+        api, at = self.api, int(query["resourceVersion"])
+        ends = time.monotonic() + float(query.get("timeoutSeconds", 60))
+        marked = time.monotonic()
+        if at < api.oldest:
+            return self.refuse(410, "too old resource version")
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        server = api.server
+        while time.monotonic() < ends or api.stall:
+            with api.lock:
+                if at < api.oldest and not api.stall:
+                    error = {"kind": "Status", "code": 410, "message": "too old resource version"}
+                    new = [(at, plural, "ERROR", error)]
+                else:
+                    new = [] if api.stall else [e for e in api.events if e[0] > at and e[1] == plural]
+                seen = api.version
+                if not new:
+                    api.lock.wait(0.1)
+            if api.server is not server:
+                return None
+            for version, _, kind, thing in new:
+                if kind == "ERROR" or self.selected(thing, namespace, query):
+                    self.line(kind, thing)
+                at = max(at, version)
+                if kind == "ERROR":
+                    ends = 0
+            if time.monotonic() - marked > api.bookmarks and not api.stall:
+                marked = time.monotonic()
+                at = max(at, seen)
+                self.line("BOOKMARK", {"kind": PLURALS[plural][1],
+                                       "metadata": {"resourceVersion": str(at)}})
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def write(self, plural, namespace, rest, body):
+        api = self.api
+        thing = json.loads(body)
+        api.writes.append((self.command, plural, namespace, rest, thing))
+        if self.command == "POST":
+            return self.answer(201, thing)
+        with api.lock:
+            old = api.objects[plural].get((namespace, rest[0]))
+        if old is None:
+            return self.refuse(404, f"{plural} \"{rest[0]}\" not found")
+        new = json.loads(json.dumps(old))
+        if rest[1:] == ["status"]:
+            new["status"] = {**new.get("status", {}), **thing.get("status", {})}
+            api.apply(new)
+        return self.answer(200, new)
