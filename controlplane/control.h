@@ -11,6 +11,7 @@
 #include "publish.h"
 #include "reason.h"
 #include "settings.h"
+#include "status.h"
 #include "store.h"
 #include "vip.h"
 
@@ -37,6 +38,7 @@ struct control {
 	struct store *store;
 	struct publish *publish;
 	struct vip *vip;
+	struct status *status;
 	struct api *api;
 	unsigned source_count;
 	struct source **sources;
@@ -79,6 +81,8 @@ int certificate_start(struct control *control, struct reason *reason);
 // source.c: opens, keeps or closes sources until they are those of the settings.
 int sources_follow(struct control *control, struct reason *reason);
 void sources_stop(struct control *control);
+// The running source of that name, or NULL.
+struct cluster *sources_find(void *control, const char *name);
 // Every source has been read once: absence means something.
 bool sources_synced(const struct control *control);
 

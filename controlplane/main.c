@@ -8,6 +8,8 @@
 //     vip      which VIPs are ours to answer for; routers are told when the dataplane serves them
 //        |
 //     publish  the difference to the dataplane; last-good to the disk
+//        |
+//     status   which addresses objects have, to the clusters they are of
 //
 // Nothing here empties the box: no plan is made before every source has been read, a configuration
 // with mistakes changes nothing, and the end of this process is not the dataplane's affair.
@@ -85,8 +87,10 @@ static void plan_and_publish(struct control *c)
 	}
 	keep_leases(c, plan);
 	announce_plan(c, plan);
-	if (publish_plan(c->publish, plan) == 0)
+	if (publish_plan(c->publish, plan) == 0) {
 		c->plan = plan;
+		status_follow(c->status, plan, c->model);
+	}
 	announce_serving(c);
 	c->planned_ms = uv_now(&c->loop);
 }
@@ -193,6 +197,20 @@ static void stop_publish(struct control *c)
 	c->plan = NULL;
 }
 
+static int start_status(struct control *c, struct reason *reason)
+{
+	const struct status_options options = {.arg = c, .cluster = sources_find};
+
+	(void)reason;
+	c->status = status_open(&c->loop, &options);
+	return c->status ? 0 : -ENOMEM;
+}
+
+static void stop_status(struct control *c)
+{
+	status_close(c->status);
+}
+
 // A source that cannot be opened is a problem to be shown, not a reason to leave the console
 // unanswered.
 static int start_sources(struct control *c, struct reason *reason)
@@ -268,6 +286,7 @@ static const struct part {
 	{announce_start, announce_stop},
 	{start_publish, stop_publish},
 	{start_sources, sources_stop},
+	{start_status, stop_status}, // sources end what it waits for
 	{conf_watch, conf_unwatch},
 	{start_signals, stop_signals},
 };

@@ -180,3 +180,13 @@ bool sources_synced(const struct control *c)
 			return false;
 	return true;
 }
+
+struct cluster *sources_find(void *control, const char *name)
+{
+	const struct control *c = control;
+
+	for (unsigned i = 0; i < c->source_count; i++)
+		if (c->sources[i]->cluster && strcmp(c->sources[i]->settings.name, name) == 0)
+			return c->sources[i]->cluster;
+	return NULL;
+}

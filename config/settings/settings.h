@@ -12,6 +12,7 @@
 #include "announce_settings.h"
 #include "limits.h"
 #include "reason.h"
+#include "source_settings.h"
 #include "settings_ingress.h"
 
 enum idle_kind {
@@ -109,20 +110,6 @@ struct share_settings { // what several clusters serve together
 	char *service;  // "namespace/name"
 	unsigned cluster_count;
 	struct share_cluster *clusters; // the first that has it is the one that is asked
-};
-
-struct source_settings {  // where objects come from
-	char *name;       // the cluster's name in every object's identity
-	char *kind;       // "manifests", "kube"
-	char *path;       // the directory; the kubeconfig
-	char *context;    // of the kubeconfig; "" = its current one
-	bool insecure;    // its insecure-skip-tls-verify may be obeyed
-	uint32_t watch_s; // how long a watch is kept open
-	// Not of the row: filled in by whoever opens the source.
-	unsigned namespace_count;
-	char **namespaces;
-	char *labels;
-	char *state_dir; // where it may keep what it saw
 };
 
 struct timeouts_settings { // seconds

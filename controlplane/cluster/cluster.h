@@ -56,8 +56,8 @@ void cluster_state(const struct cluster *cluster, struct cluster_state *state);
 struct cluster_write {
 	const char *method, *path, *body, *content_type;
 	void *arg;
-	// The answer's status, 0 = none, and what is wrong in one line, NULL = nothing. Not called
-	// when the cluster is closed before. `body` is the answer's, for what was asked by GET.
+	// Once for each that returned 0: the answer's status, 0 = none, what is wrong in one line,
+	// NULL = nothing, and the answer's body. From within cluster_close(), too.
 	void (*done)(void *arg, long status, const char *error, const char *body);
 };
 int cluster_write(struct cluster *cluster, const struct cluster_write *write);

@@ -162,6 +162,12 @@ void kube_changed(struct kube *k)
 		uv_timer_start(&k->gather, on_gather, GATHER_MS, 0);
 }
 
+void kube_was_away(struct kube *k)
+{
+	for (unsigned i = 0; i < k->resource_count; i++)
+		follow_relist(k->resources[i].follow);
+}
+
 static void on_patience(uv_timer_t *timer)
 {
 	struct kube *k = timer->data;
@@ -202,6 +208,8 @@ static void ping_done(void *arg, const struct kube_answer *answer)
 	int64_t skew_s = k->skew_s;
 
 	k->ping = NULL;
+	if (answer->unreachable)
+		kube_was_away(k);
 	if (answer->server_time)
 		skew_s = answer->server_time - (int64_t)time(NULL);
 	if (strcmp(k->ping_problem, problem) != 0 ||

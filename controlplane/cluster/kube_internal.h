@@ -68,5 +68,7 @@ void kube_secrets_update(struct kube *kube);
 void kube_secrets_end(struct kube *kube);
 
 void kube_changed(struct kube *kube); // soon the owner is told
+// Who answers next may know less than we, or other things: nothing goes on where it was.
+void kube_was_away(struct kube *kube);
 
 int kube_write(struct cluster *cluster, const struct cluster_write *write);

@@ -179,6 +179,8 @@ static void on_answered(void *arg, const struct kube_answer *answer)
 
 	if (answer->status == 401)
 		kube_auth_refused(r->kube->auth);
+	if (answer->unreachable)
+		kube_was_away(r->kube);
 }
 
 // The journal.

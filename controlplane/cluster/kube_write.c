@@ -49,6 +49,7 @@ static void dropped(void *arg)
 {
 	struct writing *w = arg;
 
+	w->done(w->arg, 0, "the cluster was closed", "");
 	free(w->body);
 	free(w);
 }

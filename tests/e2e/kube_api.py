@@ -94,6 +94,7 @@ class FakeApi:
     def compact(self):
         """What happened until now is forgotten: 410 for who asks for it."""
         with self.lock:
+            self.version += 1
             self.oldest = self.version
             self.events.clear()
 

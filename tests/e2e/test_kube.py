@@ -108,6 +108,29 @@ class TestServed:
             "metadata.name=shop-tls"}
 
 
+class TestStatus:
+    def addresses(self, lab, name):
+        status = lab.api.get("services", name).get("status", {})
+        return [row["ip"] for row in status.get("loadBalancer", {}).get("ingress") or []]
+
+    def test_a_service_has_its_address_within_two_seconds(self, live):
+        started = time.monotonic()
+        vip = apply_service(live, "told")
+        wait_until(lambda: self.addresses(live, "told") == [vip], "the address in status", 2)
+        assert time.monotonic() - started < 2
+        writes = len(live.api.writes)
+        apply_service(live, "told", pods=list(live.pods)[:1])
+        apply_service(live, "another")
+        wait_until(lambda: self.addresses(live, "another"), "the other's address", 2)
+        assert len(live.api.writes) == writes + 1  # on change only
+
+    def test_what_is_served_no_more_is_cleared(self, live):
+        apply_service(live, "demoted")
+        wait_until(lambda: self.addresses(live, "demoted"), "the address in status", 2)
+        apply_service(live, "demoted", wait=False, type="ClusterIP")
+        wait_until(lambda: not self.addresses(live, "demoted"), "the address gone", 3)
+
+
 class TestGoesOn:
     """Traffic goes on, an alarm shows, and what changed meanwhile is there afterwards."""
 

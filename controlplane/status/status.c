@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rows of (object, what its status shall be), sorted by object. A new plan makes new rows; those
+// that are as they were keep what was told, and the others are told, a few at a time.
+#include "status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define AT_A_TIME 16 // requests, all clusters together
+#define RETRY_MS  2000
+#define KEY_BYTES 512
+
+struct row {
+	char *key;  // "services/cluster/namespace/name"
+	char *body; // the patch
+	bool told, asking, cleared;
+};
+
+struct status {
+	struct status_options options;
+	uv_timer_t timer;
+	struct row **rows;
+	size_t count, capacity;
+	unsigned asking;
+	bool closing;
+	// Of the plan that the rows are of: arrays at the same place are the same.
+	struct plan_vip *const *vips;
+	struct plan_ingress *const *ingresses;
+	unsigned vip_count, ingress_count;
+};
+
+struct asking {
+	struct status *status;
+	char *key, *body;
+};
+
+static void row_free(struct row *row)
+{
+	free(row->key);
+	free(row->body);
+	free(row);
+}
+
+static int compare_rows(const void *left, const void *right)
+{
+	const struct row *a = *(struct row *const *)left, *b = *(struct row *const *)right;
+
+	return strcmp(a->key, b->key);
+}
+
+static struct row *find(const struct status *s, const char *key)
+{
+	const struct row wanted = {.key = (char *)(uintptr_t)key}, *at = &wanted;
+	struct row *const *found =
+		s->count ? bsearch(&at, s->rows, s->count, sizeof(at), compare_rows) : NULL;
+
+	return found ? *found : NULL;
+}
+
+static bool push(struct status *s, struct row *row)
+{
+	if (s->count == s->capacity) {
+		size_t capacity = s->capacity ? s->capacity * 2 : 64;
+		struct row **bigger = realloc(s->rows, capacity * sizeof(*bigger));
+
+		if (!bigger)
+			return false;
+		s->rows = bigger;
+		s->capacity = capacity;
+	}
+	s->rows[s->count++] = row;
+	return true;
+}
+
+static char *patch_of(const struct addr *addresses, unsigned count)
+{
+	char text[ADDR_TEXT], *body = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&body, &size);
+
+	if (!stream)
+		return NULL;
+	fputs("{\"status\":{\"loadBalancer\":{\"ingress\":", stream);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(stream, "%s{\"ip\":\"%s\"}", i ? "," : "[",
+			addr_format(&addresses[i], text));
+	fputs(count ? "]}}}" : "null}}}", stream);
+	fclose(stream);
+	return body;
+}
+
+// `old` are the rows before; what is as it was keeps its state.
+static void want(struct status *s, const struct status *old, const char *key,
+	const struct addr *addresses, unsigned count)
+{
+	struct row *row = calloc(1, sizeof(*row)), *before = find(old, key);
+
+	if (!row)
+		return;
+	row->key = strdup(key);
+	row->body = patch_of(addresses, count);
+	row->cleared = count == 0;
+	if (!row->key || !row->body || !push(s, row)) {
+		row_free(row);
+		return;
+	}
+	if (before && strcmp(before->body, row->body) == 0)
+		row->told = before->told;
+}
+
+struct pair {
+	const char *service;
+	struct addr address;
+};
+
+static int compare_pairs(const void *left, const void *right)
+{
+	const struct pair *a = left, *b = right;
+	int order = strcmp(a->service, b->service);
+
+	return order ? order : addr_compare(&a->address, &b->address);
+}
+
+static void want_services(struct status *s, const struct status *old, const struct plan *plan)
+{
+	size_t count = 0, n = 0;
+	struct pair *pairs;
+	struct addr addresses[16];
+	char key[KEY_BYTES];
+
+	for (unsigned i = 0; i < plan->vip_count; i++)
+		count += plan->vips[i]->service_count;
+	pairs = calloc(count + 1, sizeof(*pairs));
+	if (!pairs)
+		return;
+	for (unsigned i = 0; i < plan->vip_count; i++)
+		for (unsigned j = 0; j < plan->vips[i]->service_count; j++)
+			pairs[n++] =
+				(struct pair){plan->vips[i]->services[j], plan->vips[i]->address};
+	qsort(pairs, n, sizeof(*pairs), compare_pairs);
+	for (size_t i = 0; i < n;) {
+		const char *service = pairs[i].service;
+		unsigned found = 0;
+
+		for (; i < n && strcmp(pairs[i].service, service) == 0; i++)
+			if (found < 16)
+				addresses[found++] = pairs[i].address;
+		if ((size_t)snprintf(key, sizeof(key), "services/%s", service) < sizeof(key))
+			want(s, old, key, addresses, found);
+	}
+	free(pairs);
+}
+
+static void want_ingresses(struct status *s, const struct status *old, const struct plan *plan)
+{
+	char key[KEY_BYTES];
+
+	for (unsigned i = 0; i < plan->ingress_count; i++) {
+		const struct plan_ingress *ingress = plan->ingresses[i];
+
+		if (ingress->ours && ingress->address_count &&
+			(size_t)snprintf(key, sizeof(key), "ingresses/%s", ingress->name) <
+				sizeof(key))
+			want(s, old, key, ingress->addresses, ingress->address_count);
+	}
+}
+
+// "services/cluster/namespace/name" -> the object, and the path of its status; NULL: it is not
+// there, or in nobody's cluster.
+static char *path_of(const struct status *s, const char *key, struct cluster **cluster)
+{
+	char name[KEY_BYTES], *path = NULL, *parts[4], *rest = name;
+	bool service = strncmp(key, "services/", 9) == 0;
+
+	*cluster = NULL;
+	snprintf(name, sizeof(name), "%s", key);
+	for (unsigned i = 0; i < 4; i++)
+		parts[i] = rest ? strsep(&rest, "/") : NULL;
+	if (!parts[3] || rest || !*parts[2])
+		return NULL;
+	*cluster = s->options.cluster(s->options.arg, parts[1]);
+	if (!*cluster || asprintf(&path, "/%s/namespaces/%s/%s/%s/status",
+				 service ? "api/v1" : "apis/networking.k8s.io/v1", parts[2],
+				 parts[0], parts[3]) < 0)
+		return NULL;
+	return path;
+}
+
+static void pump(struct status *s);
+
+static void on_timer(uv_timer_t *timer)
+{
+	pump(timer->data);
+}
+
+static void done(void *arg, long status, const char *error, const char *body)
+{
+	struct asking *asking = arg;
+	struct status *s = asking->status;
+	struct row *row = s->closing ? NULL : find(s, asking->key);
+
+	(void)body;
+	s->asking--;
+	if (row) {
+		row->asking = false;
+		// 404: it is gone, and so is what was to be said.
+		if ((status >= 200 && status < 300) || status == 404)
+			row->told = row->told || strcmp(row->body, asking->body) == 0;
+		else if (status)
+			log_warning("status", "%s: %s", asking->key, error ? error : "refused");
+	}
+	free(asking->key);
+	free(asking->body);
+	free(asking);
+	if (!s->closing)
+		uv_timer_start(
+			&s->timer, on_timer, status >= 200 && status < 300 ? 0 : RETRY_MS, 0);
+}
+
+static void tell(struct status *s, struct row *row)
+{
+	struct asking *asking = calloc(1, sizeof(*asking));
+	struct cluster_write write = {.method = "PATCH",
+		.body = row->body,
+		.content_type = "application/merge-patch+json",
+		.arg = asking,
+		.done = done};
+	struct cluster *cluster;
+	char *path = path_of(s, row->key, &cluster);
+	int rc = -ENOMEM;
+
+	if (!path) {
+		row->told = true; // of nobody who listens
+		free(asking);
+		return;
+	}
+	write.path = path;
+	if (asking) {
+		*asking = (struct asking){s, strdup(row->key), strdup(row->body)};
+		rc = asking->key && asking->body ? cluster_write(cluster, &write) : -ENOMEM;
+	}
+	free(path);
+	if (rc == 0) {
+		row->asking = true;
+		s->asking++;
+		return;
+	}
+	if (asking) {
+		free(asking->key);
+		free(asking->body);
+	}
+	free(asking);
+	if (rc == -ENOTSUP)
+		row->told = true;
+	else
+		uv_timer_start(&s->timer, on_timer, RETRY_MS, 0);
+}
+
+static void pump(struct status *s)
+{
+	for (size_t i = 0; i < s->count && s->asking < AT_A_TIME; i++)
+		if (!s->rows[i]->told && !s->rows[i]->asking)
+			tell(s, s->rows[i]);
+}
+
+// What was told, and is not wanted any more, is taken back where the object is still there.
+static void clear_others(struct status *s, const struct status *old, const struct model *model)
+{
+	size_t wanted = s->count;
+	struct status rows = {.rows = s->rows, .count = wanted};
+
+	for (size_t i = 0; i < old->count; i++) {
+		const struct row *row = old->rows[i];
+		char name[KEY_BYTES], *parts[4], *rest = name;
+		bool service = strncmp(row->key, "services/", 9) == 0;
+
+		rows.rows = s->rows;
+		if ((row->cleared && row->told) || find(&rows, row->key))
+			continue;
+		snprintf(name, sizeof(name), "%s", row->key);
+		for (unsigned j = 0; j < 4; j++)
+			parts[j] = rest ? strsep(&rest, "/") : NULL;
+		if (parts[3] && model_find(model, service ? OBJECT_SERVICE : OBJECT_INGRESS,
+					parts[1], parts[2], parts[3]))
+			want(s, old, row->key, NULL, 0);
+	}
+	qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
+}
+
+void status_follow(struct status *s, const struct plan *plan, const struct model *model)
+{
+	struct status old = {.rows = s->rows, .count = s->count};
+
+	if (s->vips == plan->vips && s->vip_count == plan->vip_count &&
+		s->ingresses == plan->ingresses && s->ingress_count == plan->ingress_count)
+		return;
+	s->vips = plan->vips;
+	s->vip_count = plan->vip_count;
+	s->ingresses = plan->ingresses;
+	s->ingress_count = plan->ingress_count;
+	s->rows = NULL;
+	s->count = s->capacity = 0;
+	want_services(s, &old, plan);
+	want_ingresses(s, &old, plan);
+	if (s->count)
+		qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
+	clear_others(s, &old, model);
+	for (size_t i = 0; i < old.count; i++)
+		row_free(old.rows[i]);
+	free(old.rows);
+	uv_timer_start(&s->timer, on_timer, 0, 0);
+}
+
+struct status *status_open(uv_loop_t *loop, const struct status_options *options)
+{
+	struct status *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->options = *options;
+	uv_timer_init(loop, &s->timer);
+	s->timer.data = s;
+	return s;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct status *s = handle->data;
+
+	for (size_t i = 0; i < s->count; i++)
+		row_free(s->rows[i]);
+	free(s->rows);
+	free(s);
+}
+
+void status_close(struct status *s)
+{
+	if (!s)
+		return;
+	s->closing = true;
+	uv_close((uv_handle_t *)&s->timer, on_closed);
+}
