@@ -108,8 +108,10 @@ static void want(struct status *s, const struct status *old, const char *key,
 		row_free(row);
 		return;
 	}
-	if (before && strcmp(before->body, row->body) == 0)
+	if (before && strcmp(before->body, row->body) == 0) {
 		row->told = before->told;
+		row->asking = before->asking;
+	}
 }
 
 struct pair {
