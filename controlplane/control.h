@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "cluster.h"
+#include "health.h"
 #include "model.h"
 #include "plan.h"
 #include "publish.h"
@@ -39,6 +40,7 @@ struct control {
 	struct publish *publish;
 	struct vip *vip;
 	struct status *status;
+	struct health *health;
 	struct api *api;
 	unsigned source_count;
 	struct source **sources;
@@ -92,6 +94,10 @@ int announce_start(struct control *control, struct reason *reason);
 void announce_stop(struct control *control);
 void announce_plan(struct control *control, struct plan *plan);
 void announce_serving(void *control);
+
+// checks.c: health/ among the steps, before plan/.
+int checks_start(struct control *control, struct reason *reason);
+void checks_stop(struct control *control);
 
 // report.c: what api/ tells about us.
 void report(void *arg, struct api_state *state);

@@ -3,7 +3,7 @@
 //
 //     cluster  fills the model and says that it changed
 //        |     (the first at once, then those of a few milliseconds together)
-//     plan     = f(model, settings, leases), pure, at the cost of what has changed
+//     plan     = f(model, settings, leases, checks), pure, at the cost of what has changed
 //        |     (leases go to the disk before anybody uses them)
 //     vip      which VIPs are ours to answer for; routers are told when the dataplane serves them
 //        |
@@ -92,6 +92,7 @@ static void plan_and_publish(struct control *c)
 		status_follow(c->status, plan, c->model);
 	}
 	announce_serving(c);
+	health_follow(c->health, c->plan);
 	c->planned_ms = uv_now(&c->loop);
 }
 
@@ -284,6 +285,7 @@ static const struct part {
 	{start_timers, stop_timers},
 	{start_api, stop_api}, // stops after publish/, which answers what it waits for
 	{announce_start, announce_stop},
+	{checks_start, checks_stop},
 	{start_publish, stop_publish},
 	{start_sources, sources_stop},
 	{start_status, stop_status}, // sources end what it waits for

@@ -71,6 +71,7 @@ void report(void *arg, struct api_state *state)
 		.started_us = c->started_us,
 		.dataplane = c->publish,
 		.vip = c->vip,
+		.health = c->health,
 	};
 	if (c->publish)
 		state->publish = publish_state(c->publish);

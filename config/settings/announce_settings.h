@@ -56,8 +56,7 @@ struct pair_settings {
 enum health_kind {
 	HEALTH_OFF,
 	HEALTH_TCP,
-	HEALTH_HTTP,
-	HEALTH_HTTPS
+	HEALTH_HTTP
 };
 
 struct health_settings { // of a Service that does not say
@@ -66,5 +65,5 @@ struct health_settings { // of a Service that does not say
 	char *path, *host;
 };
 
-const char *health_kind_name(enum health_kind kind); // "off", "tcp", "http", "https"
+const char *health_kind_name(enum health_kind kind); // "off", "tcp", "http"
 bool health_kind_parse(const char *text, enum health_kind *kind);

@@ -275,8 +275,8 @@ static void read_defaults(struct reader *r, const setting_t *root, struct settin
 static void read_root(struct reader *r, struct settings *s)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
-		"pools", "bgp", "pair", "sources", "clusters", "shares", "defaults", "ingress",
-		"run_dir", "state_dir", "group", NULL};
+		"pools", "bgp", "pair", "health", "sources", "clusters", "shares", "defaults",
+		"ingress", "run_dir", "state_dir", "group", NULL};
 	const setting_t *root = config_root_setting(&r->config);
 
 	s->file = read_copy(r, r->file);

@@ -14,6 +14,7 @@
 // null and "warning" says why. Only root and the group may connect. Loop thread only.
 #pragma once
 
+#include "health.h"
 #include "plan.h"
 #include "publish.h"
 #include "reason.h"
@@ -36,7 +37,8 @@ struct api_state {
 	const struct plan *plan;   // NULL before the first
 	struct publish *dataplane; // to ask; NULL = there is none
 	struct publish_state publish;
-	struct vip *vip;     // NULL: there is none
+	struct vip *vip; // NULL: there is none
+	const struct health *health;
 	uint64_t started_us; // CLOCK_REALTIME
 	unsigned source_count, problem_count;
 	const struct api_source *sources;

@@ -24,7 +24,8 @@ static bool is_service(const struct plan_pool *pool, const char *wanted)
 	       (tail == length || pool->name[length - tail - 1] == '/');
 }
 
-static json_t *endpoint_row(const struct plan_pool *pool, const struct plan_endpoint *endpoint)
+static json_t *endpoint_row(const struct health *health, const struct plan_pool *pool,
+	const struct plan_endpoint *endpoint)
 {
 	json_t *row = json_object();
 
@@ -36,6 +37,10 @@ static json_t *endpoint_row(const struct plan_pool *pool, const struct plan_endp
 	json_object_set_new(row, "weight", json_integer(endpoint->weight));
 	json_object_set_new(row, "state",
 		json_string(endpoint->state == ENDPOINT_READY ? "ready" : "draining"));
+	json_object_set_new(row, "health",
+		json_string(health ? health_text(health, pool->check, &endpoint->address,
+					     endpoint->port)
+				   : ""));
 	return row;
 }
 
@@ -60,7 +65,7 @@ static json_t *endpoints(const struct api_request *request)
 			if (request->values[ADDRESS] &&
 				addr_compare(&endpoint->address, &address) != 0)
 				continue;
-			row = endpoint_row(pool, endpoint);
+			row = endpoint_row(request->state->health, pool, endpoint);
 			counters_json(row, counters_endpoint(counters, pool->name, endpoint));
 			json_array_append_new(rows, row);
 		}

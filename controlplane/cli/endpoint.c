@@ -7,14 +7,14 @@
 
 static void print(json_t *answer, FILE *out)
 {
-	struct table *table = table_new("lllrlrrrr");
+	struct table *table = table_new("lllrllrrrr");
 	char flows[HUMAN_TEXT], new[HUMAN_TEXT], in[HUMAN_TEXT], back[HUMAN_TEXT];
 	const char *before = "";
 	json_t *row;
 	size_t i;
 
 	table_head(table, (const char *const[]){"POOL", "ENDPOINT", "NAME", "WEIGHT", "STATE",
-				  "FLOWS", "CREATED", "BYTES IN", "BYTES OUT"});
+				  "HEALTH", "FLOWS", "CREATED", "BYTES IN", "BYTES OUT"});
 	json_array_foreach(json_object_get(answer, "endpoints"), i, row)
 	{
 		char *address = row_address_port(row, "address", "port");
@@ -25,6 +25,7 @@ static void print(json_t *answer, FILE *out)
 		table_cell(table, "%s", row_text(row, "name"));
 		table_cell(table, "%llu", (unsigned long long)row_number(row, "weight"));
 		table_cell(table, "%s", row_text(row, "state"));
+		table_cell(table, "%s", row_text(row, "health"));
 		table_cell(table, "%s", row_count(row, "flows", flows));
 		table_cell(table, "%s", row_count(row, "flows_created", new));
 		table_cell(table, "%s", row_bytes(row, "bytes_in", in));

@@ -44,6 +44,7 @@ static bool ask(struct planner *p, const struct service *service, struct want *o
 		part_free(p->part);
 		return false;
 	}
+	check_read(p, want);
 	want->slices = NULL;
 	want->made_for = p->kept->number + 1;
 	want->waits = true;

@@ -319,6 +319,7 @@ static bool serve(struct planner *p, struct proxied *one)
 		return false;
 	want = service ? want_make_proxied(p, service) : NULL;
 	if (want) {
+		check_read(p, want);
 		want->algorithm = one->algorithm;
 		want_find_slices(p, want);
 		fill(p, one, want);

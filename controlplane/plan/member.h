@@ -21,6 +21,10 @@ struct members {
 	uint16_t retargeted; // what the pods listen on, where mode dsr cannot send to it
 };
 
+// check.c: what the Service's annotations say, who is left out, and the pool's own copy.
+void check_members(struct planner *p, struct want *want, const struct service_port *port,
+	struct members *members);
+struct plan_check *check_copy(struct planner *p, const struct want *want, uint8_t protocol);
 bool member_is_for(const struct slice_port *slice, const struct service_port *port);
 uint16_t member_weight(
 	const struct planner *p, const struct want *want, const struct slice_endpoint *endpoint);

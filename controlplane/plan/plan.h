@@ -41,7 +41,14 @@ struct plan_pool {
 	enum algorithm algorithm;
 	unsigned endpoint_count;
 	struct plan_endpoint *endpoints;
+	struct plan_check *check;             // how they are tried out; NULL = they are not
 	const struct plan_upstream *upstream; // of the proxy's pools; NULL = of layer 4
+};
+
+struct plan_check { // of TCP endpoints, by health/
+	enum health_kind kind;
+	uint32_t interval_ms, timeout_ms, rise, fall;
+	char *path, *host;
 };
 
 struct plan_listener {
@@ -129,6 +136,12 @@ void plan_free(struct plan *plan); // also one of plan_next()
 struct planning *planning_new(void);
 struct plan *plan_next(struct planning *planning, const struct model *model,
 	const struct settings *settings, const struct plan_lease *leases, unsigned lease_count);
+// Who fails a check, asked while a plan is made; the answers are facts as the leases are. After
+// planning_checks_changed() they may be others.
+typedef bool (*plan_failed_fn)(
+	const void *arg, const struct plan_check *check, const struct addr *address, uint16_t port);
+void planning_ask_checks(struct planning *planning, plan_failed_fn failed, const void *arg);
+void planning_checks_changed(struct planning *planning);
 // Nothing is taken from the plans before: the settings or the model are about to go.
 void planning_forget(struct planning *planning);
 void planning_free(struct planning *planning); // its plans stay until they are freed

@@ -72,9 +72,10 @@ struct want {
 	struct part *told;   // what is wrong with it
 	struct part *served; // its listeners and pools
 	unsigned endpoint_count, listener_count;
-	bool near_vips;     // some endpoint lies where VIPs are given
-	bool lease_changed; // since it was made
-	bool waits;         // to be served anew
+	struct plan_check *check; // NULL: none
+	bool near_vips;           // some endpoint lies where VIPs are given
+	bool lease_changed;       // since it was made
+	bool waits;               // to be served anew
 	struct part *next_served;
 	uint64_t made_for; // number of the plan
 	struct want *next; // in its bucket
@@ -117,6 +118,8 @@ bool want_asks_same(const struct want *a, const struct want *b);
 int want_compare_ages(const void *left, const void *right); // pointers to pointers
 // The slices of the Service, in scratch.
 void want_find_slices(struct planner *p, struct want *want);
+// check.c
+void check_read(struct planner *p, struct want *want);
 // ipam.c
 void ipam_assign(struct planner *p);
 const struct plan_lease *ipam_lease(

@@ -243,6 +243,17 @@ struct planning *planning_new(void)
 	return g;
 }
 
+void planning_ask_checks(struct planning *g, plan_failed_fn failed, const void *arg)
+{
+	g->failed = failed;
+	g->failed_arg = arg;
+}
+
+void planning_checks_changed(struct planning *g)
+{
+	g->checks_changed = true;
+}
+
 void planning_clear(struct planning *g)
 {
 	front_clear(g);

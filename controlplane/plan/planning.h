@@ -73,6 +73,10 @@ struct planning {
 
 	struct front_kept front;
 
+	plan_failed_fn failed; // NULL: nobody does
+	const void *failed_arg;
+	bool checks_changed;
+
 	uint64_t number; // of the newest plan
 	struct kept_plan *oldest, *newest;
 	struct part *retired, **retired_tail; // by the number of the last plan that has them

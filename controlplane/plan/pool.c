@@ -292,6 +292,7 @@ struct plan_pool *pool_make(
 	else
 		members_collect(p, want, port, family, &members);
 	members_sort(&members);
+	check_members(p, want, port, &members);
 	members.promoted = members.ready == 0 && promote(&members);
 	tell_state(p, want, port, family, &members);
 	bound(p, want, &members);
@@ -302,6 +303,7 @@ struct plan_pool *pool_make(
 		port->protocol == IPPROTO_TCP ? "tcp" : "udp", port->port,
 		family == V4 ? "" : ":6");
 	pool->algorithm = want->algorithm;
+	pool->check = check_copy(p, want, port->protocol);
 	pool->endpoint_count = members.count;
 	pool->endpoints = arena_take_array(p->arena, members.count, sizeof(*pool->endpoints));
 	if (!pool->name || !pool->endpoints)

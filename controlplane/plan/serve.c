@@ -210,7 +210,14 @@ static bool serve_all(struct planner *p)
 bool step_serve(struct planner *p)
 {
 	struct planning *g = p->kept;
-	bool ok = g->squeezed || serve_waiting(p);
+	bool ok;
+
+	for (unsigned i = 0; g->checks_changed && i < g->want_count; i++)
+		g->by_age[i]->waits |= g->by_age[i]->check != NULL;
+	if (g->checks_changed)
+		front_pools_wait(p, false);
+	g->checks_changed = false;
+	ok = g->squeezed || serve_waiting(p);
 
 	if (ok && (g->squeezed || p->squeezed))
 		ok = serve_all(p);

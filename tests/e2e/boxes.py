@@ -2,6 +2,7 @@
 """A second appliance in a lab, beside the first: the same sources, the same pools, its own addresses."""
 
 import contextlib
+import json
 import os
 import signal
 
@@ -56,7 +57,6 @@ class Boxes:
         done = self.boxes[number].sluice("show", "vips", "--json", check=False)
         if done.returncode:
             return None
-        import json
         rows = json.loads(done.stdout)["vips"]
         return next((row["state"] for row in rows if row["address"] == vip), None)
 

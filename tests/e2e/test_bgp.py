@@ -140,7 +140,8 @@ def make_bgp(make_lab):
         both.start()
         lab.both = both
         started.append((lab, both))
-        lab.vips = lab.apply_service("web", PORTS, families=(4, 6))
+        found = lab.apply_service("web", PORTS, families=(4, 6))
+        lab.vips = sorted(set(found), key=lambda text: ":" in text)
         for vip in lab.vips:
             try:
                 wait_until(lambda vip=vip: len(lab.router.route(vip)) == count, f"routes to {vip}", 20)

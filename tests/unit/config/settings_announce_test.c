@@ -55,6 +55,8 @@ static void test_mistakes(void **state)
 		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"a\"; peers = [ "
 		 "\"x\" ]; } ); };",
 			"bgp.pools[0].peers[0]: found \"x\""},
+		{"health = { check = \"udp\"; };", "health.check: found \"udp\""},
+		{"health = { path = \"x\"; };", "health.path: found \"x\""},
 		{"pair = { };", "pair.interface: missing"},
 		{"pair = { interface = \"lan\"; };", "pair.interface: found \"lan\""},
 		{"pair = { interface = \"wan\"; interval_ms = 105; };",

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// health/ among the steps of the object's way. See control.h.
+#include "control.h"
+
+static void on_changed(void *arg)
+{
+	struct control *c = arg;
+
+	planning_checks_changed(c->planning);
+	control_changed(c);
+}
+
+int checks_start(struct control *c, struct reason *reason)
+{
+	const struct health_options options = {c, on_changed};
+	int error = health_open(&c->health, &c->loop, &options);
+
+	(void)reason;
+	if (!error)
+		planning_ask_checks(c->planning, health_failed, c->health);
+	return error;
+}
+
+void checks_stop(struct control *c)
+{
+	planning_ask_checks(c->planning, NULL, NULL);
+	health_close(c->health);
+	c->health = NULL;
+}
