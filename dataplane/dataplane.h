@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access_writer.h"
 #include "channel.h"
 #include "clock.h"
 #include "host.h"
@@ -58,6 +59,8 @@ struct dataplane {
 	struct rte_ring *inboxes[SLUICE_WORKERS_MAX];
 	struct rte_ring *relays[SLUICE_WORKERS_MAX][SLUICE_PORTS_MAX];
 	struct doorbell doorbell;
+	struct log_ring *log_rings[SLUICE_WORKERS_MAX]; // NULL: no access log
+	struct access_writer *access_writer;
 	unsigned worker_count;
 	struct worker *workers[SLUICE_WORKERS_MAX];
 	struct channel *channel;
@@ -82,6 +85,8 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 // start.c: ports, interfaces, workers. In the order they are to be called; each undone by its own.
 int start_ports(struct dataplane *dataplane, struct reason *reason);
 void stop_ports(struct dataplane *dataplane);
+int start_access_log(struct dataplane *dataplane, struct reason *reason);
+void stop_access_log(struct dataplane *dataplane);
 int start_workers(struct dataplane *dataplane, struct reason *reason);
 void stop_workers(struct dataplane *dataplane);
 

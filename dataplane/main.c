@@ -76,6 +76,7 @@ static const struct {
 	{"ports", start_ports, stop_ports},
 	{"host", start_host, stop_host},
 	{"tables", start_tables, stop_tables},
+	{"access log", start_access_log, stop_access_log},
 	{"workers", start_workers, stop_workers},
 	{"plan", plan_start, NULL},
 	{"channel", start_channel, stop_channel},

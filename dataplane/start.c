@@ -19,8 +19,7 @@
 #define RING_HOST    4096
 #define RING_RESOLVE 1024
 
-#define TICKETS_LIVE_S    7200
-#define PROXY_CONNECTIONS 131072 // of a worker, clients' and endpoints' together
+#define TICKETS_LIVE_S 7200
 
 static int add_iface(
 	struct dataplane *dataplane, unsigned port, uint16_t vlan, struct reason *reason)
@@ -170,7 +169,8 @@ static void worker_contexts(struct dataplane *dataplane, struct worker *worker)
 // Its memory is not touched before it is needed, so these bounds cost nothing.
 static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worker)
 {
-	const uint32_t connections = PROXY_CONNECTIONS;
+	const struct settings *settings = dataplane->settings;
+	const uint32_t connections = settings->http.connections;
 	struct timespec now;
 	struct proxy_config config = {
 		.worker = worker->id,
@@ -179,7 +179,7 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.slices = connections * 4,
 		.small_chunks = connections,
 		.large_chunks = connections / 8,
-		.idle_upstreams = connections / 8,
+		.idle_upstreams = settings->http.idle_upstreams,
 		.rule = &dataplane->rule,
 		.sources = dataplane->sources,
 		.transmitter = &worker->transmitter,
@@ -187,6 +187,10 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.drops = worker->counters.drops,
 		.tickets = dataplane->tickets,
 		.crypto = dataplane->crypto,
+		.log = dataplane->log_rings[worker->id],
+		.log_rate = settings->access_log.rate
+				    ? settings->access_log.rate / dataplane->worker_count + 1
+				    : 0,
 	};
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -272,6 +276,28 @@ static int make_shared(struct dataplane *dataplane)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+// Before the workers, and stopped after them.
+int start_access_log(struct dataplane *dataplane, struct reason *reason)
+{
+	const char *path = dataplane->settings->access_log.path;
+
+	for (unsigned i = 0; i < dataplane->worker_count && *path; i++) {
+		dataplane->log_rings[i] = log_ring_new();
+		if (!dataplane->log_rings[i])
+			return -ENOMEM;
+	}
+	return *path ? access_writer_start(&dataplane->access_writer, path, dataplane->log_rings,
+			       dataplane->worker_count, reason)
+		     : 0;
+}
+
+void stop_access_log(struct dataplane *dataplane)
+{
+	access_writer_stop(dataplane->access_writer);
+	for (unsigned i = 0; i < dataplane->worker_count; i++)
+		log_ring_free(dataplane->log_rings[i]);
 }
 
 int start_workers(struct dataplane *dataplane, struct reason *reason)

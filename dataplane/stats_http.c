@@ -196,7 +196,10 @@ void stats_http(
 		proxy->upstream_connections += from->upstreams;
 		proxy->upstream_idle += from->idle_upstreams;
 		proxy->requests += from->requests;
+		proxy->log_lines += from->log_lines;
+		proxy->log_lost += from->log_lost;
 	}
+	proxy->log_lost += access_writer_lost(dataplane->access_writer);
 	proxy->counters = sum(dataplane, answer, (struct where){of_all, 0});
 	fill_refusals(dataplane, answer, proxy);
 	fill_tls(dataplane, answer, proxy);

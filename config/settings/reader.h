@@ -62,9 +62,10 @@ struct prefix *read_addresses(
 struct range_settings *read_ranges(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
 
-// settings_pool.c, settings_cluster.c, settings_source.c: the parts of the file that have one of
-// their own.
+// settings_pool.c, settings_http.c, settings_cluster.c, settings_source.c: the parts of the file
+// that have one of their own.
 void settings_read_pools(struct reader *r, const setting_t *root, struct settings *s);
+void settings_read_http(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_clusters(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_ingress(struct reader *r, const setting_t *root, struct ingress_settings *s);
 // settings_bgp.c, settings_pair.c: after the pools, which they name.

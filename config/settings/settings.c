@@ -275,8 +275,8 @@ static void read_defaults(struct reader *r, const setting_t *root, struct settin
 static void read_root(struct reader *r, struct settings *s)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
-		"pools", "bgp", "pair", "health", "sources", "clusters", "shares", "defaults",
-		"ingress", "run_dir", "state_dir", "group", NULL};
+		"http", "access_log", "pools", "bgp", "pair", "health", "sources", "clusters",
+		"shares", "defaults", "ingress", "run_dir", "state_dir", "group", NULL};
 	const setting_t *root = config_root_setting(&r->config);
 
 	s->file = read_copy(r, r->file);
@@ -286,6 +286,7 @@ static void read_root(struct reader *r, struct settings *s)
 	read_routes(r, root, s);
 	read_snat(r, root, s);
 	read_timeouts(r, root, s);
+	settings_read_http(r, root, s);
 	settings_read_pools(r, root, s);
 	settings_read_bgp(r, root, s);
 	settings_read_pair(r, root, s);
@@ -388,6 +389,7 @@ void settings_free(struct settings *s)
 	free(s->ports);
 	free(s->routes);
 	free(s->snat.ranges);
+	free(s->access_log.path);
 	free(s->run_dir);
 	free(s->state_dir);
 	free(s->group);

@@ -48,9 +48,6 @@ struct session *session_new(struct proxy *proxy, const struct listener *listener
 	session->site = listener->http->site;
 	session->listener = listener->slot;
 	session->tls = listener->http->tls;
-	session->state = session->tls && tables_has_passthrough(proxy->tables, session->site)
-				 ? SESSION_HELLO
-				 : SESSION_HEAD;
 	session->deadline.kind = DEADLINE_SESSION;
 	session->rule = UINT32_MAX;
 	deadline_set(proxy, &session->deadline, after_ms(proxy, site->head_timeout_ms));
@@ -59,12 +56,46 @@ struct session *session_new(struct proxy *proxy, const struct listener *listener
 	return session;
 }
 
+// What came behind a PROXY header is ciphertext where TLS is spoken.
+static bool start_tls(struct proxy *proxy, struct session *session)
+{
+	struct link *link = &session->link;
+
+	if (!link_accept_tls(proxy, link)) {
+		proxy->stats.refusals[HTTP_OVERLOAD]++;
+		session_cut(proxy, session);
+		return false;
+	}
+	link->raw = link->in;
+	if (!link->raw.first)
+		link->raw.last = &link->raw.first;
+	slices_open(&link->in);
+	if (link->raw.length)
+		link_open(proxy, link);
+	return true;
+}
+
+bool session_start(struct proxy *proxy, struct session *session)
+{
+	bool passthrough = session->tls && tables_has_passthrough(proxy->tables, session->site);
+
+	session->state = passthrough ? SESSION_HELLO : SESSION_HEAD;
+	return !session->tls || passthrough || start_tls(proxy, session);
+}
+
+bool session_end_tls(struct proxy *proxy, struct session *session)
+{
+	session->state = SESSION_HEAD;
+	return start_tls(proxy, session);
+}
+
 void session_end(struct proxy *proxy, struct session *session)
 {
 	if (session->upstream)
 		upstream_release(proxy, session, false);
 	if (session->head)
 		owner_release(chunk_owner(session->head));
+	log_end(session);
 	link_leave(proxy, &session->link);
 	deadline_stop(&session->deadline);
 	session->head = NULL;
@@ -120,6 +151,8 @@ static bool wait_step(struct proxy *proxy, struct session *session)
 		session_end(proxy, session);
 		return false;
 	}
+	if (upstream->link.connected && upstream->link.tcp && !upstream_announce(proxy, upstream))
+		return false;
 	if (upstream->link.connected && upstream->link.tcp && session->passthrough) {
 		session->state = SESSION_TUNNEL;
 		return true;
@@ -207,6 +240,7 @@ static void on_timeout(struct proxy *proxy, struct session *session)
 {
 	session->timed_out = false;
 	switch ((enum session_state)session->state) {
+	case SESSION_ANNOUNCED:
 	case SESSION_HELLO:
 		proxy->stats.refusals[HTTP_HEAD_TIMEOUT]++;
 		session_cut(proxy, session);
@@ -254,6 +288,9 @@ static void run(struct proxy *proxy, struct session *session)
 	}
 	while (more && !session->ended)
 		switch ((enum session_state)session->state) {
+		case SESSION_ANNOUNCED:
+			more = announced_step(proxy, session);
+			break;
 		case SESSION_HELLO:
 			more = hello_step(proxy, session);
 			break;

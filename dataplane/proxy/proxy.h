@@ -7,6 +7,7 @@
 #pragma once
 
 #include "clock.h"
+#include "log_ring.h"
 #include "owner.h"
 #include "packet.h"
 #include "pick.h"
@@ -32,6 +33,8 @@ struct proxy_config {
 	uint64_t *drops;             // counters by enum drop
 	struct tls_tickets *tickets; // of all workers
 	struct tls_crypto *crypto;   // NULL: handshakes are the worker\'s own
+	struct log_ring *log;        // NULL: no requests are logged
+	uint32_t log_rate;           // lines a second; 0 = any number
 	int64_t realtime_offset_us;  // CLOCK_REALTIME less the proxy's time
 };
 

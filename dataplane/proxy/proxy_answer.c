@@ -25,8 +25,10 @@ void request_count(struct proxy *proxy, struct session *session, uint16_t status
 	uint64_t took = session->started ? proxy->now - session->started : 0;
 
 	session->status = status >= 100 && status < 600 ? status : 500;
-	if (status == 499)
+	if (status == 499) {
 		proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
+		session->refusal = HTTP_CLIENT_LEFT;
+	}
 	proxy->stats.requests++;
 	count(&proxy->stats.all, session, took);
 	count(&proxy->stats.listeners[session->listener], session, took);
@@ -34,6 +36,7 @@ void request_count(struct proxy *proxy, struct session *session, uint16_t status
 		count(&proxy->stats.rules[session->rule], session, took);
 	if (session->upstream)
 		count(&proxy->stats.endpoints[session->upstream->endpoint], session, took);
+	log_request(proxy, session);
 }
 
 // "max-age=31536000; includeSubDomains; preload"
@@ -85,6 +88,7 @@ void request_refuse(struct proxy *proxy, struct session *session, enum http_refu
 	struct h1_answer what = {.status = http_refusal_status(refusal)};
 
 	proxy->stats.refusals[refusal]++;
+	session->refusal = refusal;
 	if (session->response_begun) { // too late for words
 		request_count(proxy, session, session->status);
 		session_cut(proxy, session);

@@ -6,25 +6,6 @@
 
 #include <string.h>
 
-// The bytes that waited are ciphertext now.
-static bool end_here(struct proxy *proxy, struct session *session)
-{
-	struct link *link = &session->link;
-
-	session->state = SESSION_HEAD;
-	if (link_accept_tls(proxy, link)) {
-		link->raw = link->in;
-		if (!link->raw.first)
-			link->raw.last = &link->raw.first;
-		slices_open(&link->in);
-		link_open(proxy, link);
-		return true;
-	}
-	proxy->stats.refusals[HTTP_OVERLOAD]++;
-	session_cut(proxy, session);
-	return false;
-}
-
 static bool pass_through(
 	struct proxy *proxy, struct session *session, const struct server_name *name)
 {
@@ -77,5 +58,5 @@ bool hello_step(struct proxy *proxy, struct session *session)
 				      : NULL;
 	if (name && name->backend_count)
 		return pass_through(proxy, session, name);
-	return end_here(proxy, session);
+	return session_end_tls(proxy, session);
 }

@@ -89,18 +89,20 @@ struct upstream {
 	bool keep;   // after this response
 	uint32_t idle_timeout_ms, idle_limit;
 	bool tls;
+	bool announce; // a PROXY header is to be sent ahead
 	uint32_t pool; // slot, and the hash of its name: who says how TLS is spoken
 	uint64_t pool_hash;
 	struct deadline deadline;
 };
 
 enum session_state {
-	SESSION_HELLO,  // for a ClientHello, to see whom it is for
-	SESSION_HEAD,   // for a request's head
-	SESSION_WAIT,   // for the connection to the endpoint
-	SESSION_STREAM, // request on its way, response on its way
-	SESSION_TUNNEL, // bytes both ways (upgrade)
-	SESSION_LINGER, // our last word is said; for the client to have it
+	SESSION_ANNOUNCED, // for a PROXY header
+	SESSION_HELLO,     // for a ClientHello, to see whom it is for
+	SESSION_HEAD,      // for a request's head
+	SESSION_WAIT,      // for the connection to the endpoint
+	SESSION_STREAM,    // request on its way, response on its way
+	SESSION_TUNNEL,    // bytes both ways (upgrade)
+	SESSION_LINGER,    // our last word is said; for the client to have it
 };
 
 struct session {
@@ -118,6 +120,8 @@ struct session {
 	uint16_t vip_port;
 	uint8_t client_length;
 	char client[ADDR_TEXT];
+	struct addr address; // the client's
+	uint16_t port;
 	uint32_t requests;
 	struct deadline deadline;
 
@@ -146,6 +150,11 @@ struct session {
 	uint16_t status;
 	uint64_t hash; // for pools that hash
 	uint64_t bytes_in, bytes_out;
+	// For the log
+	struct chunk *words; // of the request's head; NULL: none
+	enum http_refusal refusal;
+	uint16_t upstream_status;
+	usec_t connected_at, answered_at; // 0: not yet
 };
 
 struct endpoint_links { // by endpoint slot
@@ -178,6 +187,9 @@ struct proxy {
 	int64_t date_second;
 	char date[29];
 	uint16_t ip_id;
+	uint32_t log_cursor;
+	uint64_t log_credit; // lines, in millionths
+	usec_t log_counted;
 	struct proxy_stats stats;
 	struct h1_head request_head, response_head; // scratch
 };

@@ -184,6 +184,7 @@ static enum tcp_verdict allow(void *io, const struct tcp_tuple *tuple, struct tc
 
 	if (!listener)
 		return TCP_REFUSE;
+	allowed = allowed || is_announced(listener, &tuple->remote); // it is seen then
 	for (uint32_t i = 0; i < listener->source_count && !allowed; i++)
 		allowed = prefix_contains(&listener->sources[i], &tuple->remote);
 	if (!allowed) {
@@ -236,15 +237,12 @@ static void accepted(struct proxy *proxy, struct tcp_connection *connection)
 	session->link.tcp = connection;
 	session->link.connected = true;
 	session->vip_port = tuple->local_port;
-	addr_format(&tuple->remote, session->client);
-	session->client_length = (uint8_t)strlen(session->client);
+	session_name_client(session, &tuple->remote, tuple->remote_port);
 	tcp_set_user(connection, session);
-	if (session->state != SESSION_HELLO && session->tls &&
-		!link_accept_tls(proxy, &session->link)) {
-		proxy->stats.refusals[HTTP_OVERLOAD]++;
-		session_cut(proxy, session);
+	if (is_announced(listener, &tuple->remote))
+		session->state = SESSION_ANNOUNCED;
+	else if (!session_start(proxy, session))
 		return;
-	}
 	session_mark(proxy, session);
 }
 

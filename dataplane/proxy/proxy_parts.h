@@ -69,9 +69,11 @@ void deadlines_run(struct proxy *proxy);
 void session_mark(struct proxy *proxy, struct session *session);
 void session_timeout(struct proxy *proxy, struct session *session);
 struct session *session_new(struct proxy *proxy, const struct listener *listener);
-void session_end(struct proxy *proxy, struct session *session);   // closes whatever is open
-void session_close(struct proxy *proxy, struct session *session); // after our last word
-void session_cut(struct proxy *proxy, struct session *session);   // with a reset
+bool session_start(struct proxy *proxy, struct session *session);   // after any PROXY header
+bool session_end_tls(struct proxy *proxy, struct session *session); // it ends here
+void session_end(struct proxy *proxy, struct session *session);     // closes whatever is open
+void session_close(struct proxy *proxy, struct session *session);   // after our last word
+void session_cut(struct proxy *proxy, struct session *session);     // with a reset
 
 // proxy_request.c: true when it got further.
 bool request_begin(struct proxy *proxy, struct session *session);
@@ -85,6 +87,19 @@ uint64_t session_hash(const struct session *session); // of the client's address
 
 // proxy_hello.c
 bool hello_step(struct proxy *proxy, struct session *session);
+
+// proxy_announce.c
+// Does whoever connects from there begin with a PROXY header?
+bool is_announced(const struct listener *listener, const struct addr *peer);
+void session_name_client(struct session *session, const struct addr *address, uint16_t port);
+bool announced_step(struct proxy *proxy, struct session *session);
+bool upstream_announce(struct proxy *proxy, struct upstream *upstream);
+
+// proxy_log.c
+void log_begin(struct proxy *proxy, struct session *session); // a head was read
+void log_request_id(struct session *session, const char id[static 32]);
+void log_request(struct proxy *proxy, struct session *session); // it has ended
+void log_end(struct session *session);
 
 // proxy_answer.c
 // Answers with this refusal's status, counted, and ends the request and the connection with it as

@@ -12,6 +12,10 @@ void request_reset(struct session *session)
 	if (session->head)
 		owner_release(chunk_owner(session->head));
 	session->head = NULL;
+	log_end(session);
+	session->refusal = HTTP_OK;
+	session->upstream_status = 0;
+	session->connected_at = session->answered_at = 0;
 	session->scan.seen = 0;
 	session->rule = UINT32_MAX;
 	session->tried_count = 0;
@@ -153,6 +157,7 @@ static bool write_head(struct proxy *proxy, struct session *session,
 	};
 
 	request_id(proxy, id);
+	log_request_id(session, id);
 	session->head = chunk_new(proxy, h1_request_room(&proxy->request_head, &how));
 	if (!session->head)
 		return false;
@@ -179,10 +184,9 @@ static void take_policy(struct proxy *proxy, struct session *session, const stru
 static bool is_trusted(const struct proxy *proxy, const struct session *session)
 {
 	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
-	const struct tcp_tuple *tuple = tcp_tuple_of(session->link.tcp);
 
 	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
-		if (prefix_contains(&listener->http->trusted[i], &tuple->remote))
+		if (prefix_contains(&listener->http->trusted[i], &session->address))
 			return true;
 	return false;
 }
@@ -239,6 +243,7 @@ static void facts(struct proxy *proxy, struct session *session, const struct htt
 	session->upgrade = head->upgrade;
 	session->expect = head->expect_continue;
 	session->bytes_in = head->length;
+	log_begin(proxy, session);
 	h1_body_begin(&session->request, head);
 	deadline_set(proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
 }
@@ -386,6 +391,7 @@ bool request_stream(struct proxy *proxy, struct session *session)
 	if (session->link.finished && !session->link.in.length) {
 		// The client ended in the middle of its request.
 		proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
+		session->refusal = HTTP_CLIENT_LEFT;
 		request_count(proxy, session, 400);
 		session_cut(proxy, session);
 	}

@@ -77,7 +77,8 @@ static bool begin(struct proxy *proxy, struct session *session)
 		return true;
 	*average = took > *average ? (uint32_t)RTE_MIN(took, UINT32_MAX)
 				   : *average - *average / 8 + (uint32_t)(took / 8);
-	session->status = head->status;
+	session->status = session->upstream_status = head->status;
+	session->answered_at = proxy->now;
 	h1_body_begin(&session->response, head);
 	session->unchunk = session->client_old && head->body == H1_BODY_CHUNKED;
 	// A body that ends with the connection ends ours, too; so does an answer to half a request.
@@ -198,6 +199,7 @@ static bool body_part(struct proxy *proxy, struct session *session, uint32_t roo
 static bool cut(struct proxy *proxy, struct session *session)
 {
 	proxy->stats.refusals[HTTP_UPSTREAM_CUT]++;
+	session->refusal = HTTP_UPSTREAM_CUT;
 	request_count(proxy, session, session->status);
 	session_cut(proxy, session);
 	return false;

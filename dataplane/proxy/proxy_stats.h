@@ -20,6 +20,7 @@ struct proxy_stats {
 	uint64_t accepted, connections;     // of clients: ever, now
 	uint64_t upstreams, idle_upstreams; // now
 	uint64_t requests;
+	uint64_t log_lines, log_lost; // lost: no room, or above the rate
 	uint64_t refusals[HTTP_REFUSAL_COUNT];
 	struct http_counters all;
 	struct http_counters *listeners, *rules, *endpoints; // by slot

@@ -152,8 +152,9 @@ static enum http_refusal connect_new(struct proxy *proxy, struct session *sessio
 		.address = endpoint->address,
 		.port = endpoint->port,
 		.idle_timeout_ms = policy->idle_timeout_ms,
-		.idle_limit = policy->idle_connections,
+		.idle_limit = policy->proxy_protocol ? 0 : policy->idle_connections,
 		.tls = policy->tls && !session->passthrough,
+		.announce = policy->proxy_protocol,
 		.pool = session->pool,
 		.pool_hash = session->pool_hash,
 		.deadline = {.kind = DEADLINE_UPSTREAM},
@@ -173,13 +174,16 @@ static enum http_refusal connect_new(struct proxy *proxy, struct session *sessio
 }
 
 // A free connection to the endpoint that is still what it was.
-static struct upstream *reuse(struct proxy *proxy, const struct endpoint *endpoint)
+static struct upstream *reuse(
+	struct proxy *proxy, const struct endpoint *endpoint, const struct upstream_policy *policy)
 {
 	struct upstream *upstream;
 
+	if (policy->proxy_protocol)
+		return NULL; // one client's alone
 	while ((upstream = proxy->endpoints[endpoint->slot].idle)) {
 		if (upstream->link.tcp && !upstream->link.finished &&
-			upstream->port == endpoint->port &&
+			upstream->port == endpoint->port && upstream->tls == policy->tls &&
 			addr_compare(&upstream->address, &endpoint->address) == 0) {
 			idle_remove(proxy, upstream);
 			return upstream;
@@ -234,7 +238,7 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 		return HTTP_NO_ENDPOINT;
 	if (session->tried_count < TRIED_MAX)
 		session->tried[session->tried_count++] = endpoint->slot;
-	upstream = session->passthrough ? NULL : reuse(proxy, endpoint);
+	upstream = session->passthrough ? NULL : reuse(proxy, endpoint, pool->upstream);
 	if (upstream) {
 		upstream->session = session;
 		upstream->reused = true;
@@ -277,6 +281,7 @@ void upstream_connected(struct proxy *proxy, struct upstream *upstream)
 	struct session *session = upstream->session;
 
 	proxy->endpoints[upstream->endpoint].failed_until = 0;
+	session->connected_at = proxy->now;
 	owner_hold(chunk_owner(session->head));
 	if (!link_send(&upstream->link, session->head->data, session->head_length,
 		    chunk_owner(session->head)))

@@ -40,6 +40,7 @@ class Plan:
     def __init__(self, lab, proto):  # noqa: F811
         self.lab, self.proto, self.generation = lab, proto, 1000
         self.pools, self.hosts, self.names, self.certificates = {}, {}, {}, {}
+        self.listener = {}  # what its `http` has beside the site
         self.passed = {}  # server name: pool
 
     def pool(self, name, pods, port=8080, algorithm=2, **upstream):
@@ -72,7 +73,7 @@ class Plan:
                 vips=[{"address": packed(VIP), "owned": True}],
                 sites=[{**SITE, **site}],
                 listeners=[{"vip": packed(VIP), "protocol": 6, "port": port, "service": "ingress",
-                            "http": {"site": "main", "tls": port == 443}} for port in (80, 443)],
+                            "http": {"site": "main", "tls": port == 443, **self.listener}} for port in (80, 443)],
                 certificates=list(self.certificates.values()),
                 server_names=[
                     *({"site": "main", "name": name, "certificates": certificates}

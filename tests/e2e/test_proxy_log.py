@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The access log: a line of JSON for each request, sampled and bounded, in a file that may be moved."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from channel import Channel
+from harness import url, wait_until, wan
+from proxied import VIP, Plan, ask, proto  # noqa: F401: fixtures
+
+
+@pytest.fixture(scope="module")
+def lab(make_module_lab):
+    logged = {"path": "", "rate": 200}
+
+    def adjust(settings):
+        logged["path"] = f"{settings['run_dir']}/access.log"
+        settings["access_log"] = logged
+
+    lab = make_module_lab(adjust=adjust)
+    lab.log = Path(logged["path"])
+    lab.box.kill("sluice-controlplane")
+    yield lab
+    lab.box.check_alive()
+
+
+@pytest.fixture
+def plan(lab, proto):  # noqa: F811
+    plan = Plan(lab, proto)
+    plan.pool("web", ["web-1a"])
+    plan.rule("log.example", "/", "web")
+    plan.rule("log.example", "/none", None)
+    return plan
+
+
+def lines(lab, path):
+    """The lines about this path so far."""
+    return [row for row in map(json.loads, lab.log.read_text().splitlines())
+            if row.get("path", "") == path]
+
+
+def get(lab, path, *more):
+    return lab.curl("-o", "/dev/null", "-H", "Host: log.example", *more, url(VIP, path=path))
+
+
+def test_a_line_says_it_all(lab, plan):
+    plan.apply(log_sample=1)
+    get(lab, "/one?x=1", "-A", 'me "\\')
+    wait_until(lambda: lines(lab, "/one?x=1"), "the line")
+    row = lines(lab, "/one?x=1")[0]
+    assert row["status"] == 200 and row["upstream_status"] == 200 and row["method"] == "GET"
+    assert row["host"] == "log.example" and row["user_agent"] == 'me "\\'
+    assert row["client"] == wan(10) and row["vip"] == VIP and row["vip_port"] == 80
+    assert row["upstream"] == lab.pods["web-1a"].v4 and row["upstream_port"] == 8080
+    assert row["pool"] == "web" and row["ingress"] == "lab/default/test" and row["rule"] == "/"
+    assert len(row["request_id"]) == 32 and row["bytes_out"] > 0
+    assert row["connect_us"] <= row["header_us"] <= row["total_us"]
+
+
+def test_errors_are_logged_whatever_the_sample(lab, plan):
+    plan.apply(log_sample=0)
+    get(lab, "/unseen")
+    get(lab, "/none")
+    ask(lab, b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+    wait_until(lambda: any(row.get("refusal") == "host" for row in map(
+        json.loads, lab.log.read_text().splitlines())), "the line of what was refused")
+    assert lines(lab, "/none")[0]["refusal"] == "no_endpoint" and not lines(lab, "/unseen")
+
+
+def test_a_sample(lab, plan):
+    plan.apply(log_sample=10)
+    lab.curl("-o", "/dev/null", "-H", "Host: log.example", *[url(VIP, path="/sampled")] * 100)
+    get(lab, "/none")
+    wait_until(lambda: len(lines(lab, "/sampled")) == 10, "ten lines")
+
+
+def test_a_moved_file_is_begun_anew(lab, plan):
+    plan.apply(log_sample=1)
+    lab.log.rename(f"{lab.log}.1")
+    wait_until(lab.log.exists, "a new file")
+    get(lab, "/anew")
+    wait_until(lambda: lines(lab, "/anew"), "the line")
+
+
+def test_the_rate_is_bounded_and_what_is_lost_is_counted(lab, plan):
+    plan.apply(log_sample=1)
+
+    def counted():
+        with Channel(lab, plan.proto) as channel:
+            proxy = channel.ask(stats=plan.proto.StatsRequest()).stats.proxy
+        return proxy.log_lines, proxy.log_lost, proxy.requests
+
+    before = counted()
+    lab.curl("-o", "/dev/null", "-H", "Host: log.example", *[url(VIP, path="/many")] * 1000)
+    written, lost, requests = (b - a for a, b in zip(before, counted(), strict=True))
+    assert written + lost == requests == 1000 and 0 < lost < 1000
