@@ -64,5 +64,6 @@ void deadlines_run(struct proxy *proxy)
 	while (proxy->wheel_tick < tick) {
 		proxy->wheel_tick++;
 		run_slot(proxy, &proxy->wheel[proxy->wheel_tick % WHEEL_SLOTS]);
+		upstream_fade(proxy);
 	}
 }

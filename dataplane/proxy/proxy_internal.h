@@ -179,6 +179,9 @@ struct proxy {
 	struct endpoint_links *endpoints; // SLUICE_ENDPOINTS_MAX
 	uint32_t *load;                   // requests under way, by endpoint slot
 	uint32_t *latency;                // moving average, microseconds, likewise
+	uint32_t fade_cursor;             // the next of them to be lessened
+	bool scarce;                      // packets' buffers are
+	usec_t counted;                   // when they were looked at
 	struct pick_state *pick_states;   // by pool slot
 	uint32_t port_cursor;
 	uint64_t random[2];

@@ -7,7 +7,8 @@
 #include <rte_ip.h>
 #include <string.h>
 
-#define TTL 64
+#define TTL        64
+#define LOOK_EVERY 1000 // microseconds
 
 static struct tcp_tuple tuple_of(const struct packet *packet)
 {
@@ -41,6 +42,29 @@ static bool checksum_right(
 	return tcp_checks(tuple, packet->l4, length);
 }
 
+// Payload that waits for its reader keeps its packet's buffer, of which layer 4 needs some, too:
+// when few are left it is copied. NULL: there is no room.
+static void *apart(struct proxy *proxy, struct tcp_segment *segment)
+{
+	struct chunk *chunk = chunk_new(proxy, segment->payload.length);
+
+	if (!chunk)
+		return NULL;
+	memcpy(chunk->data, segment->payload.data, segment->payload.length);
+	segment->payload.data = chunk->data;
+	return chunk_owner(chunk);
+}
+
+static void look_at_buffers(struct proxy *proxy)
+{
+	const struct rte_mempool *pool = proxy->config.pool;
+
+	if (proxy->now - proxy->counted < LOOK_EVERY)
+		return;
+	proxy->counted = proxy->now;
+	proxy->scarce = rte_mempool_avail_count(pool) < pool->size / 2;
+}
+
 static void take(struct proxy *proxy, struct packet *packet)
 {
 	struct tcp_segment segment = {.tuple = tuple_of(packet)};
@@ -61,14 +85,24 @@ static void take(struct proxy *proxy, struct packet *packet)
 		packet_drop(packet, DROP_TCP_HEADER);
 		return;
 	}
-	packet->next = PACKET_TAKEN;
 	segment.payload.owner = packet->mbuf;
+	if (proxy->scarce && segment.payload.length) {
+		segment.payload.owner = apart(proxy, &segment);
+		if (!segment.payload.owner) {
+			packet_drop(packet, DROP_NO_BUFFER);
+			return;
+		}
+	}
+	packet->next = PACKET_TAKEN;
 	if (!tcp_input(proxy->tcp, &segment, proxy->now))
+		owner_release(segment.payload.owner);
+	if (segment.payload.owner != packet->mbuf)
 		rte_pktmbuf_free(packet->mbuf);
 }
 
 void proxy_input(struct proxy *proxy, struct packet *packets, unsigned n)
 {
+	look_at_buffers(proxy);
 	for (unsigned i = 0; i < n; i++)
 		if (packets[i].next == PACKET_PROXY)
 			take(proxy, &packets[i]);

@@ -113,6 +113,8 @@ bool answer_redirect(
 uint16_t hsts_text(const struct proxy *proxy, const struct session *session, char out[static 64]);
 
 // proxy_upstream.c
+// Lets what endpoints once took be forgotten, some at a time: all of them in a second.
+void upstream_fade(struct proxy *proxy);
 enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session);
 void upstream_release(struct proxy *proxy, struct session *session, bool reusable);
 void upstream_timeout(struct proxy *proxy, struct upstream *upstream);

@@ -9,6 +9,7 @@
 
 #define FAILED_US    2000000 // an endpoint that took no connection is passed over for so long
 #define SOURCE_TRIES 64
+#define FADE_PARTS   61 // in a second: as many ticks
 #define PASSED_MOST  16 // endpoints looked at for one that was not tried
 
 static void load_change(struct proxy *proxy, uint32_t endpoint, int by)
@@ -320,6 +321,22 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 	upstream_release(proxy, session, false);
 	session->request_sent = false;
 	return upstream_acquire(proxy, session) == HTTP_OK;
+}
+
+void upstream_fade(struct proxy *proxy)
+{
+	uint32_t end = tables_endpoint_slots(proxy->tables);
+	uint32_t part = end / FADE_PARTS + 1;
+
+	// An endpoint that was slow gets few requests, so without this it would stay slow.
+	for (uint32_t i = 0; i < part; i++) {
+		uint32_t *average;
+
+		if (proxy->fade_cursor >= end)
+			proxy->fade_cursor = 0;
+		average = &proxy->latency[proxy->fade_cursor++];
+		*average -= *average / 8;
+	}
 }
 
 bool proxy_sweep(struct proxy *proxy, uint32_t *cursor)
