@@ -146,7 +146,7 @@ static bool wait_step(struct proxy *proxy, struct session *session)
 {
 	struct upstream *upstream = session->upstream;
 
-	if (!session->link.tcp) { // the client went away
+	if (!session->link.tcp || !upstream) { // the client went away
 		request_count(proxy, session, 499);
 		session_end(proxy, session);
 		return false;
