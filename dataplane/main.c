@@ -185,6 +185,8 @@ int main(int argc, char **argv)
 	error = tls_start();
 	if (error) {
 		fprintf(stderr, "sluice-dataplane: TLS: %s\n", strerror(-error));
+		settings_free(dataplane->settings);
+		free(dataplane);
 		return EXIT_FAILURE;
 	}
 	signal(SIGPIPE, SIG_IGN);

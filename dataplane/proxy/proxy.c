@@ -169,7 +169,7 @@ static bool stream_step(struct proxy *proxy, struct session *session)
 {
 	bool more = false;
 
-	if (!session->link.tcp) {
+	if (!session->link.tcp || !session->upstream) {
 		request_count(proxy, session, session->response_begun ? session->status : 499);
 		session_end(proxy, session);
 		return false;
@@ -207,10 +207,17 @@ static bool tunnel_way(struct proxy *proxy, struct link *from, struct link *to)
 
 static bool tunnel_step(struct proxy *proxy, struct session *session)
 {
-	struct link *client = &session->link, *upstream = &session->upstream->link;
-	uint32_t in = client->in.length, out = upstream->in.length;
-	bool moved = tunnel_way(proxy, client, upstream);
+	struct link *client = &session->link, *upstream;
+	uint32_t in = client->in.length, out;
+	bool moved;
 
+	if (!session->upstream) {
+		session_end(proxy, session);
+		return false;
+	}
+	upstream = &session->upstream->link;
+	out = upstream->in.length;
+	moved = tunnel_way(proxy, client, upstream);
 	moved |= tunnel_way(proxy, upstream, client);
 	session->bytes_in += in - client->in.length;
 	session->bytes_out += out - upstream->in.length;

@@ -65,6 +65,7 @@ static void answer(struct proxy *proxy, struct session *session, struct h1_answe
 	what->hsts = what->hsts_length ? hsts : NULL;
 	chunk = chunk_new(proxy, h1_answer_room(what));
 	length = chunk ? h1_write_answer(what, chunk->data, chunk->room) : 0;
+	what->hsts = NULL;
 	if (!length || !link_send(&session->link, chunk->data, length, chunk_owner(chunk))) {
 		if (chunk)
 			owner_release(chunk_owner(chunk));

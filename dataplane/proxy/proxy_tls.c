@@ -125,7 +125,7 @@ static void raw_used(struct proxy *proxy, struct link *link, uint32_t length)
 {
 	if (link->tcp && length)
 		tcp_consume(link->tcp, length);
-	while (length) {
+	while (length && link->raw.first) {
 		struct slice *slice = link->raw.first;
 		uint32_t n = RTE_MIN(slice->length, length);
 

@@ -146,8 +146,8 @@ static void test_failed_write_keeps_the_old(void **state)
 
 	write_plan(place, "old", 3);
 	assert_int_equal(mkdir(place->beside, 0700), 0);
-	assert_int_equal(plan_file_write(place->path, (const uint8_t *)"new", 3, &reason), -EISDIR);
-	assert_non_null(strstr(reason_text(&reason), "cannot be written: Is a directory"));
+	assert_int_equal(plan_file_write(place->path, (const uint8_t *)"new", 3, &reason), -EEXIST);
+	assert_non_null(strstr(reason_text(&reason), "cannot be written: File exists"));
 	reason_clear(&reason);
 	assert_int_equal(read_plan(place, &bytes, &length), 0);
 	assert_memory_equal(bytes, "old", 3);

@@ -274,10 +274,10 @@ static void test_wrong_pools(void **state)
 		"t.conf:6: pools[3].addresses[0]: overlaps pools[0].addresses[0]",
 		"t.conf:6: pools[3].addresses[1]: 224.0.0.0 is a multicast",
 		"t.conf:7: snat.addresses[0]: overlaps pools[3].addresses[2]");
-	MISTAKES(PORTS "sources = (\n{ name = \"A\"; kind = \"kube\"; },\n{ name = \"x\"; kind = "
+	MISTAKES(PORTS "sources = (\n{ name = \"A\"; kind = \"docker\"; },\n{ name = \"x\"; kind = "
 		       "\"manifests\"; path = \"/a\"; },\n{ name = \"x\"; path = \"\"; } );\n",
 		"t.conf:3: sources[0].name: found \"A\"",
-		"t.conf:3: sources[0].kind: found \"kube\", expected one of \"manifests\"",
+		"t.conf:3: sources[0].kind: found \"docker\", expected one of \"manifests\"",
 		"t.conf:3: sources[0].path: missing",
 		"t.conf:5: sources[2].name: found \"x\", which sources[1] has already",
 		"t.conf:5: sources[2]: found a group { ... }, expected a key \"kind\"",
