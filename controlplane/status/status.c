@@ -290,7 +290,8 @@ static void clear_others(struct status *s, const struct status *old, const struc
 					parts[1], parts[2], parts[3]))
 			want(s, old, row->key, NULL, 0);
 	}
-	qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
+	if (s->count)
+		qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
 }
 
 void status_follow(struct status *s, const struct plan *plan, const struct model *model)
