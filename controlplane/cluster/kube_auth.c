@@ -33,8 +33,6 @@ struct kube_auth {
 	char problem[512];
 };
 
-extern char **environ;
-
 static void auth_free(struct kube_auth *a)
 {
 	if (a->output)
@@ -134,6 +132,7 @@ static void on_ended(uv_process_t *process, int64_t status, int signal)
 static void on_buffer(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
 	(void)handle;
+	// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): on_read() frees it
 	*buf = uv_buf_init(malloc(size), (unsigned)size);
 }
 
