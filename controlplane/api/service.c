@@ -40,8 +40,11 @@ static int by_service(const void *a, const void *b)
 	const struct plan_listener *const *x = a, *const *y = b;
 	int order = strcmp((*x)->service, (*y)->service);
 
-	// The plan's own order for the rest: rows of one array.
-	return order ? order : (*x < *y ? -1 : *x > *y);
+	if (!order)
+		order = addr_compare(&(*x)->vip, &(*y)->vip);
+	if (!order)
+		order = (*x)->protocol - (*y)->protocol;
+	return order ? order : (*x)->port - (*y)->port;
 }
 
 static json_t *service_row(const struct api_request *request, const struct counters *counters,
