@@ -339,4 +339,18 @@ void stop_workers(struct dataplane *dataplane)
 {
 	__atomic_store_n(&dataplane->stop, 1, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
+	for (unsigned i = 0; i < dataplane->worker_count; i++) {
+		struct worker *worker = dataplane->workers[i];
+
+		if (worker && worker->proxy) {
+			proxy_free(worker->proxy);
+			worker->proxy = NULL;
+		}
+	}
+	if (dataplane->crypto)
+		tls_crypto_free(dataplane->crypto);
+	if (dataplane->tickets)
+		tls_tickets_free(dataplane->tickets);
+	dataplane->crypto = NULL;
+	dataplane->tickets = NULL;
 }
