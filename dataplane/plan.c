@@ -76,6 +76,23 @@ void plan_announce(struct dataplane *dataplane, uint64_t ifaces)
 	tables_each_vip(tables_current(dataplane->store), announce_vip_again, &again);
 }
 
+// An endpoint's next hop is asked for before a packet needs it, and kept fresh.
+static void use_hop(struct dataplane *dataplane, const struct addr *address)
+{
+	struct fib_answer answer = fib_lookup(*host_fib_pointer(dataplane->host), address);
+
+	if (answer.result == FIB_HOP)
+		host_use(dataplane->host, answer.hop);
+	else if (answer.result == FIB_NEIGHBOUR)
+		host_resolve(dataplane->host, answer.iface, &answer.via);
+}
+
+static void use_endpoint_hops(const struct pool *pool, void *arg)
+{
+	for (uint32_t i = 0; i < pool->member_count; i++)
+		use_hop(arg, &pool->members[i]->address);
+}
+
 int plan_apply(void *arg, const struct plan_change *change, struct reason *reason)
 {
 	struct dataplane *dataplane = arg;
@@ -94,7 +111,10 @@ int plan_apply(void *arg, const struct plan_change *change, struct reason *reaso
 	if (host_set_routes(dataplane->host, routes, count, &trouble))
 		log_warning("host", "routes to pods: %s", reason_text(&trouble));
 	reason_clear(&trouble);
-	dataplane->neighbours_due = 0;
+	// Those of the change alone; all of them when its routes have made a new fib.
+	for (uint32_t i = 0; i < change->pool_count; i++)
+		for (uint32_t k = 0; k < change->pools[i].endpoint_count; k++)
+			use_hop(dataplane, &change->pools[i].endpoints[k].address);
 	dataplane->tables_retired = true;
 	retire(dataplane);
 	return 0;
@@ -278,22 +298,6 @@ static int step_announcements(struct dataplane *dataplane)
 	}
 	dataplane->announcement_count = kept;
 	return kept ? (said == ANNOUNCE_A_STEP ? 1 : 50) : 1000;
-}
-
-// Endpoints' next hops are asked for before a packet needs them, and kept fresh.
-static void use_endpoint_hops(const struct pool *pool, void *arg)
-{
-	struct dataplane *dataplane = arg;
-	const struct fib *fib = *host_fib_pointer(dataplane->host);
-
-	for (uint32_t i = 0; i < pool->member_count; i++) {
-		struct fib_answer answer = fib_lookup(fib, &pool->members[i]->address);
-
-		if (answer.result == FIB_HOP)
-			host_use(dataplane->host, answer.hop);
-		else if (answer.result == FIB_NEIGHBOUR)
-			host_resolve(dataplane->host, answer.iface, &answer.via);
-	}
 }
 
 static void step_tickets(struct dataplane *dataplane, usec_t now)

@@ -75,7 +75,7 @@ void journal_close(struct journal *j)
 {
 	if (!j)
 		return;
-	if (j->new_file)
+	if (j->new_file && j->new_path)
 		unlink(j->new_path);
 	end(&j->new_file);
 	end(&j->file);

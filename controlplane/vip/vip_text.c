@@ -182,6 +182,10 @@ static const struct prefix *address_of(const struct settings *s, const char *int
 	return NULL;
 }
 
+// An instance begins to count when its interface has carried packets for a while: one that came up
+// just now has heard no advert yet, and would take the VIPs from a master that is well.
+#define STARTUP_DELAY_S "1"
+
 // keepalived wants an address to care for. Ours are the dataplane's: it gets one that means
 // nothing, on an interface where nobody sees it.
 char *keepalived_text(const struct settings *s, const char *fifo)
@@ -197,7 +201,8 @@ char *keepalived_text(const struct settings *s, const char *fifo)
 		return NULL;
 	fprintf(f,
 		"# Written by sluice-controlplane from sluice.conf; changes are lost.\n"
-		"global_defs {\n\trouter_id sluice\n\tvrrp_version 3\n\tvrrp_notify_fifo %s\n}\n",
+		"global_defs {\n\trouter_id sluice\n\tvrrp_version 3\n\tvrrp_notify_fifo %s\n"
+		"\tvrrp_startup_delay " STARTUP_DELAY_S "\n}\n",
 		fifo);
 	for (unsigned i = 0; i < pair->group_count; i++) {
 		const struct pair_group *group = &pair->groups[i];
