@@ -9,6 +9,7 @@
 #define SLUICE_PORTS_MAX          16
 #define SLUICE_IFACES_MAX         64           // ports and their VLAN sub-interfaces together
 #define SLUICE_NAME_MAX           256          // any name of an object, with its terminating zero
+#define SLUICE_PLAN_FILE          "plan"       // in the state folder, and what it is sealed for
 #define SLUICE_CHANNEL_MESSAGE    (256u << 20) // bytes of one message on the channel
 #define SLUICE_VIPS_MAX           65536
 #define SLUICE_LISTENERS_MAX      65536

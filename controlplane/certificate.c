@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The box's own certificate, for names that no Secret serves: signed by itself, made once and kept
-// beside the leases, for its owner's eyes alone. The plan finds it in the model as a Secret of
+// beside the leases, sealed. The plan finds it in the model as a Secret of
 // ours.
 #include "control.h"
 
@@ -8,57 +8,50 @@
 #include "pair.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#define FILE_NAME "default-certificate.pem"
-#define BYTES_MAX 65536
+#define FILE_NAME "default-certificate"
 #define HOST_NAME "sluice.invalid" // no name of anybody's
 #define OBJECT    "default-certificate"
 
 // Chain and key stand in one file: each reader finds its own in the text.
-static int read_pair(const char *path, struct secret *secret)
+static int read_pair(const struct sealed_file *file, struct secret *secret)
 {
-	char *text = arena_take(&secret->object.arena, BYTES_MAX + 1);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	struct reason reason = {0};
+	uint8_t *bytes, *text;
+	size_t length;
+	int error = sealed_file_read(file, &bytes, &length, &reason);
 
-	if (fd < 0 || !text) {
-		if (fd >= 0)
-			close(fd);
-		return text ? -errno : -ENOMEM;
-	}
-	n = read(fd, text, BYTES_MAX);
-	close(fd);
-	if (n < 0)
-		return -EIO;
-	secret->chain_pem = secret->key_pem =
-		(struct secret_bytes){(const uint8_t *)text, (size_t)n};
+	if (error && error != -ENOENT)
+		log_warning("main", "%s: another is made", reason_text(&reason));
+	reason_clear(&reason);
+	if (error)
+		return error;
+	text = (uint8_t *)arena_copy_part(&secret->object.arena, (const char *)bytes, length);
+	explicit_bzero(bytes, length);
+	free(bytes);
+	if (!text)
+		return -ENOMEM;
+	secret->chain_pem = secret->key_pem = (struct secret_bytes){text, length};
 	return 0;
 }
 
-static int write_pair(const char *path, const struct secret *secret)
+static int write_pair(
+	const struct sealed_file *file, const struct secret *secret, struct reason *reason)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int error = 0;
+	size_t length = secret->chain_pem.length + secret->key_pem.length;
+	uint8_t *both = malloc(length + 1);
+	int error;
 
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0600) < 0 ||
-		write(fd, secret->chain_pem.data, secret->chain_pem.length) !=
-			(ssize_t)secret->chain_pem.length ||
-		write(fd, secret->key_pem.data, secret->key_pem.length) !=
-			(ssize_t)secret->key_pem.length ||
-		fsync(fd) < 0)
-		error = errno ? -errno : -EIO;
-	close(fd);
-	if (error)
-		unlink(path);
+	if (!both)
+		return -ENOMEM;
+	memcpy(both, secret->chain_pem.data, secret->chain_pem.length);
+	memcpy(both + secret->chain_pem.length, secret->key_pem.data, secret->key_pem.length);
+	error = sealed_file_write(file, both, length, reason);
+	explicit_bzero(both, length);
+	free(both);
 	return error;
 }
 
@@ -79,26 +72,28 @@ int certificate_start(struct control *c, struct reason *reason)
 	struct secret *secret = (struct secret *)object;
 	time_t now = time(NULL);
 	int error = 0;
-	char *path;
+	struct sealed_file file = {.seal = store_seal(c->store), .purpose = FILE_NAME};
+	struct reason trouble = {0};
 
 	if (!object)
 		return -ENOMEM;
 	secret->type = "kubernetes.io/tls";
-	path = arena_format(&object->arena, "%s/" FILE_NAME, c->settings->state_dir);
-	if (path && (read_pair(path, secret) || !is_usable(secret, now))) {
+	file.path = arena_format(&object->arena, "%s/" FILE_NAME, c->settings->state_dir);
+	if (file.path && (read_pair(&file, secret) || !is_usable(secret, now))) {
 		secret->facts = (struct secret_facts){0};
 		error = pair_self_signed(
 			HOST_NAME, now, &object->arena, &secret->chain_pem, &secret->key_pem);
 		if (!error && !is_usable(secret, now))
 			error = -EINVAL;
 		// Without a disk there is another one after a restart.
-		if (!error && write_pair(path, secret))
-			log_error("main", "%s: cannot be written", path);
+		if (!error && write_pair(&file, secret, &trouble))
+			log_error("main", "%s", reason_text(&trouble));
+		reason_clear(&trouble);
 	}
 	if (error || object->arena.failed) {
 		reason_add(reason, "the box's own certificate could not be made");
 		object_free(object);
 		return error ? error : -ENOMEM;
 	}
-	return model_replace(c->model, SETTINGS_OWN_SOURCE, path, &object, 1, NULL, 0);
+	return model_replace(c->model, SETTINGS_OWN_SOURCE, file.path, &object, 1, NULL, 0);
 }

@@ -176,7 +176,7 @@ static void stop_api(struct control *c)
 
 static int start_publish(struct control *c, struct reason *reason)
 {
-	struct publish_options options = {.plan_file = store_plan_path(c->store),
+	struct publish_options options = {.plan_file = store_plan_file(c->store),
 		.arg = c,
 		.changed = announce_serving,
 		.release = plan_free};

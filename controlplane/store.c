@@ -3,6 +3,7 @@
 
 #include "addr.h"
 #include "limits.h"
+#include "seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 struct store {
 	char *leases_path, *plan_path;
 	int run_lock, state_lock;
+	struct seal *seal;
 };
 
 // Makes the directory and those above it; one that is made belongs to the group, so that its
@@ -94,7 +96,7 @@ int store_open(struct store **store, const struct settings *settings, struct rea
 	s->run_lock = s->state_lock = -1;
 	if (asprintf(&s->leases_path, "%s/leases", settings->state_dir) < 0)
 		s->leases_path = NULL;
-	if (asprintf(&s->plan_path, "%s/plan", settings->state_dir) < 0)
+	if (asprintf(&s->plan_path, "%s/" SLUICE_PLAN_FILE, settings->state_dir) < 0)
 		s->plan_path = NULL;
 	if (!s->leases_path || !s->plan_path)
 		goto failed;
@@ -105,6 +107,8 @@ int store_open(struct store **store, const struct settings *settings, struct rea
 		error = lock_directory(settings->run_dir, &s->run_lock, reason);
 	if (!error && strcmp(settings->run_dir, settings->state_dir) != 0)
 		error = lock_directory(settings->state_dir, &s->state_lock, reason);
+	if (!error)
+		error = seal_open(&s->seal, settings->state_dir, reason);
 	if (error)
 		goto failed;
 	*store = s;
@@ -123,6 +127,7 @@ void store_close(struct store *store)
 	if (store->state_lock >= 0)
 		close(store->state_lock);
 	free(store->leases_path);
+	seal_close(store->seal);
 	free(store->plan_path);
 	free(store);
 }
@@ -132,9 +137,14 @@ const char *store_leases_path(const struct store *store)
 	return store->leases_path;
 }
 
-const char *store_plan_path(const struct store *store)
+const struct seal *store_seal(const struct store *store)
 {
-	return store->plan_path;
+	return store->seal;
+}
+
+struct sealed_file store_plan_file(const struct store *store)
+{
+	return (struct sealed_file){store->plan_path, store->seal, SLUICE_PLAN_FILE};
 }
 
 static int add_lease(struct plan_lease **leases, unsigned *count, const struct plan_lease *lease)

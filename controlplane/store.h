@@ -8,16 +8,18 @@
 
 #include "plan.h"
 #include "reason.h"
+#include "sealed_file.h"
 
 struct store;
 
-// Makes both directories when they are missing (0750, run_dir with the group), and locks them.
-// -EBUSY when another control plane runs on either.
+// Makes both directories when they are missing (0750, run_dir with the group), locks them, and
+// finds or makes the state key. -EBUSY when another control plane runs on either.
 int store_open(struct store **store, const struct settings *settings, struct reason *reason);
 void store_close(struct store *store);
 
+const struct seal *store_seal(const struct store *store);
 const char *store_leases_path(const struct store *store);
-const char *store_plan_path(const struct store *store); // for publish
+struct sealed_file store_plan_file(const struct store *store); // for publish
 
 // The leases on disk; none when there is no file. A line that cannot be read is told in `reason`
 // and left out; the others count.

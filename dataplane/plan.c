@@ -10,7 +10,7 @@
 
 #include "dataplane.h"
 #include "log.h"
-#include "plan_file.h"
+#include "sealed_file.h"
 
 #define NEIGHBOURS_EVERY_US 15000000
 #define ANNOUNCE_A_STEP     64
@@ -127,10 +127,15 @@ int plan_start(struct dataplane *dataplane, struct reason *reason)
 	size_t length;
 	struct reason trouble = {0};
 	struct plan_change *change;
+	struct seal *seal = NULL;
 	int error;
 
-	snprintf(path, sizeof(path), "%s/plan", dataplane->settings->state_dir);
-	error = plan_file_read(path, &bytes, &length, &trouble);
+	snprintf(path, sizeof(path), "%s/" SLUICE_PLAN_FILE, dataplane->settings->state_dir);
+	error = seal_open(&seal, dataplane->settings->state_dir, &trouble);
+	if (!error)
+		error = sealed_file_read(&(struct sealed_file){path, seal, SLUICE_PLAN_FILE},
+			&bytes, &length, &trouble);
+	seal_close(seal);
 	if (error == -ENOENT) {
 		log_info("plan", "%s: none yet, waiting for the control plane", path);
 	} else if (error) {
@@ -144,6 +149,7 @@ int plan_start(struct dataplane *dataplane, struct reason *reason)
 		else
 			log_error("plan", "%s: %s", path, reason_text(&trouble));
 		plan_change_free(change);
+		explicit_bzero(bytes, length); // private keys are in it
 		free(bytes);
 	}
 	reason_clear(&trouble);

@@ -266,6 +266,7 @@ static void kube_free(struct kube *k)
 {
 	kubeconfig_clear(&k->config);
 	free(k->folder);
+	seal_close(k->seal);
 	free(k->resources);
 	free(k);
 }
@@ -343,6 +344,7 @@ static int read_config(struct kube *k, struct reason *reason)
 
 static void make_folder(struct kube *k)
 {
+	struct reason reason = {0};
 	char *clusters;
 
 	if (!*k->settings->state_dir)
@@ -350,8 +352,11 @@ static void make_folder(struct kube *k)
 	if (asprintf(&clusters, "%s/clusters", k->settings->state_dir) < 0)
 		return;
 	mkdir(clusters, 0700);
-	if (asprintf(&k->folder, "%s/%s", clusters, k->settings->name) < 0)
+	if (seal_open(&k->seal, k->settings->state_dir, &reason))
+		log_warning("kube", "%s", reason_text(&reason));
+	else if (asprintf(&k->folder, "%s/%s", clusters, k->settings->name) < 0)
 		k->folder = NULL;
+	reason_clear(&reason);
 	free(clusters);
 }
 

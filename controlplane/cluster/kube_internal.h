@@ -42,6 +42,7 @@ struct kube {
 	struct resource *resources;
 	struct resource **secrets; // sorted by namespace, then name
 	char *folder;              // of journals; NULL = none
+	struct seal *seal;         // of those of Secrets
 	uv_timer_t gather, slow, patience;
 	struct kube_call *ping;
 	bool ingresses_changed, problems_changed, closing;

@@ -11,6 +11,7 @@
 
 #include "log.h"
 
+#define PURPOSE    "objects"
 #define LONG_BYTES (256u << 20)
 
 struct journal {
@@ -18,6 +19,7 @@ struct journal {
 	FILE *file, *new_file;
 	size_t list_bytes, added_bytes;
 	bool told;
+	const struct seal *seal;
 };
 
 static void trouble(struct journal *j, const char *path)
@@ -45,12 +47,13 @@ static FILE *open_at(struct journal *j, const char *path, int flags)
 	return file;
 }
 
-struct journal *journal_open(const char *folder, const char *name)
+struct journal *journal_open(const char *folder, const char *name, const struct seal *seal)
 {
 	struct journal *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return NULL;
+	j->seal = seal;
 	mkdir(folder, 0700);
 	if (asprintf(&j->path, "%s/%s.json", folder, name) < 0)
 		j->path = NULL;
@@ -92,6 +95,19 @@ void journal_remove(struct journal *j)
 	journal_close(j);
 }
 
+// One that does not open is left out: the API server has it.
+static void visit_sealed(const struct journal *j, const char *line, size_t length,
+	void (*visit)(void *arg, const char *line, size_t length), void *arg)
+{
+	char *plain = unseal_text(j->seal, PURPOSE, line, &length);
+
+	if (!plain)
+		return;
+	visit(arg, plain, length);
+	explicit_bzero(plain, length);
+	free(plain);
+}
+
 bool journal_read(
 	struct journal *j, void (*visit)(void *arg, const char *line, size_t length), void *arg)
 {
@@ -102,9 +118,14 @@ bool journal_read(
 
 	if (!file)
 		return false;
-	while ((n = getline(&line, &capacity, file)) > 0)
-		if (line[n - 1] == '\n') // else it was not written to its end
+	while ((n = getline(&line, &capacity, file)) > 0) {
+		if (line[n - 1] != '\n') // it was not written to its end
+			continue;
+		if (j->seal)
+			visit_sealed(j, line, (size_t)n - 1, visit, arg);
+		else
 			visit(arg, line, (size_t)n - 1);
+	}
 	free(line);
 	fclose(file);
 	return true;
@@ -115,6 +136,15 @@ void journal_begin(struct journal *j)
 	end(&j->new_file);
 	j->new_file = open_at(j, j->new_path, O_TRUNC);
 	j->list_bytes = 0;
+}
+
+static void write_sealed(const struct journal *j, FILE *file, const char *bytes, size_t length)
+{
+	char *text = seal_text(j->seal, PURPOSE, bytes, length);
+
+	if (text)
+		fprintf(file, "%s\n", text);
+	free(text);
 }
 
 // A line break in JSON stands between values only.
@@ -136,10 +166,18 @@ static void write_line(FILE *file, const char *bytes, size_t length)
 	putc('\n', file);
 }
 
+static void add_line(struct journal *j, FILE *file, const char *bytes, size_t length)
+{
+	if (j->seal)
+		write_sealed(j, file, bytes, length);
+	else
+		write_line(file, bytes, length);
+}
+
 void journal_add(struct journal *j, const char *bytes, size_t length)
 {
 	if (j->new_file) {
-		write_line(j->new_file, bytes, length);
+		add_line(j, j->new_file, bytes, length);
 		j->list_bytes += length;
 		return;
 	}
@@ -147,7 +185,7 @@ void journal_add(struct journal *j, const char *bytes, size_t length)
 		j->file = open_at(j, j->path, O_APPEND);
 	if (!j->file)
 		return;
-	write_line(j->file, bytes, length);
+	add_line(j, j->file, bytes, length);
 	j->added_bytes += length;
 }
 

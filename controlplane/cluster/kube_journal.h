@@ -4,8 +4,11 @@
 //
 // A list is written beside the journal and takes its place when it is complete; what a watch says
 // is added behind. Lines are JSON: an object, or an event with "type" and "object". Nothing is
-// flushed to the disk itself: the API server has it all. Loop thread; files are 0600.
+// flushed to the disk itself: the API server has it all. Secrets' lines are sealed, each by itself,
+// in base64. Loop thread; files are 0600.
 #pragma once
+
+#include "seal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +16,8 @@
 struct journal;
 
 // `folder` is made when it is missing. NULL = out of memory; a journal that cannot be written is
-// none, which is logged once.
-struct journal *journal_open(const char *folder, const char *name);
+// none, which is logged once. `seal` outlives it; NULL: its lines are no secret.
+struct journal *journal_open(const char *folder, const char *name, const struct seal *seal);
 void journal_close(struct journal *journal);
 void journal_remove(struct journal *journal); // and closes
 // Visits every line. False: there is no journal.

@@ -210,7 +210,8 @@ static void open_journal(struct resource *r)
 		asprintf(&name, "%s%s%s%s%s", r->kind->plural, *r->namespace ? "-" : "",
 			r->namespace, *r->secret ? "-" : "", r->secret) < 0)
 		return;
-	r->journal = journal_open(r->kube->folder, name);
+	r->journal =
+		journal_open(r->kube->folder, name, r->kind == &kube_secret ? r->kube->seal : NULL);
 	r->loaded = r->journal && journal_read(r->journal, on_line, r);
 	free(name);
 }

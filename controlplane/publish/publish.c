@@ -5,7 +5,6 @@
 
 #include "clock.h"
 #include "log.h"
-#include "plan_file.h"
 #include "publish_internal.h"
 
 #include <errno.h>
@@ -24,7 +23,8 @@ struct version { // a plan that was given to us
 struct publish {
 	uv_loop_t *loop;
 	struct publish_options options;
-	char *socket_path, *plan_file;
+	char *socket_path, *plan_path;
+	struct sealed_file plan_file;
 	struct connection *connection;
 	struct publish_state state; // its texts are the ones below
 	char *down_reason, *refused_reason, *file_reason, *build;
@@ -113,7 +113,7 @@ static void write_file(struct publish *p)
 	bytes = malloc(length + 1);
 	if (bytes) {
 		sluice__transaction__pack(difference_transaction(whole), bytes);
-		if (plan_file_write(p->plan_file, bytes, length, &reason) == 0)
+		if (sealed_file_write(&p->plan_file, bytes, length, &reason) == 0)
 			hold(p, &p->on_disk, version);
 		else if (strcmp(p->file_reason, reason_text(&reason)) != 0)
 			log_error("publish", "%s", reason_text(&reason));
@@ -289,13 +289,14 @@ static void read_generation(struct publish *p)
 	uint8_t *bytes;
 	size_t length;
 
-	if (plan_file_read(p->plan_file, &bytes, &length, &reason) == 0) {
+	if (sealed_file_read(&p->plan_file, &bytes, &length, &reason) == 0) {
 		last = sluice__transaction__unpack(NULL, length, bytes);
 		if (last)
 			p->generation = last->generation;
 		else
-			reason_add(&reason, "%s: not a transaction", p->plan_file);
+			reason_add(&reason, "%s: not a transaction", p->plan_path);
 		sluice__transaction__free_unpacked(last, NULL);
+		explicit_bzero(bytes, length);
 		free(bytes);
 	}
 	if (reason.count)
@@ -306,7 +307,7 @@ static void read_generation(struct publish *p)
 static void publish_free(struct publish *p)
 {
 	free(p->socket_path);
-	free(p->plan_file);
+	free(p->plan_path);
 	free(p->down_reason);
 	free(p->refused_reason);
 	free(p->file_reason);
@@ -325,12 +326,14 @@ int publish_open(struct publish **publish, uv_loop_t *loop, const struct publish
 	p->loop = loop;
 	p->options = *options;
 	p->socket_path = strdup(options->socket_path);
-	p->plan_file = strdup(options->plan_file);
+	p->plan_path = strdup(options->plan_file.path);
+	p->plan_file = options->plan_file;
+	p->plan_file.path = p->plan_path;
 	p->down_reason = strdup("not connected to the dataplane yet");
 	p->refused_reason = strdup("");
 	p->file_reason = strdup("");
 	p->build = strdup("");
-	if (!p->socket_path || !p->plan_file || !p->down_reason || !p->refused_reason ||
+	if (!p->socket_path || !p->plan_path || !p->down_reason || !p->refused_reason ||
 		!p->file_reason || !p->build) {
 		publish_free(p);
 		return -ENOMEM;

@@ -21,6 +21,7 @@
 #include "channel.pb-c.h"
 #include "plan.h"
 #include "reason.h"
+#include "sealed_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@ struct publish;
 
 struct publish_options {
 	const char *socket_path;
-	const char *plan_file;
+	struct sealed_file plan_file; // its seal outlives us
 	void *arg;
 	void (*changed)(void *arg);         // the state below has changed; may be NULL
 	void (*release)(struct plan *plan); // a plan that is not needed any more: plan_free()

@@ -161,7 +161,7 @@ class TestDataplaneKilled:
         lab.box.kill("sluice-dataplane", signal.SIGTERM)
         damaged = 0
         for path in (lab.net.dir / "state").rglob("*"):
-            if path.is_file() and path.read_bytes()[:8] == b"SLUICEP1":
+            if path.is_file() and path.read_bytes()[:8] == b"SLUICES1":
                 data = bytearray(path.read_bytes())
                 data[-1] ^= 1
                 path.write_bytes(data)

@@ -351,7 +351,10 @@ class TestSecrets:
         assert key.split("\n")[1] not in everything
         for name in ("sluice-controlplane", "sluice-dataplane"):
             assert other_key.split("\n")[1] not in lab.box.tail(name, 200)
-        for file in ("plan", "default-certificate.pem"):
+        for file in (path for path in (lab.net.dir / "state").rglob("*") if path.is_file()):
+            assert key.split("\n")[1].encode() not in file.read_bytes(), file
+            assert b"PRIVATE KEY" not in file.read_bytes(), file
+        for file in ("plan", "default-certificate", "state.key"):
             assert (lab.net.dir / "state" / file).stat().st_mode & 0o077 == 0
         lab.remove("tls")
         lab.remove("secret")

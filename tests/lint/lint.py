@@ -38,7 +38,7 @@ FENCES = {
     "libmicrohttpd": (r"<microhttpd\.h>", ["controlplane/api/"]),
     "libuv": (r"<uv\.h>", ["controlplane/"]),
     "libedit": (r"<(histedit|editline/.*)\.h>", ["controlplane/cli/"]),
-    "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/"]),
+    "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/seal/"]),
     "DPDK": (r"<rte_", ["dataplane/", "drivers/"]),
 }
 

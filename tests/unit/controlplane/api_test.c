@@ -27,7 +27,8 @@
 
 struct stage {
 	uv_loop_t loop;
-	char directory[64], channel[80], socket[80], file[80];
+	char directory[64], channel[80], socket[80], file[80], key[80];
+	struct seal *seal;
 	struct settings settings;
 	struct plan_problem problem;
 	struct fake_dataplane fake;
@@ -73,7 +74,9 @@ static int setup(void **state)
 	snprintf(s->socket, sizeof(s->socket), "%s/api.sock", s->directory);
 	snprintf(s->file, sizeof(s->file), "%s/plan", s->directory);
 	publish.socket_path = s->channel;
-	publish.plan_file = s->file;
+	assert_int_equal(seal_open(&s->seal, s->directory, &reason), 0);
+	snprintf(s->key, sizeof(s->key), "%s/" SEAL_KEY_FILE, s->directory);
+	publish.plan_file = (struct sealed_file){s->file, s->seal, SLUICE_PLAN_FILE};
 	assert_int_equal(publish_open(&s->publish, &s->loop, &publish, &reason), 0);
 	s->plan = plan_sample_web(3);
 	s->plan->pools[0]->endpoints[2].state = ENDPOINT_DRAINING;
@@ -100,6 +103,8 @@ static int teardown(void **state)
 	assert_int_not_equal(access(s->socket, F_OK), 0);
 	unlink(s->channel);
 	unlink(s->file);
+	unlink(s->key);
+	seal_close(s->seal);
 	assert_int_equal(rmdir(s->directory), 0);
 	free(s);
 	return 0;

@@ -8,6 +8,7 @@
 #include "publish.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@
 struct stage {
 	uv_loop_t loop;
 	char directory[64], socket[80], file[80];
+	struct seal *seal;
 	struct fake_dataplane fake;
 	struct publish *publish;
 	unsigned changes, released;
@@ -38,7 +40,7 @@ static void on_changed(void *arg)
 static void publish_start(struct stage *s)
 {
 	const struct publish_options options = {
-		s->socket, s->file, s, on_changed, plan_sample_free};
+		s->socket, {s->file, s->seal, SLUICE_PLAN_FILE}, s, on_changed, plan_sample_free};
 	struct reason reason = {0};
 
 	assert_int_equal(publish_open(&s->publish, &s->loop, &options, &reason), 0);
@@ -48,12 +50,14 @@ static void publish_start(struct stage *s)
 static int setup(void **state)
 {
 	struct stage *s = calloc(1, sizeof(*s));
+	struct reason none = {0};
 
 	uv_loop_init(&s->loop);
 	strcpy(s->directory, "/tmp/sluice-publish-XXXXXX");
 	assert_non_null(mkdtemp(s->directory));
 	snprintf(s->socket, sizeof(s->socket), "%s/dataplane.sock", s->directory);
 	snprintf(s->file, sizeof(s->file), "%s/plan", s->directory);
+	assert_int_equal(seal_open(&s->seal, s->directory, &none), 0);
 	publish_start(s);
 	*state = s;
 	return 0;
@@ -71,7 +75,9 @@ static int teardown(void **state)
 	shadow_clear(&s->fake.shadow);
 	unlink(s->socket);
 	unlink(s->file);
-	assert_int_equal(rmdir(s->directory), 0);
+	seal_close(s->seal);
+	unlink(strcat(s->directory, "/" SEAL_KEY_FILE));
+	assert_int_equal(rmdir(dirname(s->directory)), 0);
 	free(s);
 	return 0;
 }
@@ -118,17 +124,14 @@ static bool was_asked(struct stage *s)
 // The plan file holds the generation that was waited for.
 static bool is_on_disk(struct stage *s)
 {
-	uint64_t generation = 0;
+	uint64_t generation;
 
-	plan_file_look(s->file, &generation);
-	return generation >= s->number;
+	return plan_file_look(s->file, &generation), generation >= s->number;
 }
 
 static unsigned file_endpoints(const char *path)
 {
-	uint64_t generation;
-
-	return plan_file_look(path, &generation);
+	return plan_file_look(path, &(uint64_t){0});
 }
 
 static void holds(struct stage *s, unsigned endpoints)

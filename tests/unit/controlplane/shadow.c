@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "shadow.h"
 
-#include "plan_file.h"
+#include "limits.h"
+#include "sealed_file.h"
 
 #include <assert.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,13 +162,18 @@ void shadow_clear(struct shadow *shadow)
 unsigned plan_file_look(const char *path, uint64_t *generation)
 {
 	struct reason reason = {0};
+	struct sealed_file file = {.path = path, .purpose = SLUICE_PLAN_FILE};
+	char *copy = strdup(path);
 	Sluice__Transaction *t;
+	struct seal *seal;
 	unsigned count = 0;
 	uint8_t *bytes;
 	size_t length;
 
 	*generation = 0;
-	if (plan_file_read(path, &bytes, &length, &reason) == 0) {
+	assert(seal_open(&seal, dirname(copy), &reason) == 0);
+	file.seal = seal;
+	if (sealed_file_read(&file, &bytes, &length, &reason) == 0) {
 		t = sluice__transaction__unpack(NULL, length, bytes);
 		assert(t && t->since == 0);
 		*generation = t->generation;
@@ -175,6 +182,8 @@ unsigned plan_file_look(const char *path, uint64_t *generation)
 		sluice__transaction__free_unpacked(t, NULL);
 		free(bytes);
 	}
+	seal_close(seal);
+	free(copy);
 	reason_clear(&reason);
 	return count;
 }
