@@ -54,6 +54,7 @@ struct control {
 	uint64_t planned_ms;
 	uv_timer_t retry; // of the leases
 	uv_signal_t signals[3];
+	uv_timer_t alive; // for the service manager
 	uv_fs_event_t config_watch;
 	uv_timer_t config_settle;
 	bool config_watched;

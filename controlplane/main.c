@@ -17,6 +17,7 @@
 
 #include "core_dump.h"
 #include "log.h"
+#include "service.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -249,6 +250,30 @@ static void on_signal(uv_signal_t *signal, int number)
 	}
 }
 
+static void on_alive(uv_timer_t *timer)
+{
+	(void)timer;
+	service_say("WATCHDOG=1");
+}
+
+static int start_service(struct control *c, struct reason *reason)
+{
+	uint64_t every_ms = service_watchdog_us() / 4000;
+
+	(void)reason;
+	uv_timer_init(&c->loop, &c->alive);
+	if (every_ms)
+		uv_timer_start(&c->alive, on_alive, every_ms, every_ms);
+	service_say("READY=1");
+	return 0;
+}
+
+static void stop_service(struct control *c)
+{
+	service_say("STOPPING=1");
+	uv_close((uv_handle_t *)&c->alive, NULL);
+}
+
 static int start_signals(struct control *c, struct reason *reason)
 {
 	static const int numbers[] = {SIGHUP, SIGTERM, SIGINT};
@@ -291,6 +316,7 @@ static const struct part {
 	{start_status, stop_status}, // sources end what it waits for
 	{conf_watch, conf_unwatch},
 	{start_signals, stop_signals},
+	{start_service, stop_service},
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -66,8 +66,10 @@ struct dataplane {
 	struct channel *channel;
 	// main lcore's pending work
 	bool fib_retired, tables_retired;
-	uint64_t grace; // token of rte_rcu_qsbr_start() for what is retired; 0 = none
-	bool sweeping;  // workers pass over the flows of removed endpoints
+	usec_t alive_due;
+	uint64_t alive_grace; // token; passed when every worker came round since
+	uint64_t grace;       // token of rte_rcu_qsbr_start() for what is retired; 0 = none
+	bool sweeping;        // workers pass over the flows of removed endpoints
 	bool sweep_again;
 	struct worker_command sweeps[SLUICE_WORKERS_MAX];
 	unsigned flows_count; // requests that wait; the first is being answered

@@ -12,6 +12,7 @@
 #include "dataplane.h"
 #include "log.h"
 #include "resolve.h"
+#include "service.h"
 
 #define EVENTS         32
 #define HOST_BURST     64
@@ -108,6 +109,21 @@ static void watch_links(struct dataplane *dataplane)
 	}
 }
 
+// The service manager hears that we live only while every worker comes round.
+static void tell_alive(struct dataplane *dataplane, uint64_t watchdog_us)
+{
+	usec_t now = clock_now_us();
+
+	if (!watchdog_us || now < dataplane->alive_due)
+		return;
+	if (dataplane->alive_grace &&
+		!rte_rcu_qsbr_check(dataplane->qsbr, dataplane->alive_grace, false))
+		return;
+	service_say("WATCHDOG=1");
+	dataplane->alive_grace = rte_rcu_qsbr_start(dataplane->qsbr);
+	dataplane->alive_due = now + watchdog_us / 4;
+}
+
 static int smaller(int a, int b)
 {
 	if (a < 0)
@@ -176,6 +192,7 @@ int supervise(struct dataplane *dataplane, struct reason *reason)
 {
 	sigset_t signals = stop_signals();
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	uint64_t watchdog_us = service_watchdog_us();
 	int signal_fd, error;
 
 	sigemptyset(&signals);
@@ -193,8 +210,12 @@ int supervise(struct dataplane *dataplane, struct reason *reason)
 		error = watch(epoll, host_fd(dataplane->host), EVENT_HOST);
 	for (unsigned i = 0; i < dataplane->iface_count && !error; i++)
 		error = watch(epoll, dataplane->ifaces[i].twin, i);
-	while (!error && !__atomic_load_n(&dataplane->stop, __ATOMIC_RELAXED))
+	if (!error)
+		service_say("READY=1");
+	while (!error && !__atomic_load_n(&dataplane->stop, __ATOMIC_RELAXED)) {
 		error = turn(dataplane, epoll);
+		tell_alive(dataplane, watchdog_us);
+	}
 	if (error)
 		reason_add(reason, "the main loop: %s", strerror(-error));
 	if (signal_fd >= 0)
