@@ -3,6 +3,7 @@
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 
@@ -179,3 +180,19 @@ class TestOrderlyEnd:
         lab.apply_service("one", PORTS)
         assert lab.box.kill("sluice-controlplane", signal.SIGTERM) == 0
         assert lab.box.kill("sluice-dataplane", signal.SIGTERM) == 0
+
+
+class TestServiceManager:
+    @pytest.mark.parametrize("name", ["sluice-dataplane", "sluice-controlplane"])
+    def test_hears_that_it_is_ready_and_alive(self, make_lab, monkeypatch, name):
+        lab = make_lab()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(lab.net.dir / "notify"))
+            manager.settimeout(10)
+            monkeypatch.setenv("NOTIFY_SOCKET", str(lab.net.dir / "notify"))
+            monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+            lab.box.kill(name, signal.SIGTERM)
+            lab.box.start(name)
+            assert manager.recv(100) == b"READY=1"
+            for _ in range(3):
+                assert manager.recv(100) == b"WATCHDOG=1"
