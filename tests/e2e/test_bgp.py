@@ -67,6 +67,10 @@ class Bird:
         out = self.machine.run(*words, "route", "show", vip).stdout
         return sorted(re.findall(r"via (\S+)", out))
 
+    def bfd_up(self):
+        """How many BFD sessions are."""
+        return len(re.findall(r"\bUp\b", self.ask("show", "bfd", "sessions")))
+
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=10)
@@ -109,6 +113,10 @@ class Frr:
     def ask(self, *words):
         return run("vtysh", "--vty_socket", self.dir, "-c", " ".join(words)).stdout
 
+    def bfd_up(self):
+        peers = json.loads(self.ask("show", "bfd", "peers", "json"))
+        return sum(peer["status"] == "up" for peer in peers)
+
     route = Bird.route
 
     def attributes(self, vip):
@@ -148,6 +156,9 @@ def make_bgp(make_lab):
             except Exception:
                 print(both[0].sluice("show", "bgp").stdout, both[0].sluice("show", "problems").stdout)
                 raise
+        # BFD comes up beside BGP; only what was up can be seen to go down.
+        if options.get("bfd"):
+            wait_until(lambda: lab.router.bfd_up() == 2 * count, "BFD", 20)
         return lab
     yield make
     for lab, both in started:
