@@ -320,27 +320,44 @@ static bool bucket_take(struct flow_bucket *bucket, uint16_t signature, uint32_t
 	return false;
 }
 
-// Moves one key of a full bucket to its other bucket, so that a place is free.
-static bool bucket_make_room(struct flow_table *table, uint32_t full)
+// The other bucket of the key at a place of a bucket; the same one when it has no other.
+static uint32_t other_bucket(const struct flow_table *table, uint32_t number, unsigned place)
 {
-	struct flow_bucket *bucket = &table->buckets[full];
+	uint32_t entry = table->buckets[number].entry[place];
+	struct flow_key key = flow_record_key(&table->records[entry >> 1], entry & 1);
+	uint64_t hash = key_hash(table, &key);
+	uint32_t first = flow_first_bucket(table, hash);
 
+	return first == number ? flow_second_bucket(table, hash) : first;
+}
+
+// Moves the key at a place of a bucket to its other bucket, which has room.
+static void move_key(struct flow_table *table, uint32_t from, unsigned place, uint32_t to)
+{
+	struct flow_bucket *bucket = &table->buckets[from];
+	uint32_t entry = bucket->entry[place];
+	struct flow_key key = flow_record_key(&table->records[entry >> 1], entry & 1);
+
+	bucket_put(&table->buckets[to], bucket->signature[place], entry);
+	if (flow_first_bucket(table, key_hash(table, &key)) == from)
+		bucket->spilled++;
+	else
+		table->buckets[to].spilled--;
+	bucket->signature[place] = 0;
+	bucket->used--;
+}
+
+// Moves keys of a full bucket to their other buckets until a place in it is free: one key, or with
+// `deep` one more, which makes room for the first. A bucket that is full has a key in each place.
+static bool bucket_make_room(struct flow_table *table, uint32_t full, bool deep)
+{
 	for (unsigned i = 0; i < FLOW_BUCKET_KEYS; i++) {
-		uint32_t entry = bucket->entry[i];
-		struct flow_key key = flow_record_key(&table->records[entry >> 1], entry & 1);
-		uint64_t hash = key_hash(table, &key);
-		uint32_t first = flow_first_bucket(table, hash);
-		uint32_t second = flow_second_bucket(table, hash);
+		uint32_t other = other_bucket(table, full, i);
 
-		if (first == second || !bucket_put(&table->buckets[first == full ? second : first],
-					       bucket->signature[i], entry))
+		if (other == full || (table->buckets[other].used == FLOW_BUCKET_KEYS &&
+					     !(deep && bucket_make_room(table, other, false))))
 			continue;
-		if (first == full)
-			bucket->spilled++;
-		else
-			table->buckets[first].spilled--;
-		bucket->signature[i] = 0;
-		bucket->used--;
+		move_key(table, full, i, other);
 		return true;
 	}
 	return false;
@@ -362,7 +379,8 @@ static bool index_add(struct flow_table *table, const struct flow *flow, unsigne
 		first->spilled++;
 		return true;
 	}
-	return bucket_make_room(table, number) && bucket_put(first, flow_signature(hash), entry);
+	return (bucket_make_room(table, number, false) || bucket_make_room(table, number, true)) &&
+	       bucket_put(first, flow_signature(hash), entry);
 }
 
 static void index_remove(struct flow_table *table, const struct flow *flow, unsigned direction)
