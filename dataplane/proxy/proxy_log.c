@@ -58,9 +58,16 @@ void log_begin(struct proxy *proxy, struct session *session)
 	add_field(words, WORD_REFERER, head, h1_find(head, "referer", 7));
 }
 
-void log_request_id(struct session *session, const char id[static 32])
+void log_request_id(const struct proxy *proxy, struct session *session, const char id[static 32])
 {
-	if (session->words)
+	const struct h1_field *own = h1_first(&proxy->request_head, H1_X_REQUEST_ID);
+
+	if (!session->words)
+		return;
+	if (own && own->value_length)
+		add_field((struct log_words *)session->words->data, WORD_ID, &proxy->request_head,
+			own);
+	else
 		add((struct log_words *)session->words->data, WORD_ID, id, 32);
 }
 

@@ -97,7 +97,8 @@ bool upstream_announce(struct proxy *proxy, struct upstream *upstream);
 
 // proxy_log.c
 void log_begin(struct proxy *proxy, struct session *session); // a head was read
-void log_request_id(struct session *session, const char id[static 32]);
+// The request's own when it has one, else `id`.
+void log_request_id(const struct proxy *proxy, struct session *session, const char id[static 32]);
 void log_request(struct proxy *proxy, struct session *session); // it has ended
 void log_end(struct session *session);
 

@@ -157,7 +157,7 @@ static bool write_head(struct proxy *proxy, struct session *session,
 	};
 
 	request_id(proxy, id);
-	log_request_id(session, id);
+	log_request_id(proxy, session, id);
 	session->head = chunk_new(proxy, h1_request_room(&proxy->request_head, &how));
 	if (!session->head)
 		return false;

@@ -57,6 +57,8 @@ def test_a_line_says_it_all(lab, plan):
     assert row["pool"] == "web" and row["ingress"] == "lab/default/test" and row["rule"] == "/"
     assert len(row["request_id"]) == 32 and row["bytes_out"] > 0
     assert row["connect_us"] <= row["header_us"] <= row["total_us"]
+    get(lab, "/two", "-H", "X-Request-ID: its-own")
+    assert wait_until(lambda: lines(lab, "/two"), "the line")[0]["request_id"] == "its-own"
 
 
 def test_errors_are_logged_whatever_the_sample(lab, plan):
