@@ -36,8 +36,21 @@ enum api_need {
 	NEED_EXPLANATION,    // 503 without it
 };
 
+enum api_role { // what who asks may do
+	ROLE_NONE,
+	ROLE_VIEW,  // ask
+	ROLE_ADMIN, // ask and change
+};
+
+#define API_BODY_MAX (1024 * 1024) // bytes; a longer one is refused with 413
+
 struct api_request {
 	const struct api_state *state;
+	const char *who;    // the user's name by the socket's credentials, or the token's
+	const char *from;   // "unix", or the client's address
+	enum api_role role; // at least what the row needs
+	const char *body;   // of a POST, with a zero behind it; "" = none
+	size_t body_size;   // without that zero
 	const char *values[API_ARGUMENTS_MAX]; // in the order of the row's arguments; NULL = none
 	const Sluice__Stats *stats;            // NULL: none came
 	const Sluice__Flows *flows;
@@ -51,7 +64,8 @@ struct api_command {
 	const char *help;
 	struct api_argument arguments[API_ARGUMENTS_MAX]; // up to the first without a name
 	enum api_need need;
-	bool changes;                                          // asked by POST, not by GET
+	bool changes; // asked by POST, not by GET; needs the role admin, and is audited
+	bool admin;   // needs the role admin although it changes nothing
 	json_t *(*handler)(const struct api_request *request); // NULL: out of memory
 };
 
@@ -83,8 +97,9 @@ bool api_explain_question(
 bool api_explain_filter(const struct api_request *request, struct explain_text *text,
 	Sluice__ExplainRequest *question);
 
-// Root, or with `group` among its groups.
-bool peer_allowed(int fd, const char *group);
+#define PEER_NAME 64
+// Root, or with `group` among its groups: then its name, else false.
+bool peer_allowed(int fd, const char *group, char name[static PEER_NAME]);
 
 // The counters of listeners and endpoints, found by key. NULL counters when there are none.
 struct counters;

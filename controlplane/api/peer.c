@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-// The peer's supplementary groups as they were when it connected; no look-up of users is made.
+// The peer's supplementary groups as they were when it connected;
 static bool in_groups(int fd, gid_t wanted)
 {
 	socklen_t bytes = 64 * sizeof(gid_t);
@@ -27,7 +29,21 @@ static bool in_groups(int fd, gid_t wanted)
 	return found;
 }
 
-bool peer_allowed(int fd, const char *group)
+// Names come from the users this machine has; one that has none is told by its number.
+static void name_of(uid_t uid, char name[static PEER_NAME])
+{
+	char space[1024];
+	struct passwd entry, *found = NULL;
+
+	if (uid == 0)
+		snprintf(name, PEER_NAME, "root");
+	else if (getpwuid_r(uid, &entry, space, sizeof(space), &found) == 0 && found)
+		snprintf(name, PEER_NAME, "%s", found->pw_name);
+	else
+		snprintf(name, PEER_NAME, "uid %u", (unsigned)uid);
+}
+
+bool peer_allowed(int fd, const char *group, char name[static PEER_NAME])
 {
 	const struct group *entry = getgrnam(group);
 	struct ucred peer;
@@ -35,6 +51,7 @@ bool peer_allowed(int fd, const char *group)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
 		return false;
+	name_of(peer.uid, name);
 	if (peer.uid == 0)
 		return true;
 	return entry && (peer.gid == entry->gr_gid || in_groups(fd, entry->gr_gid));

@@ -40,6 +40,7 @@ struct stage {
 	uv_connect_t connect;
 	uv_write_t write;
 	char request[400];
+	const char *more; // of the next request, after its fields; NULL = nothing
 	char answer[200000];
 	size_t length;
 	bool ended;
@@ -168,7 +169,9 @@ static json_t *ask_by(struct stage *s, const char *method, const char *path, int
 	int got;
 
 	snprintf(s->request, sizeof(s->request),
-		"%s %s HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n\r\n", method, path);
+		"%s %s HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n%s\r\n", method, path,
+		s->more ? s->more : "");
+	s->more = NULL;
 	s->length = 0;
 	s->ended = false;
 	uv_pipe_init(&s->loop, &s->pipe, 0);
@@ -365,6 +368,11 @@ static void mistakes_are_told(void **state)
 	json_decref(ask_by(s, "DELETE", "/v1/vips", 405));
 	json_decref(ask_by(s, "POST", "/v1/vips", 405));
 	json_decref(ask(s, "/v1/drain", 405));
+	json_decref(ask(s, "/v1/nothing", 404));
+	s->more = "Content-Length: 4\r\n\r\nbody"; // what takes none does not mind
+	json_decref(ask_by(s, "POST", "/v1/drain", 400));
+	s->more = "Content-Length: 1048577\r\n";
+	json_decref(ask_by(s, "POST", "/v1/drain", 413));
 	json = ask(s, "/v1", 200);
 	assert_int_equal(json_array_size(json_object_get(json, "commands")), 19);
 	json_decref(json);

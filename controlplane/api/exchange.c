@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From a request to its answer. See exchange.h.
+//
+//     who asks -> row -> may it be -> arguments checked -> [the dataplane is asked] -> handler
+//
+// Whoever asked for a change is told to the log, with what came of it, refused ones too.
+#include "exchange.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void set_answer(struct exchange *x, enum http_status status, json_t *json)
+{
+	x->answered = true;
+	x->status = status;
+	x->text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!x->text) {
+		x->status = STATUS_INTERNAL;
+		x->text = strdup("{\"error\":\"out of memory\"}");
+	}
+}
+
+static void audit_argument(struct exchange *x, const char *name, const char *value)
+{
+	size_t used = strlen(x->what);
+
+	snprintf(x->what + used, sizeof(x->what) - used, "%s%s=%s", used ? " " : "", name,
+		value ? value : "");
+}
+
+// One line for each change that was asked for.
+static void audit(struct exchange *x, const char *result)
+{
+	if (!x->command || !x->command->changes || strcmp(x->method, "POST") != 0)
+		return;
+	x->what[0] = '\0';
+	web_arguments(x, audit_argument);
+	log_notice("audit", "%s from %s: %s%s%s: %d %s", *x->who ? x->who : "nobody",
+		x->request.from, x->path, *x->what ? " " : "", x->what, (int)x->status, result);
+}
+
+void exchange_refuse(struct exchange *x, enum http_status status, const char *text)
+{
+	set_answer(x, status, json_pack("{s:s}", "error", text));
+	audit(x, text);
+}
+
+static void handle(struct exchange *x)
+{
+	const struct api_command *command = x->command;
+	struct api_state state = {0};
+	json_t *json;
+
+	if ((command->need == NEED_STATS && !x->request.stats) ||
+		(command->need == NEED_FLOWS && !x->request.flows) ||
+		(command->need == NEED_EXPLANATION && !x->request.explained)) {
+		exchange_refuse(x, STATUS_UNAVAILABLE, x->request.why);
+		return;
+	}
+	web_options(x->web)->state(web_options(x->web)->arg, &state);
+	x->request.state = &state;
+	x->request.refused = &x->reason;
+	json = command->handler(&x->request);
+	x->request.state = NULL;
+	if (x->reason.count) {
+		json_decref(json);
+		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
+		return;
+	}
+	set_answer(x, STATUS_OK, json);
+	audit(x, "done");
+}
+
+static void resume(struct exchange *x)
+{
+	x->request.stats = NULL;
+	x->request.flows = NULL;
+	x->request.explained = NULL;
+	web_resume(x);
+}
+
+static void on_stats(void *arg, const Sluice__Stats *stats, const char *why)
+{
+	struct exchange *x = arg;
+
+	x->request.stats = stats;
+	x->request.why = why;
+	handle(x);
+	resume(x);
+}
+
+static void on_flows(void *arg, const Sluice__Flows *flows, const char *why)
+{
+	struct exchange *x = arg;
+
+	x->request.flows = flows;
+	x->request.why = why;
+	handle(x);
+	resume(x);
+}
+
+static void on_explained(void *arg, const Sluice__Explained *explained, const char *why)
+{
+	struct exchange *x = arg;
+
+	x->request.explained = explained;
+	x->request.why = why;
+	handle(x);
+	resume(x);
+}
+
+// Asks the dataplane what the row needs. 0: the answer will come.
+static int ask(struct exchange *x, struct publish *publish)
+{
+	Sluice__ExplainRequest question;
+	struct explain_text text;
+	Sluice__FlowsRequest filter;
+	struct addr address[3];
+
+	if (!publish)
+		return -ENOTCONN;
+	switch (x->command->need) {
+	case NEED_NOTHING:
+		return -EALREADY;
+	case NEED_STATS:
+	case WANT_STATS:
+		return publish_stats(publish, PUBLISH_TOTALS, on_stats, x);
+	case WANT_ENDPOINT_STATS:
+		return publish_stats(publish, PUBLISH_ENDPOINTS, on_stats, x);
+	case WANT_RULE_STATS:
+		return publish_stats(publish, PUBLISH_RULES, on_stats, x);
+	case NEED_EXPLANATION:
+		if (!api_explain_filter(&x->request, &text, &question))
+			return -EINVAL;
+		return publish_explain(publish, &question, on_explained, x);
+	case NEED_FLOWS:
+		api_flows_filter(&x->request, &filter, address);
+		return publish_flows(publish, &filter, on_flows, x);
+	}
+	return -EINVAL;
+}
+
+static void take_argument(struct exchange *x, const char *name, const char *value)
+{
+	api_request_set(&x->request, x->command, name, value, &x->reason);
+}
+
+static bool method_allowed(const struct api_command *command, const char *method)
+{
+	if (command && command->changes)
+		return strcmp(method, "POST") == 0;
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+// Whoever may open the socket may do all: the group is the appliance's administrators.
+static void identify(struct exchange *x)
+{
+	x->request.from = "unix";
+	x->request.who = x->who;
+	if (peer_allowed(web_peer(x), web_options(x->web)->group, x->who))
+		x->request.role = ROLE_ADMIN;
+}
+
+void exchange_head(struct exchange *x)
+{
+	bool root = strcmp(x->path, "/v1") == 0 || strcmp(x->path, "/v1/") == 0;
+
+	x->command = api_command_find(x->path);
+	x->request.body = "";
+	identify(x);
+	// Told as an answer, so that whoever asks reads why instead of a closed connection.
+	if (x->request.role == ROLE_NONE)
+		exchange_refuse(x, STATUS_FORBIDDEN, "only root and the appliance's group may ask");
+	else if (!x->command && !root)
+		exchange_refuse(x, STATUS_NOT_FOUND, "no such path: GET /v1 lists them");
+	else if (!method_allowed(x->command, x->method))
+		exchange_refuse(x, STATUS_METHOD_NOT_ALLOWED,
+			x->command && x->command->changes
+				? "this changes something: only POST is understood"
+				: "only GET is understood");
+	else if (x->command && (x->command->changes || x->command->admin) &&
+		 x->request.role != ROLE_ADMIN)
+		exchange_refuse(x, STATUS_FORBIDDEN, "this needs the role admin");
+}
+
+void exchange_begin(struct exchange *x)
+{
+	struct api_state state = {0};
+	int error;
+
+	if (!x->command) {
+		set_answer(x, STATUS_OK, api_help());
+		return;
+	}
+	web_arguments(x, take_argument);
+	if (x->reason.count) {
+		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
+		return;
+	}
+	if (x->body)
+		x->request.body = x->body;
+	web_options(x->web)->state(web_options(x->web)->arg, &state);
+	error = ask(x, state.dataplane);
+	if (!error) {
+		web_suspend(x);
+		return;
+	}
+	x->request.why = error == -ENOTCONN && state.dataplane ? state.publish.down_reason
+							       : strerror(-error);
+	handle(x);
+}
+
+void exchange_clear(struct exchange *x)
+{
+	reason_clear(&x->reason);
+	free(x->text);
+	free(x->body);
+}

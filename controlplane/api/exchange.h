@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One request and its answer, between web.c, which speaks HTTP, and exchange.c, which knows rows.
+//
+//     web: head   -> exchange_head()   who asks, which row, may it be
+//          body   -> kept up to a bound
+//          end    -> exchange_begin()  arguments; [suspended: the dataplane is asked]; handler
+//          answer <- exchange.text
+//
+// Loop thread only.
+#pragma once
+
+#include "api_internal.h"
+
+enum http_status {
+	STATUS_OK = 200,
+	STATUS_BAD_REQUEST = 400,
+	STATUS_FORBIDDEN = 403,
+	STATUS_NOT_FOUND = 404,
+	STATUS_METHOD_NOT_ALLOWED = 405,
+	STATUS_TOO_LARGE = 413,
+	STATUS_INTERNAL = 500,
+	STATUS_UNAVAILABLE = 503,
+};
+
+struct web;
+struct MHD_Connection;
+
+struct exchange {
+	struct web *web;
+	struct MHD_Connection *connection;
+	const char *method, *path;      // of the connection
+	char who[PEER_NAME], what[256]; // of the log
+	char *body;
+	const struct api_command *command;
+	struct api_request request;
+	struct reason reason;
+	bool answered; // what follows is the answer
+	enum http_status status;
+	char *text;
+};
+
+// Where exchanges come from and are answered: one socket that listens.
+int web_open(struct web **web, uv_loop_t *loop, const struct api_options *options,
+	struct reason *reason);
+void web_close(struct web *web); // the memory goes when the loop has closed the handles
+const struct api_options *web_options(const struct web *web);
+// The peer's descriptor.
+int web_peer(const struct exchange *exchange);
+// Calls `take` for each argument of the query, decoded; the value is NULL where there is none.
+void web_arguments(struct exchange *exchange,
+	void (*take)(struct exchange *exchange, const char *name, const char *value));
+// The answer comes later: web_resume() then, after it was set.
+void web_suspend(struct exchange *exchange);
+void web_resume(struct exchange *exchange);
+
+// The head has come: answered when it is refused already.
+void exchange_head(struct exchange *exchange);
+// All has come. Answers, or suspends until it can.
+void exchange_begin(struct exchange *exchange);
+void exchange_refuse(struct exchange *exchange, enum http_status status, const char *text);
+void exchange_clear(struct exchange *exchange);
