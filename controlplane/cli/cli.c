@@ -2,9 +2,13 @@
 // Options, then the command, then the question, then the answer. See cli.h.
 #include "cli.h"
 
+#include "console.h"
+
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
 	const char *socket;
@@ -66,39 +70,63 @@ static int help(char *const *words, unsigned count, FILE *out, FILE *err)
 	return CLI_OK;
 }
 
-static void print_answer(
-	const struct cli_call *call, json_t *answer, bool as_json, FILE *out, FILE *err)
+static void print_answer(const struct cli_call *call, json_t *answer, const struct cli_asker *asker)
 {
 	const char *warning = json_string_value(json_object_get(answer, "warning"));
 
-	if (as_json) {
-		json_dumpf(answer, out, JSON_INDENT(2));
-		fputc('\n', out);
+	if (asker->json) {
+		json_dumpf(answer, asker->out, JSON_INDENT(2));
+		fputc('\n', asker->out);
 		return;
 	}
-	call->command->print(answer, out);
-	fflush(out); // before what goes to the other stream
+	call->command->print(answer, asker->out);
+	fflush(asker->out); // before what goes to the other stream
 	if (warning)
-		fprintf(err, "sluice: %s\n", warning);
+		fprintf(asker->err, "sluice: %s\n", warning);
 }
 
-static int ask(const struct cli_call *call, const struct options *options, FILE *out, FILE *err)
+// What goes along with a question: the content of a file when one is named. To be freed.
+static char *read_content(const struct cli_call *call, struct reason *reason)
 {
-	char *query = client_query(call);
+	const char *name = call->values[call->command->content - 1];
+	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+	size_t size = 0;
+	char *text = NULL;
+
+	if (!file || getdelim(&text, &size, '\0', file) < 0) {
+		if (file && feof(file) && !ferror(file))
+			reason_add(reason, "%s: empty", name);
+		else
+			reason_add(reason, "%s: cannot be read: %s", name, strerror(errno));
+		free(text);
+		text = NULL;
+	}
+	if (file && file != stdin)
+		fclose(file);
+	return text;
+}
+
+int cli_ask(const struct cli_call *call, const struct cli_asker *asker)
+{
+	const struct cli_command *command = call->command;
+	bool content = command->content && call->values[command->content - 1];
 	struct reason reason = {0};
+	char *text = content ? read_content(call, &reason) : NULL;
+	char *query = client_query(call);
+	const char *body = command->changes ? "" : NULL;
 	json_t *answer = NULL;
 	enum cli_exit result = CLI_ERROR;
 
-	if (query)
-		result = client_ask(
-			options->socket, query, call->command->changes, &answer, &reason);
+	if (query && (!content || text))
+		result = client_ask(asker, query, content ? text : body, &answer, &reason);
 	if (result == CLI_OK)
-		print_answer(call, answer, options->json, out, err);
+		print_answer(call, answer, asker);
 	else
-		fprintf(err, "sluice: %s\n", reason_text(&reason));
+		fprintf(asker->err, "sluice: %s\n", reason_text(&reason));
 	json_decref(answer);
 	reason_clear(&reason);
 	free(query);
+	free(text);
 	return result;
 }
 
@@ -106,6 +134,7 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err)
 {
 	struct options options = {0};
 	struct reason reason = {0};
+	struct cli_asker asker = {.out = out, .err = err};
 	struct cli_call call;
 	char *const *words;
 	unsigned count;
@@ -125,6 +154,8 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err)
 		return help(words + 1, count - 1, out, err);
 	if (options.help)
 		return help(words, count, out, err);
+	if (!count && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		return console_run(options.socket, options.json);
 	if (!count) {
 		cli_usage(err);
 		return CLI_USAGE;
@@ -136,5 +167,7 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err)
 		reason_clear(&reason);
 		return CLI_USAGE;
 	}
-	return ask(&call, &options, out, err);
+	asker.socket = options.socket;
+	asker.json = options.json;
+	return cli_ask(&call, &asker);
 }

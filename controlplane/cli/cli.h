@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The console `sluice`: one command a call, a client of the API and of nothing else.
+// The console `sluice`: one command a call, or a terminal's many; a client of the API and of
+// nothing else.
 //
-// One table of commands {words, help, arguments, path, print}; matching, abbreviations, help and
-// usage come from it. A command asks the API one question and prints the answer as tables made for
-// people, or with --json as it came. One process, one thread, no state.
+// One table of commands {words, help, arguments, path, print}; matching, abbreviations, completion,
+// help and usage come from it. A command asks the API one question and prints the answer as tables
+// made for people, or with --json as it came. One process, one thread.
 #pragma once
 
 #include "reason.h"
@@ -17,11 +18,20 @@
 #define CLI_SOCKET        "/run/sluice/api.sock"
 #define CLI_ARGUMENTS_MAX 8
 #define CLI_WORDS_MAX     2
+#define CLI_TAIL_SIZE     8192
 
 enum cli_exit {
 	CLI_OK = 0,
 	CLI_ERROR = 1,
 	CLI_USAGE = 2
+};
+
+// Where completion finds the values of an argument.
+struct cli_values {
+	const char *path;          // of the API
+	const char *rows;          // in its answer: an array of texts, or of rows
+	const char *member, *help; // of a row: the value, and what is said of it; NULL = no row
+	bool typed;                // the API is told what was typed so far, as "typed"
 };
 
 struct cli_argument {
@@ -31,14 +41,19 @@ struct cli_argument {
 };
 
 struct cli_command {
-	const char *words[CLI_WORDS_MAX]; // "show", "vips"
+	const char *words[CLI_WORDS_MAX]; // "show", "vips"; the second may be NULL
 	const char *help;
 	const char *path; // of the API
 	struct cli_argument arguments[CLI_ARGUMENTS_MAX];
-	bool changes; // by POST
-	bool bare;    // the first argument must come, and its value may without the name
+	bool changes;     // by POST
+	unsigned bare;    // so many arguments must come, and their values may without names
+	bool bare_spared; // or may stay away
 	void (*print)(json_t *answer, FILE *out);
-	bool positional; // the second word is the first argument's value
+	bool positional;  // the second word is the first argument's value
+	unsigned tail;    // this argument, counted from 1, takes all words that are left
+	bool raw;         // in the console with their quotes
+	unsigned content; // this one, counted from 1, names a file whose content goes along
+	const struct cli_values *values[CLI_ARGUMENTS_MAX];
 };
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
@@ -47,6 +62,9 @@ extern const struct cli_command cli_status, cli_version, cli_vips, cli_services,
 	cli_drain_box, cli_undrain_vip, cli_undrain_box;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
+// What several commands complete.
+extern const struct cli_values cli_values_vips, cli_values_services;
+
 // The whole program. Answers to `out`, mistakes to `err`. An enum cli_exit.
 int cli_run(int argc, char **argv, FILE *out, FILE *err);
 
@@ -54,18 +72,38 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err);
 struct cli_call {
 	const struct cli_command *command;
 	const char *values[CLI_ARGUMENTS_MAX]; // "" for a flag
+	char tail[CLI_TAIL_SIZE];
 };
 
 // Words may be abbreviated as long as one command remains; -EINVAL with the reason when none or
 // several do, or when the arguments are not the command's.
 int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct reason *reason);
+bool cli_begins(const char *whole, const char *word);
+// The words of the command that these begin, 1 or 2.
+unsigned cli_depth(const struct cli_command *command);
+// Does the command fit the first `count` words, abbreviated or not?
+bool cli_fits(const struct cli_command *command, char *const *words, unsigned count);
+// The command that the words mean, or NULL with the reason.
+const struct cli_command *cli_find(char *const *words, unsigned count, struct reason *reason);
 void cli_usage(FILE *out);
 void cli_command_usage(const struct cli_command *command, FILE *out);
 
+// What a call is asked with.
+struct cli_asker {
+	const char *socket;
+	bool json;
+	FILE *out, *err;
+	int (*interrupted)(void); // NULL: nothing does
+};
+
+// Asks and prints. An enum cli_exit.
+int cli_ask(const struct cli_call *call, const struct cli_asker *asker);
+
 // Asks the API behind the socket. CLI_OK with the answer (to be released), CLI_USAGE when it does
 // not like the question, else CLI_ERROR; both with the reason.
-enum cli_exit client_ask(const char *socket, const char *path_and_query, bool changes,
-	json_t **answer, struct reason *reason);
+// `body` NULL: by GET.
+enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
+	const char *body, json_t **answer, struct reason *reason);
 // "/v1/flows?client=198.51.100.7"; to be freed.
 char *client_query(const struct cli_call *call);
 

@@ -37,7 +37,9 @@ static void explain_no_connection(
 	long error = 0;
 
 	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error);
-	if (code == CURLE_OPERATION_TIMEDOUT)
+	if (code == CURLE_ABORTED_BY_CALLBACK)
+		reason_add(reason, "interrupted");
+	else if (code == CURLE_OPERATION_TIMEDOUT)
 		reason_add(reason, "the control plane does not answer at %s", socket);
 	else if (code == CURLE_COULDNT_CONNECT && (error == EACCES || error == EPERM))
 		reason_add(reason,
@@ -72,8 +74,16 @@ static enum cli_exit read_answer(
 	return status == 400 || status == 404 ? CLI_USAGE : CLI_ERROR;
 }
 
-enum cli_exit client_ask(const char *socket, const char *path_and_query, bool changes,
-	json_t **answer, struct reason *reason)
+static int on_progress(
+	void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
+{
+	const struct cli_asker *asker = arg;
+
+	return asker->interrupted && asker->interrupted();
+}
+
+enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
+	const char *body_text, json_t **answer, struct reason *reason)
 {
 	enum cli_exit result = CLI_ERROR;
 	struct body body = {0};
@@ -89,10 +99,13 @@ enum cli_exit client_ask(const char *socket, const char *path_and_query, bool ch
 	if (asprintf(&url, "http://sluice%s", path_and_query) > 0) {
 		long status = 0;
 
-		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, asker->socket);
 		curl_easy_setopt(curl, CURLOPT_URL, url);
-		if (changes)
-			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+		if (body_text)
+			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body_text);
+		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, asker);
 		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -101,7 +114,7 @@ enum cli_exit client_ask(const char *socket, const char *path_and_query, bool ch
 		code = curl_easy_perform(curl);
 		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 		if (code)
-			explain_no_connection(curl, code, socket, reason);
+			explain_no_connection(curl, code, asker->socket, reason);
 		else
 			result = read_answer(&body, status, answer, reason);
 		free(url);

@@ -3,8 +3,11 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define FOUND_MAX 64
 
 const struct cli_command *const cli_commands[] = {
 	&cli_status,
@@ -31,17 +34,21 @@ const struct cli_command *const cli_commands[] = {
 	NULL,
 };
 
-static bool begins(const char *whole, const char *word)
+bool cli_begins(const char *whole, const char *word)
 {
 	return strncmp(whole, word, strlen(word)) == 0;
 }
 
-// Does the command fit the first `count` words? Words before the last are compared by prefix too:
-// "sh vi" is "show vips".
-static bool fits(const struct cli_command *command, char *const *words, unsigned count)
+unsigned cli_depth(const struct cli_command *command)
 {
-	for (unsigned i = 0; i < count && !(i && command->positional); i++)
-		if (!begins(command->words[i], words[i]))
+	return command->words[1] ? CLI_WORDS_MAX : 1;
+}
+
+// Words before the last are compared by prefix too: "sh vi" is "show vips".
+bool cli_fits(const struct cli_command *command, char *const *words, unsigned count)
+{
+	for (unsigned i = 0; i < count && i < cli_depth(command); i++)
+		if (!(i && command->positional) && !cli_begins(command->words[i], words[i]))
 			return false;
 	return true;
 }
@@ -59,7 +66,7 @@ static void list_fitting(
 	for (unsigned i = 0; cli_commands[i]; i++) {
 		const char *word = cli_commands[i]->words[count];
 
-		if (!fits(cli_commands[i], words, count) || strcmp(word, before) == 0)
+		if (!word || !cli_fits(cli_commands[i], words, count) || strcmp(word, before) == 0)
 			continue;
 		fprintf(file, "%s%s", *before ? ", " : "", word);
 		before = word;
@@ -69,7 +76,8 @@ static void list_fitting(
 	free(text);
 }
 
-static void list_ambiguous(char *const *words, unsigned count, struct reason *reason)
+static void list_ambiguous(const struct cli_command *const *found, unsigned count, const char *word,
+	struct reason *reason)
 {
 	size_t size;
 	char *text;
@@ -78,64 +86,94 @@ static void list_ambiguous(char *const *words, unsigned count, struct reason *re
 
 	if (!file)
 		return;
-	for (unsigned i = 0; cli_commands[i]; i++) {
-		if (!fits(cli_commands[i], words, count))
-			continue;
-		fprintf(file, "%s%s", *before ? ", " : "", cli_commands[i]->words[count - 1]);
-		before = ",";
+	for (unsigned i = 0; i < count; i++) {
+		const char *whole = found[i]->words[cli_begins(found[i]->words[0], word) ? 0 : 1];
+
+		if (found[i]->words[1] && cli_begins(found[i]->words[1], word))
+			whole = found[i]->words[1];
+		if (strcmp(whole, before) != 0)
+			fprintf(file, "%s%s", *before ? ", " : "", whole);
+		before = whole;
 	}
 	fclose(file);
-	reason_add(reason, "\"%s\" may be %s: type more of it", words[count - 1], text);
+	reason_add(reason, "\"%s\" may be %s: type more of it", word, text);
 	free(text);
 }
 
-static const struct cli_command *find(char *const *words, unsigned count, struct reason *reason)
+// The commands that fit as many of the words as they have; a whole first word wins over those it
+// begins.
+static unsigned list_found(
+	char *const *words, unsigned count, const struct cli_command **found, unsigned most)
 {
-	const struct cli_command *found = NULL;
-	unsigned fitting = 0;
+	bool whole = false;
+	unsigned n = 0;
+
+	for (unsigned i = 0; cli_commands[i]; i++)
+		whole |= strcmp(cli_commands[i]->words[0], words[0]) == 0;
+	for (unsigned i = 0; cli_commands[i] && n < most; i++)
+		if (cli_fits(cli_commands[i], words, count) &&
+			(!whole || strcmp(cli_commands[i]->words[0], words[0]) == 0))
+			found[n++] = cli_commands[i];
+	return n;
+}
+
+const struct cli_command *cli_find(char *const *words, unsigned count, struct reason *reason)
+{
+	const struct cli_command *found[FOUND_MAX];
+	unsigned fitting = count ? list_found(words, count, found, FOUND_MAX) : 0;
+	unsigned at = count > 1;
 	char what[120];
 
-	for (unsigned n = 1; n <= CLI_WORDS_MAX; n++) {
-		if (n > count) {
-			list_fitting(words, n - 1, "the command goes on", reason);
-			return NULL;
-		}
-		fitting = 0;
-		for (unsigned i = 0; cli_commands[i]; i++) {
-			if (!fits(cli_commands[i], words, n))
-				continue;
-			// The whole word wins over those it begins.
-			if (n == CLI_WORDS_MAX &&
-				(cli_commands[i]->positional ||
-					strcmp(cli_commands[i]->words[n - 1], words[n - 1]) == 0))
-				return cli_commands[i];
-			found = cli_commands[i];
-			fitting++;
-		}
-		if (!fitting) {
-			snprintf(what, sizeof(what), "found \"%.60s\"", words[n - 1]);
-			list_fitting(words, n - 1, what, reason);
-			return NULL;
-		}
-	}
-	if (fitting > 1) {
-		list_ambiguous(words, CLI_WORDS_MAX, reason);
+	if (!count) {
+		list_fitting(words, 0, "the command goes on", reason);
 		return NULL;
 	}
-	return found;
+	if (!fitting) {
+		at = list_found(words, 1, found, FOUND_MAX) > 0;
+		snprintf(what, sizeof(what), "found \"%.60s\"", words[at]);
+		list_fitting(words, at, what, reason);
+		return NULL;
+	}
+	for (unsigned i = 0; i < fitting; i++) {
+		const char *word = found[i]->words[cli_depth(found[i]) > 1 ? at : 0];
+
+		// The whole word wins over those it begins.
+		if ((at && found[i]->positional) ||
+			(count >= cli_depth(found[i]) &&
+				strcmp(word, words[cli_depth(found[i]) > 1 ? at : 0]) == 0))
+			return found[i];
+	}
+	if (fitting == 1 && count >= cli_depth(found[0]))
+		return found[0];
+	for (unsigned i = 1; i < fitting; i++)
+		if (count > 1 || strcmp(found[i]->words[0], found[0]->words[0]) != 0) {
+			list_ambiguous(found, fitting, words[at], reason);
+			return NULL;
+		}
+	list_fitting(words, 1, "the command goes on", reason);
+	return NULL;
+}
+
+// Says "show vips" or "commit".
+static const char *name_of(const struct cli_command *command, char text[static 80])
+{
+	snprintf(text, 80, "%s%s%s", command->words[0], command->words[1] ? " " : "",
+		command->words[1] ? command->words[1] : "");
+	return text;
 }
 
 // The index of the argument that the word means, or -1.
 static int find_argument(const struct cli_command *command, const char *word, struct reason *reason)
 {
 	int found = -1;
+	char text[80];
 
 	for (int i = 0; i < CLI_ARGUMENTS_MAX && command->arguments[i].name; i++) {
 		const char *name = command->arguments[i].name;
 
 		if (strcmp(name, word) == 0)
 			return i;
-		if (!begins(name, word))
+		if (!cli_begins(name, word))
 			continue;
 		if (found >= 0) {
 			reason_add(reason, "\"%s\" may be %s or %s: type more of it", word,
@@ -145,58 +183,109 @@ static int find_argument(const struct cli_command *command, const char *word, st
 		found = i;
 	}
 	if (found < 0)
-		reason_add(reason, "\"%s %s\" has no argument \"%.60s\"", command->words[0],
-			command->words[1], word);
+		reason_add(
+			reason, "\"%s\" has no argument \"%.60s\"", name_of(command, text), word);
 	return found;
 }
 
-int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct reason *reason)
+// All words from `first` on, as one text.
+static int take_tail(struct cli_call *call, char *const *words, unsigned count, unsigned first,
+	struct reason *reason)
 {
-	unsigned first = CLI_WORDS_MAX;
+	size_t n = 0;
 
-	*call = (struct cli_call){.command = find(words, count, reason)};
-	if (!call->command)
-		return -EINVAL;
-	if (call->command->positional)
-		call->values[0] = words[1];
-	if (call->command->bare && count == CLI_WORDS_MAX + 1)
-		call->values[0] = words[first++];
 	for (unsigned i = first; i < count; i++) {
-		int at = find_argument(call->command, words[i], reason);
+		n += (size_t)snprintf(call->tail + n, sizeof(call->tail) - n, "%s%s",
+			i > first ? " " : "", words[i]);
+		if (n >= sizeof(call->tail)) {
+			reason_add(reason, "too long: at most %d characters", CLI_TAIL_SIZE - 1);
+			return -E2BIG;
+		}
+	}
+	call->values[call->command->tail - 1] = call->tail;
+	return 0;
+}
+
+// The arguments by their names, from the word `at` on.
+static int take_named(struct cli_call *call, char *const *words, unsigned count, unsigned at,
+	struct reason *reason)
+{
+	for (unsigned i = at; i < count; i++) {
+		int found = find_argument(call->command, words[i], reason);
 		const struct cli_argument *argument;
 
-		if (at < 0)
+		if (found < 0)
 			return -EINVAL;
-		argument = &call->command->arguments[at];
-		if (call->values[at]) {
+		argument = &call->command->arguments[found];
+		if (call->values[found]) {
 			reason_add(reason, "\"%s\" was given twice", argument->name);
 			return -EINVAL;
 		}
 		if (!argument->value) {
-			call->values[at] = "";
+			call->values[found] = "";
 			continue;
 		}
 		if (i + 1 == count) {
 			reason_add(reason, "\"%s\" needs its %s", argument->name, argument->value);
 			return -EINVAL;
 		}
-		call->values[at] = words[++i];
+		if (call->command->tail == (unsigned)found + 1)
+			return take_tail(call, words, count, i + 1, reason);
+		call->values[found] = words[++i];
 	}
-	if (call->command->bare && !call->values[0]) {
-		reason_add(reason, "\"%s %s\" needs its %s", call->command->words[0],
-			call->command->words[1], call->command->arguments[0].value);
+	return 0;
+}
+
+int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct reason *reason)
+{
+	const struct cli_command *command = cli_find(words, count, reason);
+	unsigned at = command ? cli_depth(command) : 0;
+	char text[80];
+	int error;
+
+	memset(call, 0, offsetof(struct cli_call, tail));
+	call->command = command;
+	if (!command)
 		return -EINVAL;
+	if (command->positional)
+		call->values[0] = words[1];
+	for (unsigned i = 0; i < command->bare && at < count; i++) {
+		if (strcmp(words[at], command->arguments[i].name) == 0)
+			break;
+		if (command->tail == i + 1) {
+			error = take_tail(call, words, count, at, reason);
+			if (error)
+				return error;
+			at = count;
+		} else {
+			call->values[i] = words[at++];
+		}
 	}
+	error = take_named(call, words, count, at, reason);
+	if (error)
+		return error;
+	for (unsigned i = 0; i < command->bare && !command->bare_spared; i++)
+		if (!call->values[i]) {
+			reason_add(reason, "\"%s\" needs its %s", name_of(command, text),
+				command->arguments[i].value);
+			return -EINVAL;
+		}
 	return 0;
 }
 
 void cli_command_usage(const struct cli_command *command, FILE *out)
 {
-	fprintf(out, "sluice %s %s", command->words[0], command->words[1]);
+	char text[80];
+
+	fprintf(out, "sluice %s", name_of(command, text));
 	for (unsigned i = command->positional; i < CLI_ARGUMENTS_MAX && command->arguments[i].name;
 		i++) {
 		const struct cli_argument *argument = &command->arguments[i];
 
+		if (i < command->bare) {
+			fprintf(out, command->bare_spared ? " [%s]" : " %s", argument->value);
+			continue;
+		}
 		fprintf(out, " [%s%s%s]", argument->name, argument->value ? " " : "",
 			argument->value ? argument->value : "");
 	}
@@ -208,15 +297,17 @@ void cli_command_usage(const struct cli_command *command, FILE *out)
 
 void cli_usage(FILE *out)
 {
-	fputs("usage: sluice [--socket PATH] [--json] COMMAND\n\n", out);
+	char text[80];
+
+	fputs("usage: sluice [--socket PATH] [--json] [COMMAND]\n\n", out);
 	for (unsigned i = 0; cli_commands[i]; i++)
-		fprintf(out, "  %s %-10s %s\n", cli_commands[i]->words[0],
-			cli_commands[i]->words[1], cli_commands[i]->help);
-	fputs("\n  help [COMMAND]  this, or a command and its arguments\n"
+		fprintf(out, "  %-23s %s\n", name_of(cli_commands[i], text), cli_commands[i]->help);
+	fputs("\n  help [COMMAND]          this, or a command and its arguments\n"
 	      "\n  -s, --socket PATH  the control plane's socket (or SLUICE_API; "
 	      "default " CLI_SOCKET ")\n"
 	      "  -j, --json         the answer as JSON\n"
 	      "  -V, --version      the version of this program\n"
+	      "\nOn a terminal and without a command it is a console: Tab completes, ? helps."
 	      "\nWords may be abbreviated: sluice sh vi. Ends with 0, 1 on an error, 2 on wrong "
 	      "usage.\n",
 		out);

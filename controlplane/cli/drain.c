@@ -14,8 +14,9 @@ const struct cli_command cli_drain_vip = {
 	.path = "/v1/drain",
 	.arguments = {{"vip", "ADDRESS", "the VIP"}},
 	.changes = true,
-	.bare = true,
+	.bare = 1,
 	.print = print,
+	.values = {&cli_values_vips},
 };
 
 const struct cli_command cli_drain_box = {
@@ -32,8 +33,9 @@ const struct cli_command cli_undrain_vip = {
 	.path = "/v1/undrain",
 	.arguments = {{"vip", "ADDRESS", "the VIP"}},
 	.changes = true,
-	.bare = true,
+	.bare = 1,
 	.print = print,
+	.values = {&cli_values_vips},
 };
 
 const struct cli_command cli_undrain_box = {

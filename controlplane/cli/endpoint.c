@@ -48,4 +48,5 @@ const struct cli_command cli_endpoints = {
 			{"address", "ADDRESS", "only with this address"},
 		},
 	.print = print,
+	.values = {&cli_values_services},
 };

@@ -59,4 +59,5 @@ const struct cli_command cli_flows = {
 			{"limit", "NUMBER", "at most so many"},
 		},
 	.print = print,
+	.values = {NULL, &cli_values_vips},
 };

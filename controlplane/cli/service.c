@@ -41,3 +41,9 @@ const struct cli_command cli_services = {
 	.path = "/v1/services",
 	.print = print,
 };
+
+const struct cli_values cli_values_services = {
+	.path = "/v1/services",
+	.rows = "services",
+	.member = "service",
+};

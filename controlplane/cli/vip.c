@@ -38,3 +38,10 @@ const struct cli_command cli_vips = {
 	.path = "/v1/vips",
 	.print = print,
 };
+
+const struct cli_values cli_values_vips = {
+	.path = "/v1/vips",
+	.rows = "vips",
+	.member = "address",
+	.help = "pool",
+};
