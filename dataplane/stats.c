@@ -209,21 +209,68 @@ static void fill_listener(const struct listener *listener, void *arg)
 	fill->stats->listeners[fill->stats->n_listeners++] = row;
 }
 
-static void fill_tables(
+static void count_pool(const struct pool *pool, void *arg)
+{
+	(void)pool;
+	++*(size_t *)arg;
+}
+
+static void fill_pool(const struct pool *pool, void *arg)
+{
+	struct fill *fill = arg;
+	Sluice__PoolStats *row = answer_alloc(fill->arena, sizeof(*row));
+	Sluice__Counters *counters = answer_alloc(fill->arena, sizeof(*counters));
+
+	if (fill->arena->failed)
+		return;
+	sluice__pool_stats__init(row);
+	sluice__counters__init(counters);
+	row->pool = answer_text(pool->name);
+	row->counters = counters;
+	for (uint32_t i = 0; i < pool->member_count; i++)
+		add_endpoint(fill->dataplane, pool->members[i]->slot, counters);
+	if (pool->upstream)
+		row->http = stats_http_pool(fill->dataplane, fill->arena, pool);
+	fill->stats->pools[fill->stats->n_pools++] = row;
+}
+
+static void fill_pools(
 	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
 {
 	const struct tables *tables = tables_current(dataplane->store);
 	struct fill fill = {dataplane, arena, stats, 0};
-	size_t endpoints = 0, listeners = 0;
+	size_t count = 0;
+
+	tables_each_pool(tables, count_pool, &count);
+	stats->pools = answer_alloc(arena, count * sizeof(*stats->pools));
+	if (!arena->failed)
+		tables_each_pool(tables, fill_pool, &fill);
+}
+
+static void fill_listeners(
+	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
+{
+	const struct tables *tables = tables_current(dataplane->store);
+	struct fill fill = {dataplane, arena, stats, 0};
+	size_t count = 0;
+
+	tables_each_listener(tables, count_listener, &count);
+	stats->listeners = answer_alloc(arena, count * sizeof(*stats->listeners));
+	if (!arena->failed)
+		tables_each_listener(tables, fill_listener, &fill);
+}
+
+static void fill_endpoint_rows(
+	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
+{
+	const struct tables *tables = tables_current(dataplane->store);
+	struct fill fill = {dataplane, arena, stats, 0};
+	size_t endpoints = 0;
 
 	tables_each_pool(tables, count_endpoints, &endpoints);
-	tables_each_listener(tables, count_listener, &listeners);
 	stats->endpoints = answer_alloc(arena, endpoints * sizeof(*stats->endpoints));
-	stats->listeners = answer_alloc(arena, listeners * sizeof(*stats->listeners));
-	if (arena->failed)
-		return;
-	tables_each_pool(tables, fill_endpoints, &fill);
-	tables_each_listener(tables, fill_listener, &fill);
+	if (!arena->failed)
+		tables_each_pool(tables, fill_endpoints, &fill);
 }
 
 static void fill_process(struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
@@ -258,7 +305,11 @@ void stats_send(
 	fill_drops(dataplane, &arena, &stats);
 	stats_http(dataplane, &arena, &stats, request->rules);
 	if (request->endpoints)
-		fill_tables(dataplane, &arena, &stats);
+		fill_endpoint_rows(dataplane, &arena, &stats);
+	if (request->endpoints || request->listeners)
+		fill_listeners(dataplane, &arena, &stats);
+	if (request->pools)
+		fill_pools(dataplane, &arena, &stats);
 	channel_send_stats(channel, id, arena.failed ? &empty : &stats);
 	answer_free(&arena);
 }

@@ -32,13 +32,11 @@ static const struct http_counters *of_endpoint(const struct proxy_stats *stats, 
 	return &stats->endpoints[slot];
 }
 
-static Sluice__HttpCounters *sum(
-	const struct dataplane *dataplane, struct answer *answer, struct where where)
+static Sluice__HttpCounters *none(struct answer *answer)
 {
 	Sluice__HttpCounters *counters = answer_alloc(answer, sizeof(*counters));
 	uint64_t *responses = answer_alloc(answer, CLASSES * sizeof(*responses));
 	uint64_t *latency = answer_alloc(answer, BUCKETS * sizeof(*latency));
-	int64_t open = 0;
 
 	if (answer->failed)
 		return NULL;
@@ -47,21 +45,48 @@ static Sluice__HttpCounters *sum(
 	counters->responses = responses;
 	counters->n_latency = BUCKETS;
 	counters->latency = latency;
+	return counters;
+}
+
+static void add(
+	const struct dataplane *dataplane, Sluice__HttpCounters *counters, struct where where)
+{
+	int64_t open = 0;
+
 	for (unsigned i = 0; i < dataplane->worker_count; i++) {
 		const struct http_counters *from =
 			where.of(proxy_stats(dataplane->workers[i]->proxy), where.slot);
 
 		for (unsigned k = 0; k < CLASSES; k++)
-			responses[k] += from->responses[k];
+			counters->responses[k] += from->responses[k];
 		for (unsigned k = 0; k < BUCKETS; k++)
-			latency[k] += from->latency[k];
+			counters->latency[k] += from->latency[k];
 		counters->bytes_in += from->bytes_in;
 		counters->bytes_out += from->bytes_out;
 		counters->retries += from->retries;
 		counters->latency_sum_us += from->latency_sum_us;
 		open += from->open;
 	}
-	counters->requests_open = open > 0 ? (uint64_t)open : 0;
+	counters->requests_open += open > 0 ? (uint64_t)open : 0;
+}
+
+static Sluice__HttpCounters *sum(
+	const struct dataplane *dataplane, struct answer *answer, struct where where)
+{
+	Sluice__HttpCounters *counters = none(answer);
+
+	if (counters)
+		add(dataplane, counters, where);
+	return counters;
+}
+
+Sluice__HttpCounters *stats_http_pool(
+	const struct dataplane *dataplane, struct answer *answer, const struct pool *pool)
+{
+	Sluice__HttpCounters *counters = none(answer);
+
+	for (uint32_t i = 0; counters && i < pool->member_count; i++)
+		add(dataplane, counters, (struct where){of_endpoint, pool->members[i]->slot});
 	return counters;
 }
 

@@ -21,5 +21,7 @@ void stats_http(
 	const struct dataplane *dataplane, struct answer *answer, Sluice__Stats *stats, bool rules);
 Sluice__HttpCounters *stats_http_endpoint(
 	const struct dataplane *dataplane, struct answer *answer, uint32_t slot);
+Sluice__HttpCounters *stats_http_pool(
+	const struct dataplane *dataplane, struct answer *answer, const struct pool *pool);
 Sluice__HttpCounters *stats_http_listener(
 	const struct dataplane *dataplane, struct answer *answer, uint32_t slot);

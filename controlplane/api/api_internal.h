@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api.h"
+#include "text_out.h"
 
 #include <jansson.h>
 
@@ -33,6 +34,7 @@ enum api_need {
 	WANT_STATS,          // answers without them too
 	WANT_ENDPOINT_STATS, // with the listeners and endpoints
 	WANT_RULE_STATS,     // with the rules
+	WANT_SUMS,           // with listeners, pools and rules
 	NEED_EXPLANATION,    // 503 without it
 };
 
@@ -67,11 +69,15 @@ struct api_command {
 	bool changes; // asked by POST, not by GET; needs the role admin, and is audited
 	bool admin;   // needs the role admin although it changes nothing
 	json_t *(*handler)(const struct api_request *request); // NULL: out of memory
+	// Instead, where there may be many rows: JSON, or what `type` says.
+	void (*write)(const struct api_request *request, struct text *text);
+	const char *type; // of the content; NULL = JSON
 };
 
 extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
 	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
-	api_certificates, api_requests, api_explain, api_bgp, api_vrrp, api_drain, api_undrain;
+	api_certificates, api_requests, api_explain, api_bgp, api_vrrp, api_drain, api_undrain,
+	api_metrics;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];
@@ -106,6 +112,8 @@ struct counters;
 struct counters *counters_new(const Sluice__Stats *stats); // NULL = out of memory
 const Sluice__Counters *counters_listener(
 	const struct counters *counters, const struct plan_listener *listener);
+const Sluice__ListenerStats *counters_listener_stats(
+	const struct counters *counters, const struct plan_listener *listener);
 const Sluice__Counters *counters_endpoint(
 	const struct counters *counters, const char *pool, const struct plan_endpoint *endpoint);
 void counters_free(struct counters *counters);
@@ -113,6 +121,18 @@ void counters_free(struct counters *counters);
 void counters_add(Sluice__Counters *sum, const Sluice__Counters *part);
 // "flows", "packets_in", ... ; nulls when counters is NULL.
 void counters_json(json_t *row, const Sluice__Counters *counters);
+
+// What the rows of metrics.c share with metrics_rows.c.
+void metrics_family(struct text *text, const char *name, const char *type, const char *help);
+void metrics_label(struct text *text, const char *name, const char *value);
+void metrics_rows(const struct api_request *request, struct text *text);
+
+// Those of rules.
+struct rule_counters;
+struct rule_counters *rule_counters_new(const Sluice__Stats *stats); // NULL = out of memory
+const Sluice__HttpCounters *rule_counters_find(const struct rule_counters *counters,
+	const struct plan_host *host, const struct plan_rule *rule);
+void rule_counters_free(struct rule_counters *counters);
 
 // "requests", "responses", ... ; nulls when counters is NULL.
 void http_counters_json(json_t *row, const Sluice__HttpCounters *counters);

@@ -26,6 +26,7 @@ const struct api_command *const api_commands[] = {
 	&api_vrrp,
 	&api_drain,
 	&api_undrain,
+	&api_metrics,
 	NULL,
 };
 

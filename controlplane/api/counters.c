@@ -76,7 +76,7 @@ static ProtobufCBinaryData bytes_of(const struct addr *addr)
 	return data;
 }
 
-const Sluice__Counters *counters_listener(
+const Sluice__ListenerStats *counters_listener_stats(
 	const struct counters *counters, const struct plan_listener *listener)
 {
 	Sluice__ListenerStats wanted = SLUICE__LISTENER_STATS__INIT;
@@ -91,7 +91,15 @@ const Sluice__Counters *counters_listener(
 		return NULL;
 	found = bsearch(&key, counters->listeners, counters->listener_count, sizeof(void *),
 		compare_listeners);
-	return found ? (*found)->counters : NULL;
+	return found ? *found : NULL;
+}
+
+const Sluice__Counters *counters_listener(
+	const struct counters *counters, const struct plan_listener *listener)
+{
+	const Sluice__ListenerStats *stats = counters_listener_stats(counters, listener);
+
+	return stats ? stats->counters : NULL;
 }
 
 const Sluice__Counters *counters_endpoint(

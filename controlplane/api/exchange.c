@@ -22,6 +22,20 @@ static void set_answer(struct exchange *x, enum http_status status, json_t *json
 		x->status = STATUS_INTERNAL;
 		x->text = strdup("{\"error\":\"out of memory\"}");
 	}
+	x->length = x->text ? strlen(x->text) : 0;
+}
+
+static void set_text(struct exchange *x, struct text *text)
+{
+	if (text->failed) {
+		free(text->bytes);
+		set_answer(x, STATUS_OK, NULL);
+		return;
+	}
+	x->answered = true;
+	x->status = STATUS_OK;
+	x->text = text->bytes;
+	x->length = text->length;
 }
 
 static void audit_argument(struct exchange *x, const char *name, const char *value)
@@ -53,6 +67,7 @@ static void handle(struct exchange *x)
 {
 	const struct api_command *command = x->command;
 	struct api_state state = {0};
+	struct text text = {0};
 	json_t *json;
 
 	if ((command->need == NEED_STATS && !x->request.stats) ||
@@ -64,14 +79,20 @@ static void handle(struct exchange *x)
 	web_options(x->web)->state(web_options(x->web)->arg, &state);
 	x->request.state = &state;
 	x->request.refused = &x->reason;
-	json = command->handler(&x->request);
+	json = command->handler ? command->handler(&x->request) : NULL;
+	if (command->write)
+		command->write(&x->request, &text);
 	x->request.state = NULL;
 	if (x->reason.count) {
 		json_decref(json);
+		free(text.bytes);
 		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
 		return;
 	}
-	set_answer(x, STATUS_OK, json);
+	if (command->write)
+		set_text(x, &text);
+	else
+		set_answer(x, STATUS_OK, json);
 	audit(x, "done");
 }
 
@@ -131,6 +152,8 @@ static int ask(struct exchange *x, struct publish *publish)
 		return publish_stats(publish, PUBLISH_TOTALS, on_stats, x);
 	case WANT_ENDPOINT_STATS:
 		return publish_stats(publish, PUBLISH_ENDPOINTS, on_stats, x);
+	case WANT_SUMS:
+		return publish_stats(publish, PUBLISH_SUMS, on_stats, x);
 	case WANT_RULE_STATS:
 		return publish_stats(publish, PUBLISH_RULES, on_stats, x);
 	case NEED_EXPLANATION:

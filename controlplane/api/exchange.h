@@ -37,6 +37,7 @@ struct exchange {
 	bool answered; // what follows is the answer
 	enum http_status status;
 	char *text;
+	size_t length;
 };
 
 // Where exchanges come from and are answered: one socket that listens.

@@ -9,32 +9,6 @@ enum {
 	HOST
 };
 
-static int compare_rules(const void *left, const void *right)
-{
-	const Sluice__RuleStats *a = *(const Sluice__RuleStats *const *)left;
-	const Sluice__RuleStats *b = *(const Sluice__RuleStats *const *)right;
-	int order = strcmp(a->host, b->host);
-
-	if (!order)
-		order = strcmp(a->path, b->path);
-	return order ? order : (int)a->kind - (int)b->kind;
-}
-
-static const Sluice__HttpCounters *find(const Sluice__RuleStats **sorted, size_t count,
-	const struct plan_host *host, const struct plan_rule *rule)
-{
-	Sluice__RuleStats wanted = SLUICE__RULE_STATS__INIT;
-	const Sluice__RuleStats *key = &wanted, **found;
-
-	wanted.host = (char *)(uintptr_t)host->name;
-	wanted.path = (char *)(uintptr_t)rule->path;
-	wanted.kind = (Sluice__RuleKind)rule->kind;
-	if (!count)
-		return NULL;
-	found = bsearch(&key, sorted, count, sizeof(void *), compare_rules);
-	return found ? (*found)->counters : NULL;
-}
-
 void http_counters_json(json_t *row, const Sluice__HttpCounters *counters)
 {
 	static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -90,16 +64,9 @@ json_t *rule_json(
 static json_t *routes(const struct api_request *request)
 {
 	const struct plan *plan = request->state->plan;
-	size_t count = request->stats ? request->stats->n_rules : 0;
-	const Sluice__RuleStats **sorted = calloc(count + 1, sizeof(void *));
+	struct rule_counters *counters = rule_counters_new(request->stats);
 	json_t *rows = json_array();
 
-	if (!sorted)
-		count = 0;
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = request->stats->rules[i];
-	if (count)
-		qsort(sorted, count, sizeof(void *), compare_rules);
 	for (unsigned i = 0; plan && i < plan->host_count; i++) {
 		const struct plan_host *host = plan->hosts[i];
 
@@ -109,11 +76,12 @@ static json_t *routes(const struct api_request *request)
 		for (unsigned j = 0; j < host->rule_count; j++) {
 			json_t *row = rule_json(plan, host, &host->rules[j]);
 
-			http_counters_json(row, find(sorted, count, host, &host->rules[j]));
+			http_counters_json(
+				row, rule_counters_find(counters, host, &host->rules[j]));
 			json_array_append_new(rows, row);
 		}
 	}
-	free(sorted);
+	rule_counters_free(counters);
 	return answer_rows(request, "routes", rows);
 }
 

@@ -81,12 +81,14 @@ static enum MHD_Result queue_answer(struct exchange *x)
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	response = MHD_create_response_from_buffer(x->text ? strlen(x->text) : 0,
-		x->text ? x->text : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_FREE);
+	response = MHD_create_response_from_buffer(
+		x->length, x->text ? x->text : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
 	x->text = NULL; // the response's
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+		x->status == STATUS_OK && x->command && x->command->type ? x->command->type
+									 : "application/json");
 	if (x->status == STATUS_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
 			x->command && x->command->changes ? "POST" : "GET, HEAD");

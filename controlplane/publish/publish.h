@@ -73,6 +73,7 @@ enum publish_detail { // which of the long lists
 	PUBLISH_TOTALS,
 	PUBLISH_ENDPOINTS, // and listeners
 	PUBLISH_RULES,
+	PUBLISH_SUMS, // listeners, pools and rules
 };
 
 // -ENOTCONN when the dataplane is not there, or -ENOMEM.

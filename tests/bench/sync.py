@@ -34,9 +34,9 @@ RATE, SECONDS = 1000, 5
 CHANGES = 300
 
 
-def settings(directory, cpus):
+def settings(directory, cpus, main_cpu):
     return {
-        "dataplane": {"workers": [cpus[0]], "main_cpu": cpus[0], "idle": "adaptive",
+        "dataplane": {"workers": [cpus[0]], "main_cpu": main_cpu, "idle": "adaptive",
                       "hugepages": "off", "flows": 4096, "buffers": 4096},
         "ports": [{"name": "wan", "kind": "tap", "device": "sync0", "mtu": 1500,
                    "addresses": ["192.0.2.2/24"]}],
@@ -75,6 +75,8 @@ def manifest(number):
 class Clusters:
     """The directories, and the box that reads them."""
 
+    MAIN = 0  # which CPU is that of the dataplane's main thread
+
     def __init__(self, directory, proto, size, build):
         cpus = sorted(os.sched_getaffinity(0))[:2]
         self.size, self.dir = size, directory / str(size)
@@ -85,7 +87,7 @@ class Clusters:
             (self.dir / CLUSTERS[number % 2] / f"{number}.yaml").write_text(manifest(number))
             self.put(number)
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
-        self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus), build)
+        self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN]), build)
         self.appliance.start("sluice-dataplane")
         socket = self.dir / "run" / "dataplane.sock"
         self.wait(socket.is_socket, "the dataplane's channel")

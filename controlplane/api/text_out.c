@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "text_out.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_FIRST 4096
+
+// Place for `count` more bytes and a zero.
+static char *make_room(struct text *text, size_t count)
+{
+	size_t room = text->room ? text->room : ROOM_FIRST;
+	char *grown;
+
+	if (text->length + count < text->room)
+		return text->bytes + text->length;
+	while (text->length + count >= room)
+		room *= 2;
+	grown = text->failed ? NULL : realloc(text->bytes, room);
+	if (!grown) {
+		text->failed = true;
+		return NULL;
+	}
+	text->bytes = grown;
+	text->room = room;
+	return grown + text->length;
+}
+
+void text_bytes(struct text *text, const char *bytes, size_t count)
+{
+	char *at = make_room(text, count);
+
+	if (!at)
+		return;
+	memcpy(at, bytes, count);
+	at[count] = '\0';
+	text->length += count;
+}
+
+void text_put(struct text *text, const char *string)
+{
+	text_bytes(text, string, strlen(string));
+}
+
+void text_number(struct text *text, uint64_t number)
+{
+	char digits[20];
+	unsigned at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	text_bytes(text, digits + at, sizeof(digits) - at);
+}
+
+void text_format(struct text *text, const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (length > 0)
+		text_bytes(text, line,
+			(size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+}
+
+static char last(const struct text *text)
+{
+	return text->length ? text->bytes[text->length - 1] : '[';
+}
+
+// Before an item of a list; a member's value follows its colon.
+static void separate(struct text *text)
+{
+	char before = last(text);
+
+	if (before != '[' && before != '{' && before != ':')
+		text_bytes(text, ",", 1);
+}
+
+void text_open(struct text *text, char bracket)
+{
+	separate(text);
+	text_bytes(text, &bracket, 1);
+}
+
+void text_close(struct text *text, char bracket)
+{
+	text_bytes(text, &bracket, 1);
+}
+
+void text_key(struct text *text, const char *name)
+{
+	separate(text);
+	text_bytes(text, "\"", 1);
+	text_put(text, name);
+	text_bytes(text, "\":", 2);
+}
+
+// How many bytes the UTF-8 character at `at` has; 0 = it is none.
+static unsigned utf8_length(const unsigned char *at)
+{
+	unsigned length = at[0] < 0x80   ? 1
+			  : at[0] < 0xc2 ? 0
+			  : at[0] < 0xe0 ? 2
+			  : at[0] < 0xf0 ? 3
+			  : at[0] < 0xf5 ? 4
+					 : 0;
+
+	for (unsigned i = 1; i < length; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+		(at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+static void escape(struct text *text, unsigned char byte)
+{
+	if (byte == '"' || byte == '\\')
+		text_format(text, "\\%c", byte);
+	else if (byte < 0x20)
+		text_format(text, "\\u%04x", byte);
+	else
+		text_bytes(text, "?", 1);
+}
+
+void text_string(struct text *text, const char *string)
+{
+	const unsigned char *at = (const unsigned char *)string, *plain = at;
+
+	separate(text);
+	if (!string) {
+		text_put(text, "null");
+		return;
+	}
+	text_bytes(text, "\"", 1);
+	while (*at) {
+		unsigned length = *at < 0x20 || *at == '"' || *at == '\\' ? 0 : utf8_length(at);
+
+		if (length) {
+			at += length;
+			continue;
+		}
+		text_bytes(text, (const char *)plain, (size_t)(at - plain));
+		escape(text, *at);
+		plain = ++at;
+	}
+	text_bytes(text, (const char *)plain, (size_t)(at - plain));
+	text_bytes(text, "\"", 1);
+}
+
+void text_strings(struct text *text, char *const *strings, unsigned count)
+{
+	text_open(text, '[');
+	for (unsigned i = 0; i < count; i++)
+		text_string(text, strings[i]);
+	text_close(text, ']');
+}
+
+void text_key_string(struct text *text, const char *name, const char *string)
+{
+	text_key(text, name);
+	text_string(text, string);
+}
+
+void text_key_number(struct text *text, const char *name, uint64_t number)
+{
+	text_key(text, name);
+	text_number(text, number);
+}
+
+void text_key_null(struct text *text, const char *name)
+{
+	text_key(text, name);
+	text_put(text, "null");
+}
+
+void text_key_addr(struct text *text, const char *name, const struct addr *addr)
+{
+	char word[ADDR_TEXT];
+
+	text_key_string(text, name, addr_format(addr, word));
+}
