@@ -353,6 +353,7 @@ static void flows_are_filtered_by_the_dataplane(void **state)
 
 static void mistakes_are_told(void **state)
 {
+	unsigned rows = 0;
 	struct stage *s = *state;
 	json_t *json;
 
@@ -373,8 +374,10 @@ static void mistakes_are_told(void **state)
 	json_decref(ask_by(s, "POST", "/v1/drain", 400));
 	s->more = "Content-Length: 1048577\r\n";
 	json_decref(ask_by(s, "POST", "/v1/drain", 413));
+	while (api_commands[rows])
+		rows++;
 	json = ask(s, "/v1", 200);
-	assert_int_equal(json_array_size(json_object_get(json, "commands")), 19);
+	assert_int_equal(json_array_size(json_object_get(json, "commands")), rows);
 	json_decref(json);
 }
 
