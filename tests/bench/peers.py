@@ -68,6 +68,7 @@ http {{
 	scgi_temp_path {directory}/t5;
 	keepalive_requests 100000000;
 	ssl_session_cache shared:s:10m;
+	ssl_protocols TLSv1.2 TLSv1.3;
 	upstream pods {{
 {servers}
 		keepalive 320;
@@ -111,6 +112,7 @@ class Peers:
         self.net = Topology(NAME, self.dir, pods=(PODS,))
         self.proto = channel.messages(ROOT, self.dir)
         self.build, self.idle, self.kind = build, idle, kind
+        self.tls_client = Path(build) / "tests/bench/sluice-bench-tls"
         self.processes = []
         self.peer = Machine(f"{NAME}-peer")
 

@@ -86,6 +86,8 @@ static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_
 	EVP_MAC_CTX *mac, int sealing) // house: OpenSSL's form
 {
 	const struct tls_tickets *tickets = connection_of(ssl)->tls->config.tickets;
+	// A client of 1.3 shows a ticket once (RFC 8446 C.4) and is in want of the next.
+	const bool once = SSL_version(ssl) >= TLS1_3_VERSION;
 	union ticket_key keys[KEYS];
 	int result = 0;
 
@@ -102,7 +104,7 @@ static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_
 			result = set_mac(mac, &keys[i]) &&
 						 EVP_DecryptInit_ex2(cipher, tickets->cipher,
 							 keys[i].aes, iv, NULL) == 1
-					 ? (i == KEY_PREVIOUS ? 2 : 1)
+					 ? (i == KEY_PREVIOUS || once ? 2 : 1)
 					 : -1;
 			break;
 		}
