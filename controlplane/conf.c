@@ -68,6 +68,7 @@ void conf_reload(struct control *c)
 	settings_free(before);
 	if (sources_follow(c, &c->config_mistakes))
 		log_error("conf", "%s", reason_text(&c->config_mistakes));
+	https_follow(c, &c->config_mistakes);
 	log_notice("conf", "%s was read again", c->config_file);
 	control_changed(c);
 }

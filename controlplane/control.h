@@ -100,6 +100,9 @@ void announce_serving(void *control);
 int checks_start(struct control *control, struct reason *reason);
 void checks_stop(struct control *control);
 
+// https.c: the API on the network, as the settings say; what cannot be is told in `reason`.
+void https_follow(struct control *control, struct reason *reason);
+
 // report.c: what api/ tells about us.
 void report(void *arg, struct api_state *state);
 void report_free(struct control *control);

@@ -158,14 +158,24 @@ static void stop_store(struct control *c)
 static int start_api(struct control *c, struct reason *reason)
 {
 	struct api_options options = {.group = c->settings->group, .arg = c, .state = report};
-	char *path;
+	char *path, *tokens;
 	int error;
 
 	if (asprintf(&path, "%s/api.sock", c->settings->run_dir) < 0)
 		return -ENOMEM;
+	if (asprintf(&tokens, "%s/tokens", c->settings->state_dir) < 0) {
+		free(path);
+		return -ENOMEM;
+	}
 	options.socket_path = path;
+	options.tokens_path = tokens;
 	error = api_open(&c->api, &c->loop, &options, reason);
 	free(path);
+	free(tokens);
+	if (!error)
+		https_follow(c, &c->config_mistakes);
+	if (c->config_mistakes.count)
+		log_error("main", "%s", reason_text(&c->config_mistakes));
 	return error;
 }
 

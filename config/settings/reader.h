@@ -72,4 +72,6 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 void settings_read_bgp(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_pair(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_health(struct reader *r, const setting_t *root, struct settings *s);
+// settings_api.c: the control plane on the network, and its log.
+void settings_read_api(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_sources(struct reader *r, const setting_t *root, struct settings *s);

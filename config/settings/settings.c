@@ -276,7 +276,8 @@ static void read_root(struct reader *r, struct settings *s)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
 		"http", "access_log", "pools", "bgp", "pair", "health", "sources", "clusters",
-		"shares", "defaults", "ingress", "run_dir", "state_dir", "group", NULL};
+		"shares", "defaults", "ingress", "api", "syslog", "run_dir", "state_dir", "group",
+		NULL};
 	const setting_t *root = config_root_setting(&r->config);
 
 	s->file = read_copy(r, r->file);
@@ -295,6 +296,7 @@ static void read_root(struct reader *r, struct settings *s)
 	settings_read_clusters(r, root, s);
 	read_defaults(r, root, s);
 	settings_read_ingress(r, root, &s->ingress);
+	settings_read_api(r, root, s);
 	s->run_dir = read_text(r, root, "run_dir", "a directory", RUN_DIR);
 	s->state_dir = read_text(r, root, "state_dir", "a directory", STATE_DIR);
 	s->group = read_text(r, root, "group", "the name of a group of users", "sluice");
@@ -382,6 +384,7 @@ void settings_free(struct settings *s)
 		free(port->options);
 	}
 	settings_free_announcing(s);
+	settings_free_api(s);
 	settings_free_pools(s);
 	settings_free_clusters(s);
 	settings_free_ingress(&s->ingress);

@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "announce_settings.h"
+#include "api_settings.h"
 #include "limits.h"
 #include "reason.h"
 #include "source_settings.h"
@@ -94,8 +95,7 @@ enum endpoint_mode {
 struct cluster_settings { // of a source of objects, wherever that is registered
 	char *name;
 	enum endpoint_mode endpoints;
-	unsigned namespace_count; // of which its Services, EndpointSlices and Ingresses are; none =
-				  // all
+	unsigned namespace_count; // whose Services and Ingresses count; none = all
 	char **namespaces;
 	char *labels; // "tier=gold,!test", as kubectl takes them: of Services and Ingresses; "" =
 		      // all
@@ -165,10 +165,12 @@ struct settings {
 	struct { // of a Service that does not say
 		enum mode mode;
 		enum algorithm algorithm;
-		bool classless; // Services of type LoadBalancer without a loadBalancerClass are
-				// ours
+		bool classless; // Services without a loadBalancerClass are ours
 	} defaults;
 	struct ingress_settings ingress;
+	struct api_settings api;
+	unsigned syslog_count;
+	struct syslog_settings *syslogs;
 	char *run_dir;   // "/run/sluice"
 	char *state_dir; // "/var/lib/sluice"
 	char *group;     // may connect to our sockets, beside root; "sluice"

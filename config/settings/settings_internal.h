@@ -20,6 +20,7 @@ void settings_free_pools(struct settings *settings);
 void settings_free_clusters(struct settings *settings);
 void settings_free_ingress(struct ingress_settings *settings);
 void settings_free_announcing(struct settings *settings);
+void settings_free_api(struct settings *settings);
 // The pool of that name is there.
 bool settings_has_pool(const struct settings *settings, const char *name);
 void settings_free_sources(struct settings *settings);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// REST over a unix socket: what the console and every other tool asks. JSON, GET only, /v1/<noun>.
+// REST over a unix socket and, where configured, HTTPS: what the console and every other tool asks.
+// JSON, GET; POST for what changes something; /v1/<noun>.
 //
-// Each noun is one row {path, help, arguments, handler} in its own file; api.c lists the rows and
-// does the HTTP: libmicrohttpd, driven by the loop, appears nowhere else. A handler is a function
+// Each noun is one row {path, help, arguments, handler} in its own file; command.c lists the rows,
+// web.c does the HTTP. A handler is a function
 // of the state and of what the dataplane answered, and gives JSON. A question to the dataplane
 // suspends the HTTP request and nothing else.
 //
@@ -11,7 +12,9 @@
 //     GET /v1/workers         503 {"error": "..."} while there is no dataplane
 //
 // Where the plan alone says something, the answer comes without a dataplane too, its counters are
-// null and "warning" says why. Only root and the group may connect. Loop thread only.
+// null and "warning" says why. On the
+// socket root and the group may do all, over HTTPS a token what its role may; each change is told
+// to the log. Loop thread only.
 #pragma once
 
 #include "health.h"
@@ -48,12 +51,17 @@ struct api_state {
 struct api_options {
 	const char *socket_path; // replaced when it is there; 0660, root and `group`
 	const char *group;
+	const char *tokens_path;
 	void *arg;
 	void (*state)(void *arg, struct api_state *state);
 };
 
 int api_open(struct api **api, uv_loop_t *loop, const struct api_options *options,
 	struct reason *reason);
+// Listens on the network as the settings say from now on; `pair` is the certificate with its chain,
+// and the key, as PEM. What cannot be is told, and is not there.
+int api_follow(struct api *api, const struct api_settings *settings, const char *pair,
+	size_t pair_length, struct reason *reason);
 // Only after publish_close(): what waits for an answer of the dataplane must have got one. The
 // memory goes when the loop has closed the handles.
 void api_close(struct api *api);

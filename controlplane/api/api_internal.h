@@ -51,8 +51,9 @@ struct api_request {
 	const char *who;    // the user's name by the socket's credentials, or the token's
 	const char *from;   // "unix", or the client's address
 	enum api_role role; // at least what the row needs
-	const char *body;   // of a POST, with a zero behind it; "" = none
-	size_t body_size;   // without that zero
+	struct tokens *tokens;
+	const char *body;                      // of a POST, with a zero behind it; "" = none
+	size_t body_size;                      // without that zero
 	const char *values[API_ARGUMENTS_MAX]; // in the order of the row's arguments; NULL = none
 	const Sluice__Stats *stats;            // NULL: none came
 	const Sluice__Flows *flows;
@@ -77,7 +78,7 @@ struct api_command {
 extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
 	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
 	api_certificates, api_requests, api_explain, api_bgp, api_vrrp, api_drain, api_undrain,
-	api_metrics;
+	api_metrics, api_tokens, api_token_create, api_token_delete;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];

@@ -27,6 +27,9 @@ const struct api_command *const api_commands[] = {
 	&api_drain,
 	&api_undrain,
 	&api_metrics,
+	&api_tokens,
+	&api_token_create,
+	&api_token_delete,
 	NULL,
 };
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNKNOWN_COST 10 // of a wrong token, beside the request
+
 static void set_answer(struct exchange *x, enum http_status status, json_t *json)
 {
 	x->answered = true;
@@ -63,6 +65,13 @@ void exchange_refuse(struct exchange *x, enum http_status status, const char *te
 	audit(x, text);
 }
 
+static void take_state(const struct exchange *x, struct api_state *state)
+{
+	const struct api_options *options = &web_api(x->web)->options;
+
+	options->state(options->arg, state);
+}
+
 static void handle(struct exchange *x)
 {
 	const struct api_command *command = x->command;
@@ -76,8 +85,9 @@ static void handle(struct exchange *x)
 		exchange_refuse(x, STATUS_UNAVAILABLE, x->request.why);
 		return;
 	}
-	web_options(x->web)->state(web_options(x->web)->arg, &state);
+	take_state(x, &state);
 	x->request.state = &state;
+	x->request.tokens = web_api(x->web)->tokens;
 	x->request.refused = &x->reason;
 	json = command->handler ? command->handler(&x->request) : NULL;
 	if (command->write)
@@ -179,13 +189,64 @@ static bool method_allowed(const struct api_command *command, const char *method
 	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }
 
+#define BEARER "Bearer "
+
+// A token, by its hash. A wrong one costs as much as many questions.
+static void identify_token(struct exchange *x)
+{
+	const char *header = web_header(x, "Authorization");
+	const struct token *token = NULL;
+
+	if (header && strncasecmp(header, BEARER, strlen(BEARER)) == 0)
+		token = tokens_find(web_api(x->web)->tokens, header + strlen(BEARER));
+	if (token) {
+		snprintf(x->who, sizeof(x->who), "%s", token->name);
+		x->request.role = token->role;
+		return;
+	}
+	exchange_refuse(x, STATUS_UNAUTHORIZED,
+		header ? "this token is nobody's" : "Authorization: Bearer TOKEN is missing");
+}
+
+static bool too_often(struct exchange *x, unsigned cost)
+{
+	struct api *api = web_api(x->web);
+	struct addr client;
+
+	return !web_client(x, &client) || !rate_take(&api->rate, &client, cost, uv_now(api->loop));
+}
+
 // Whoever may open the socket may do all: the group is the appliance's administrators.
-static void identify(struct exchange *x)
+static void identify_local(struct exchange *x)
 {
 	x->request.from = "unix";
-	x->request.who = x->who;
-	if (peer_allowed(web_peer(x), web_options(x->web)->group, x->who))
+	if (peer_allowed(web_peer(x), web_api(x->web)->group, x->who))
 		x->request.role = ROLE_ADMIN;
+	else // told as an answer, so that whoever asks reads why instead of a closed connection
+		exchange_refuse(x, STATUS_FORBIDDEN, "only root and the appliance's group may ask");
+}
+
+static void identify(struct exchange *x)
+{
+	enum web_kind kind = web_kind(x->web);
+	struct addr client;
+
+	x->request.who = x->who;
+	if (kind == WEB_LOCAL) {
+		identify_local(x);
+		return;
+	}
+	x->request.from = web_client(x, &client) ? addr_format(&client, x->from) : "?";
+	if (too_often(x, 1))
+		exchange_refuse(x, STATUS_TOO_MANY, "too many requests: wait a second");
+	else if (kind == WEB_HTTPS)
+		identify_token(x);
+	else if (x->command == &api_metrics)
+		x->request.role = ROLE_VIEW;
+	else
+		exchange_refuse(x, STATUS_FORBIDDEN, "here is /metrics and nothing else");
+	if (x->status == STATUS_UNAUTHORIZED)
+		(void)too_often(x, UNKNOWN_COST);
 }
 
 void exchange_head(struct exchange *x)
@@ -195,10 +256,9 @@ void exchange_head(struct exchange *x)
 	x->command = api_command_find(x->path);
 	x->request.body = "";
 	identify(x);
-	// Told as an answer, so that whoever asks reads why instead of a closed connection.
-	if (x->request.role == ROLE_NONE)
-		exchange_refuse(x, STATUS_FORBIDDEN, "only root and the appliance's group may ask");
-	else if (!x->command && !root)
+	if (x->answered)
+		return;
+	if (!x->command && !root)
 		exchange_refuse(x, STATUS_NOT_FOUND, "no such path: GET /v1 lists them");
 	else if (!method_allowed(x->command, x->method))
 		exchange_refuse(x, STATUS_METHOD_NOT_ALLOWED,
@@ -207,7 +267,7 @@ void exchange_head(struct exchange *x)
 				: "only GET is understood");
 	else if (x->command && (x->command->changes || x->command->admin) &&
 		 x->request.role != ROLE_ADMIN)
-		exchange_refuse(x, STATUS_FORBIDDEN, "this needs the role admin");
+		exchange_refuse(x, STATUS_FORBIDDEN, "this needs a token of the role admin");
 }
 
 void exchange_begin(struct exchange *x)
@@ -226,7 +286,7 @@ void exchange_begin(struct exchange *x)
 	}
 	if (x->body)
 		x->request.body = x->body;
-	web_options(x->web)->state(web_options(x->web)->arg, &state);
+	take_state(x, &state);
 	error = ask(x, state.dataplane);
 	if (!error) {
 		web_suspend(x);

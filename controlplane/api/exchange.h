@@ -10,26 +10,52 @@
 #pragma once
 
 #include "api_internal.h"
+#include "rate.h"
+#include "tls_front.h"
+#include "token.h"
+
+#include <sys/socket.h>
 
 enum http_status {
 	STATUS_OK = 200,
 	STATUS_BAD_REQUEST = 400,
+	STATUS_UNAUTHORIZED = 401,
 	STATUS_FORBIDDEN = 403,
 	STATUS_NOT_FOUND = 404,
 	STATUS_METHOD_NOT_ALLOWED = 405,
 	STATUS_TOO_LARGE = 413,
+	STATUS_TOO_MANY = 429,
 	STATUS_INTERNAL = 500,
 	STATUS_UNAVAILABLE = 503,
+};
+
+enum web_kind {      // how who asks came here
+	WEB_LOCAL,   // the unix socket: who the kernel says
+	WEB_HTTPS,   // by a token
+	WEB_METRICS, // anybody, for /metrics alone
 };
 
 struct web;
 struct MHD_Connection;
 
+struct api {
+	uv_loop_t *loop;
+	struct api_options options;
+	char *socket_path, *group;
+	struct web *webs[WEB_METRICS + 1];
+	struct tls_front *https, *metrics; // NULL: not configured
+	struct listen_settings https_settings, metrics_settings;
+	char *pair; // certificate and key in use
+	size_t pair_length;
+	struct tokens *tokens;
+	struct rate rate;
+};
+
 struct exchange {
 	struct web *web;
 	struct MHD_Connection *connection;
-	const char *method, *path;      // of the connection
-	char who[PEER_NAME], what[256]; // of the log
+	const char *method, *path;                       // of the connection
+	char who[PEER_NAME], from[ADDR_TEXT], what[256]; // of the log
 	char *body;
 	const struct api_command *command;
 	struct api_request request;
@@ -40,13 +66,16 @@ struct exchange {
 	size_t length;
 };
 
-// Where exchanges come from and are answered: one socket that listens.
-int web_open(struct web **web, uv_loop_t *loop, const struct api_options *options,
-	struct reason *reason);
+// Where exchanges come from and are answered. It listens at the descriptor; with -1 it gets its
+// connections by web_take(). 0 or -errno.
+int web_open(struct web **web, struct api *api, enum web_kind kind, int fd);
+bool web_take(void *web, int fd, const struct sockaddr *client, socklen_t length);
 void web_close(struct web *web); // the memory goes when the loop has closed the handles
-const struct api_options *web_options(const struct web *web);
-// The peer's descriptor.
-int web_peer(const struct exchange *exchange);
+struct api *web_api(const struct web *web);
+enum web_kind web_kind(const struct web *web);
+int web_peer(const struct exchange *exchange); // the connection's descriptor
+bool web_client(const struct exchange *exchange, struct addr *addr);
+const char *web_header(const struct exchange *exchange, const char *name); // NULL: not there
 // Calls `take` for each argument of the query, decoded; the value is NULL where there is none.
 void web_arguments(struct exchange *exchange,
 	void (*take)(struct exchange *exchange, const char *name, const char *value));

@@ -1,43 +1,70 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HTTP over the unix socket: libmicrohttpd without threads, its epoll descriptor watched by the
-// loop. It appears nowhere else. See exchange.h.
+// HTTP: libmicrohttpd without threads, its epoll descriptor watched by the loop. It appears nowhere
+// else. See exchange.h.
 #include "exchange.h"
-
-#include "log.h"
 
 #include <microhttpd.h>
 
 #include <errno.h>
-#include <grp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define IDLE_SECONDS    60
-#define CONNECTIONS_MAX 64
+#define CONNECTIONS_MAX 256
 
 struct web {
-	struct api_options options;
-	char *socket_path, *group;
+	struct api *api;
+	enum web_kind kind;
 	struct MHD_Daemon *daemon;
-	int fd;
 	uv_poll_t epoll;
 	uv_timer_t timer; // when the daemon wants to run without an event
 	unsigned open_handles;
 };
 
-const struct api_options *web_options(const struct web *web)
+struct api *web_api(const struct web *web)
 {
-	return &web->options;
+	return web->api;
+}
+
+enum web_kind web_kind(const struct web *web)
+{
+	return web->kind;
 }
 
 int web_peer(const struct exchange *x)
 {
 	return MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
 		->connect_fd;
+}
+
+bool web_client(const struct exchange *x, struct addr *addr)
+{
+	const struct sockaddr *client =
+		MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+			->client_addr;
+
+	if (client && client->sa_family == AF_INET)
+		return addr_from_bytes(addr,
+			       (const uint8_t *)&((const struct sockaddr_in *)(const void *)client)
+				       ->sin_addr,
+			       4) == 0;
+	if (client && client->sa_family == AF_INET6) {
+		const uint8_t *six =
+			((const struct sockaddr_in6 *)(const void *)client)->sin6_addr.s6_addr;
+		static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+		if (memcmp(six, mapped, sizeof(mapped)) == 0)
+			return addr_from_bytes(addr, six + 12, 4) == 0;
+		return addr_from_bytes(addr, six, 16) == 0;
+	}
+	return false;
+}
+
+const char *web_header(const struct exchange *x, const char *name)
+{
+	return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
 struct taker {
@@ -92,6 +119,12 @@ static enum MHD_Result queue_answer(struct exchange *x)
 	if (x->status == STATUS_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
 			x->command && x->command->changes ? "POST" : "GET, HEAD");
+	if (x->status == STATUS_UNAUTHORIZED)
+		MHD_add_response_header(
+			response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"sluice\"");
+	if (x->status == STATUS_TOO_MANY)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	result = MHD_queue_response(x->connection, x->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -198,94 +231,56 @@ static void on_epoll(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
-// Binds beside the final name, so that nobody finds a socket with other rights than it shall have.
-static int listen_at(struct web *web, struct reason *reason)
-{
-	const struct group *group = getgrnam(web->group);
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	int error = 0;
-
-	if ((size_t)snprintf(name.sun_path, sizeof(name.sun_path), "%s.new", web->socket_path) >=
-		sizeof(name.sun_path)) {
-		reason_add(reason, "%s: too long for a socket's name: choose a shorter run_dir",
-			web->socket_path);
-		return -ENAMETOOLONG;
-	}
-	unlink(name.sun_path);
-	web->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (web->fd < 0 || bind(web->fd, (struct sockaddr *)&name, sizeof(name)) < 0 ||
-		chmod(name.sun_path, 0660) < 0 || listen(web->fd, CONNECTIONS_MAX) < 0)
-		error = -errno;
-	if (!error && group && chown(name.sun_path, (uid_t)-1, group->gr_gid) < 0 && geteuid() == 0)
-		error = -errno;
-	if (!error && rename(name.sun_path, web->socket_path) < 0)
-		error = -errno;
-	if (!error && !group)
-		log_warning("api", "there is no group \"%s\": only root may connect", web->group);
-	if (error)
-		reason_add(reason, "%s: cannot listen: %s", web->socket_path, strerror(-error));
-	return error;
-}
-
 static void handle_closed(uv_handle_t *handle)
 {
 	struct web *web = handle->data;
 
-	if (--web->open_handles)
-		return;
-	free(web->socket_path);
-	free(web->group);
-	free(web);
+	if (--web->open_handles == 0)
+		free(web);
 }
 
-int web_open(
-	struct web **out, uv_loop_t *loop, const struct api_options *options, struct reason *reason)
+int web_open(struct web **out, struct api *api, enum web_kind kind, int fd)
 {
 	struct web *web = calloc(1, sizeof(*web));
-	int error = -ENOMEM;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 
 	if (!web)
 		return -ENOMEM;
-	web->options = *options;
-	web->fd = -1;
-	web->socket_path = strdup(options->socket_path);
-	web->group = strdup(options->group);
-	if (!web->socket_path || !web->group)
-		goto failed;
-	error = listen_at(web, reason);
-	if (error)
-		goto failed;
-	web->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		on_request, web, MHD_OPTION_LISTEN_SOCKET, web->fd, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_END);
+	web->api = api;
+	web->kind = kind;
+	web->daemon = MHD_start_daemon(fd < 0 ? flags | MHD_USE_NO_LISTEN_SOCKET : flags, 0, NULL,
+		NULL, on_request, web, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
+		CONNECTIONS_MAX, fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_END);
 	if (!web->daemon) {
-		reason_add(reason, "%s: the HTTP server cannot start", web->socket_path);
-		error = -EIO;
-		goto failed;
+		free(web);
+		return -EIO;
 	}
 	web->epoll.data = web->timer.data = web;
 	web->open_handles = 2;
-	uv_poll_init(loop, &web->epoll,
+	uv_poll_init(api->loop, &web->epoll,
 		MHD_get_daemon_info(web->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
-	uv_timer_init(loop, &web->timer);
+	uv_timer_init(api->loop, &web->timer);
 	uv_poll_start(&web->epoll, UV_READABLE, on_epoll);
 	*out = web;
 	return 0;
-failed:
-	if (web->fd >= 0)
-		close(web->fd);
-	free(web->socket_path);
-	free(web->group);
-	free(web);
-	return error;
+}
+
+bool web_take(void *arg, int fd, const struct sockaddr *client, socklen_t length)
+{
+	struct web *web = arg;
+
+	if (MHD_add_connection(web->daemon, fd, client, length) != MHD_YES)
+		return false;
+	run_soon(web);
+	return true;
 }
 
 void web_close(struct web *web)
 {
 	if (!web)
 		return;
-	unlink(web->socket_path);
 	uv_poll_stop(&web->epoll);
 	MHD_stop_daemon(web->daemon); // closes the socket, too
 	uv_close((uv_handle_t *)&web->epoll, handle_closed);

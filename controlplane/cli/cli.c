@@ -15,6 +15,25 @@ struct options {
 	bool json, help, version;
 };
 
+// After its words, an argument of a command may be written as an option is: --role view.
+static void strip_dashes(int argc, char **argv, const struct option *names)
+{
+	unsigned words = 0;
+
+	for (int i = 1; i < argc; i++) {
+		const struct option *option = names;
+
+		words += argv[i][0] != '-';
+		if (words < 2 || strncmp(argv[i], "--", 2) != 0 || !argv[i][2])
+			continue;
+		while (option->name && !cli_begins(option->name, argv[i] + 2) &&
+			strchr(argv[i], '=') == NULL)
+			option++;
+		if (!option->name)
+			argv[i] += 2;
+	}
+}
+
 // 0, or -1 when an option is wrong. The words that are no options come last afterwards.
 static int read_options(int argc, char **argv, struct options *options)
 {
@@ -29,6 +48,7 @@ static int read_options(int argc, char **argv, struct options *options)
 	int option;
 
 	options->socket = environment && *environment ? environment : CLI_SOCKET;
+	strip_dashes(argc, argv, names);
 	optind = 0; // start anew: a test calls more than once
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "s:jhV", names, NULL)) != -1) {

@@ -38,7 +38,8 @@ FENCES = {
     "libmicrohttpd": (r"<microhttpd\.h>", ["controlplane/api/"]),
     "libuv": (r"<uv\.h>", ["controlplane/"]),
     "libedit": (r"<(histedit|editline/.*)\.h>", ["controlplane/cli/"]),
-    "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/seal/"]),
+    "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/seal/",
+                              "controlplane/api/tls_front", "controlplane/api/token"]),
     "DPDK": (r"<rte_", ["dataplane/", "drivers/"]),
 }
 

@@ -27,7 +27,7 @@
 
 struct stage {
 	uv_loop_t loop;
-	char directory[64], channel[80], socket[80], file[80], key[80];
+	char directory[64], tokens[80], channel[80], socket[80], file[80], key[80];
 	struct seal *seal;
 	struct settings settings;
 	struct plan_problem problem;
@@ -83,6 +83,8 @@ static int setup(void **state)
 	s->plan->pools[0]->endpoints[2].state = ENDPOINT_DRAINING;
 	publish_plan(s->publish, s->plan);
 	s->settings.file = TEXT("sluice.conf");
+	snprintf(s->tokens, sizeof(s->tokens), "%s/tokens", s->directory);
+	api.tokens_path = s->tokens;
 	api.socket_path = s->socket;
 	assert_int_equal(api_open(&s->api, &s->loop, &api, &reason), 0);
 	assert_int_equal(reason.count, 0);
