@@ -30,6 +30,7 @@ const struct api_command *const api_commands[] = {
 	&api_tokens,
 	&api_token_create,
 	&api_token_delete,
+	&api_openapi,
 	NULL,
 };
 

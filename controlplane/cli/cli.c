@@ -12,7 +12,7 @@
 
 struct options {
 	const char *socket;
-	bool json, help, version;
+	bool json, help, man, version;
 };
 
 // After its words, an argument of a command may be written as an option is: --role view.
@@ -41,6 +41,7 @@ static int read_options(int argc, char **argv, struct options *options)
 		{"socket", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
+		{"man", no_argument, NULL, 'm'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
@@ -61,6 +62,9 @@ static int read_options(int argc, char **argv, struct options *options)
 			break;
 		case 'h':
 			options->help = true;
+			break;
+		case 'm':
+			options->man = true;
 			break;
 		case 'V':
 			options->version = true;
@@ -168,6 +172,10 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err)
 	count = (unsigned)(argc - optind);
 	if (options.version) {
 		fprintf(out, "sluice %s\n", SLUICE_VERSION);
+		return CLI_OK;
+	}
+	if (options.man) {
+		cli_man(out);
 		return CLI_OK;
 	}
 	if (count && strcmp(words[0], "help") == 0)

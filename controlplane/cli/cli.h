@@ -87,6 +87,7 @@ bool cli_fits(const struct cli_command *command, char *const *words, unsigned co
 // The command that the words mean, or NULL with the reason.
 const struct cli_command *cli_find(char *const *words, unsigned count, struct reason *reason);
 void cli_usage(FILE *out);
+void cli_man(FILE *out); // sluice(1), as roff
 void cli_command_usage(const struct cli_command *command, FILE *out);
 
 // What a call is asked with.
