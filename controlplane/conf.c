@@ -69,6 +69,7 @@ void conf_reload(struct control *c)
 	if (sources_follow(c, &c->config_mistakes))
 		log_error("conf", "%s", reason_text(&c->config_mistakes));
 	https_follow(c, &c->config_mistakes);
+	logs_follow(c->logs, next->syslogs, next->syslog_count);
 	log_notice("conf", "%s was read again", c->config_file);
 	control_changed(c);
 }

@@ -7,6 +7,7 @@
 #include "api.h"
 #include "cluster.h"
 #include "health.h"
+#include "logs.h"
 #include "model.h"
 #include "plan.h"
 #include "publish.h"
@@ -42,6 +43,7 @@ struct control {
 	struct status *status;
 	struct health *health;
 	struct api *api;
+	struct logs *logs;
 	unsigned source_count;
 	struct source **sources;
 

@@ -119,6 +119,21 @@ void control_now(struct control *c)
 
 // The parts, in the order of their start.
 
+static int start_logs(struct control *c, struct reason *reason)
+{
+	(void)reason;
+	c->logs = logs_open(&c->loop);
+	if (!c->logs)
+		return -ENOMEM;
+	logs_follow(c->logs, c->settings->syslogs, c->settings->syslog_count);
+	return 0;
+}
+
+static void stop_logs(struct control *c)
+{
+	logs_close(c->logs);
+}
+
 static int start_model(struct control *c, struct reason *reason)
 {
 	(void)reason;
@@ -314,6 +329,7 @@ static const struct part {
 	void (*stop)(struct control *c);
 } parts[] = {
 	{conf_start, conf_stop},
+	{start_logs, stop_logs},
 	{start_model, stop_model},
 	{start_store, stop_store},
 	{certificate_start, stop_certificate},
@@ -401,6 +417,7 @@ int main(int argc, char **argv)
 	int option;
 
 	core_dump_forbid();
+	log_start("sluice-controlplane");
 	while ((option = getopt_long(argc, argv, "c:nvVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

@@ -72,6 +72,7 @@ void report(void *arg, struct api_state *state)
 		.dataplane = c->publish,
 		.vip = c->vip,
 		.health = c->health,
+		.logs = c->logs,
 	};
 	if (c->publish)
 		state->publish = publish_state(c->publish);

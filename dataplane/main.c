@@ -148,6 +148,7 @@ int main(int argc, char **argv)
 	int error, option;
 
 	core_dump_forbid();
+	log_start("sluice-dataplane");
 	while ((option = getopt_long(argc, argv, "c:dvh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "health.h"
+#include "logs.h"
 #include "plan.h"
 #include "publish.h"
 #include "reason.h"
@@ -42,7 +43,8 @@ struct api_state {
 	struct publish_state publish;
 	struct vip *vip; // NULL: there is none
 	const struct health *health;
-	uint64_t started_us; // CLOCK_REALTIME
+	const struct logs *logs; // NULL: none are kept
+	uint64_t started_us;     // CLOCK_REALTIME
 	unsigned source_count, problem_count;
 	const struct api_source *sources;
 	const struct plan_problem *problems; // the control plane's own, beside the plan's

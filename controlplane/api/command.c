@@ -30,6 +30,8 @@ const struct api_command *const api_commands[] = {
 	&api_tokens,
 	&api_token_create,
 	&api_token_delete,
+	&api_log,
+	&api_log_level,
 	&api_openapi,
 	NULL,
 };

@@ -51,12 +51,19 @@ static void audit_argument(struct exchange *x, const char *name, const char *val
 // One line for each change that was asked for.
 static void audit(struct exchange *x, const char *result)
 {
+	char status[16];
+	const struct log_field fields[] = {{"SLUICE_WHO", x->who}, {"SLUICE_FROM", x->request.from},
+		{"SLUICE_WHAT", x->path}, {"SLUICE_ARGUMENTS", x->what}, {"SLUICE_STATUS", status},
+		{"SLUICE_RESULT", result}, {NULL, NULL}};
+
 	if (!x->command || !x->command->changes || strcmp(x->method, "POST") != 0)
 		return;
 	x->what[0] = '\0';
 	web_arguments(x, audit_argument);
-	log_notice("audit", "%s from %s: %s%s%s: %d %s", *x->who ? x->who : "nobody",
-		x->request.from, x->path, *x->what ? " " : "", x->what, (int)x->status, result);
+	snprintf(status, sizeof(status), "%d", (int)x->status);
+	log_write_fields(LOG_LEVEL_NOTICE, "audit", fields, "%s from %s: %s%s%s: %d %s",
+		*x->who ? x->who : "nobody", x->request.from, x->path, *x->what ? " " : "", x->what,
+		(int)x->status, result);
 }
 
 void exchange_refuse(struct exchange *x, enum http_status status, const char *text)

@@ -31,6 +31,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_drain_box,
 	&cli_undrain_vip,
 	&cli_undrain_box,
+	&cli_log,
+	&cli_log_level,
 	&cli_token_list,
 	&cli_token_create,
 	&cli_token_delete,
