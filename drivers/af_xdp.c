@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gso.h"
 #include "netdev.h"
 #include "port_internal.h"
 #include "xdp.h"
@@ -29,6 +30,7 @@ struct af_xdp {
 	int map, program;
 	uint16_t count;
 	struct xsk *queues;
+	struct gso *gso; // a queue each; NULL: the netdev is no veth
 };
 
 static const char *const known[] = {"copy", NULL};
@@ -81,7 +83,11 @@ static void close_queues(struct af_xdp *state)
 	state->program = state->map = -1;
 	for (uint16_t q = 0; q < state->count; q++)
 		xsk_close(&state->queues[q]);
+	for (uint16_t q = 0; state->gso && q < state->count; q++)
+		gso_close(&state->gso[q]);
+	rte_free(state->gso);
 	rte_free(state->queues);
+	state->gso = NULL;
 	state->queues = NULL;
 	state->count = 0;
 }
@@ -131,6 +137,17 @@ static int attach(struct port *port, struct af_xdp *state, struct reason *reason
 	return state->program;
 }
 
+// A NIC of its own has a queue for what we send and another for what the kernel sends, which would
+// overtake each other; a veth has none.
+static void open_gso(struct af_xdp *state)
+{
+	if (strcmp(state->netdev.driver, "veth") != 0)
+		return;
+	state->gso = rte_calloc("af_xdp", state->count, sizeof(struct gso), RTE_CACHE_LINE_SIZE);
+	for (uint16_t q = 0; state->gso && q < state->count; q++)
+		gso_open(&state->gso[q], state->netdev.index); // closed: one frame a call
+}
+
 static int start(struct port *port, struct reason *reason)
 {
 	struct af_xdp *state = port->state;
@@ -151,6 +168,8 @@ static int start(struct port *port, struct reason *reason)
 		rc = attach(port, state, reason);
 	if (rc)
 		close_queues(state);
+	else
+		open_gso(state);
 	return rc;
 }
 
@@ -161,11 +180,41 @@ static uint16_t receive(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	return xsk_receive(&state->queues[queue], port->pool, mbufs, n);
 }
 
+static bool send_run(struct xsk *xsk, const struct gso *gso, struct rte_mbuf **mbufs, uint16_t n)
+{
+	if (!gso_send(gso, mbufs, n))
+		return false;
+	for (uint16_t i = 0; i < n; i++)
+		xsk->tx_bytes += mbufs[i]->pkt_len;
+	xsk->tx_frames += n;
+	rte_pktmbuf_free_bulk(mbufs, n);
+	return true;
+}
+
 static uint16_t transmit(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct af_xdp *state = port->state;
+	struct xsk *xsk = &state->queues[queue];
+	const struct gso *gso = state->gso ? &state->gso[queue] : NULL;
+	uint16_t sent = 0, at = 0;
 
-	return xsk_send(&state->queues[queue], mbufs, n);
+	if (!gso || gso->fd < 0)
+		return xsk_send(xsk, mbufs, n);
+	while (at < n) {
+		uint16_t run = gso_run(mbufs + at, n - at);
+
+		if (run == 0) {
+			at++;
+			continue;
+		}
+		// What came before goes before.
+		sent += xsk_send(xsk, mbufs + sent, at - sent);
+		if (sent < at || !send_run(xsk, gso, mbufs + at, run))
+			return sent;
+		at += run;
+		sent = at;
+	}
+	return sent + xsk_send(xsk, mbufs + sent, n - sent);
 }
 
 static struct port_link read_link(const struct port *port)

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gso.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SEND_BUFFER   (4 << 20) // bytes
+#define PAYLOAD_LEAST 512       // what is smaller gains nothing
+#define LENGTH_MOST   65535     // of an IP packet
+
+// Where what is in the frame.
+struct layout {
+	uint32_t l4, payload; // offsets
+	uint32_t length;      // of the payload
+	const struct rte_tcp_hdr *tcp;
+};
+
+static bool look(const struct rte_mbuf *mbuf, struct layout *at)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	const struct rte_ether_hdr *ethernet = (const struct rte_ether_hdr *)frame;
+	uint32_t l3_length;
+
+	if (mbuf->nb_segs != 1 || mbuf->data_len < 14 + 40 + PAYLOAD_LEAST)
+		return false;
+	if (ethernet->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4)) {
+		const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(frame + 14);
+
+		if (ip->version_ihl != RTE_IPV4_VHL_DEF || ip->next_proto_id != IPPROTO_TCP ||
+			ip->fragment_offset != RTE_BE16(RTE_IPV4_HDR_DF_FLAG))
+			return false;
+		at->l4 = 14 + sizeof(*ip);
+		l3_length = rte_be_to_cpu_16(ip->total_length);
+	} else if (ethernet->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6)) {
+		const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(frame + 14);
+
+		if (ip->proto != IPPROTO_TCP)
+			return false;
+		at->l4 = 14 + sizeof(*ip);
+		l3_length = rte_be_to_cpu_16(ip->payload_len) + sizeof(*ip);
+	} else {
+		return false;
+	}
+	at->tcp = (const struct rte_tcp_hdr *)(frame + at->l4);
+	at->payload = at->l4 + (at->tcp->data_off >> 4) * 4u;
+	if (14 + l3_length != mbuf->data_len || at->payload + PAYLOAD_LEAST > mbuf->data_len)
+		return false;
+	at->length = mbuf->data_len - at->payload;
+	return (at->tcp->tcp_flags & ~RTE_TCP_PSH_FLAG) == RTE_TCP_ACK_FLAG;
+}
+
+// The headers of both but for lengths, identification, checksums, sequence number and flags.
+static bool alike(const struct rte_mbuf *a, const struct rte_mbuf *b, const struct layout *at)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(a, const uint8_t *);
+	const uint8_t *q = rte_pktmbuf_mtod(b, const uint8_t *);
+	const struct rte_tcp_hdr *s = (const struct rte_tcp_hdr *)(p + at->l4);
+	const struct rte_tcp_hdr *t = (const struct rte_tcp_hdr *)(q + at->l4);
+	bool v4 = at->l4 == 14 + sizeof(struct rte_ipv4_hdr);
+
+	if (memcmp(p, q, 14 + 2) != 0) // Ethernet, version, traffic class
+		return false;
+	if (v4 ? memcmp(p + 14 + 8, q + 14 + 8, 2) != 0 || memcmp(p + 26, q + 26, 8) != 0
+	       : memcmp(p + 16, q + 16, 2) != 0 || memcmp(p + 20, q + 20, 34) != 0)
+		return false;
+	return s->src_port == t->src_port && s->dst_port == t->dst_port &&
+	       s->recv_ack == t->recv_ack && s->data_off == t->data_off && s->rx_win == t->rx_win &&
+	       memcmp(p + at->l4 + sizeof(*s), q + at->l4 + sizeof(*t),
+		       at->payload - at->l4 - sizeof(*s)) == 0;
+}
+
+uint16_t gso_run(struct rte_mbuf *const *mbufs, uint16_t n)
+{
+	struct layout first, next;
+	uint32_t sequence, total;
+	uint16_t run = 1;
+
+	if (n < GSO_LEAST || !look(mbufs[0], &first) || first.tcp->tcp_flags & RTE_TCP_PSH_FLAG)
+		return 0;
+	sequence = rte_be_to_cpu_32(first.tcp->sent_seq) + first.length;
+	total = mbufs[0]->data_len - 14;
+	while (run < n && run < GSO_MOST && look(mbufs[run], &next) && next.l4 == first.l4 &&
+		next.payload == first.payload && next.length <= first.length &&
+		rte_be_to_cpu_32(next.tcp->sent_seq) == sequence &&
+		total + next.length <= LENGTH_MOST && alike(mbufs[0], mbufs[run], &first)) {
+		sequence += next.length;
+		total += next.length;
+		run++;
+		if (next.length < first.length || next.tcp->tcp_flags & RTE_TCP_PSH_FLAG)
+			break;
+	}
+	return run < GSO_LEAST ? 0 : run;
+}
+
+// The first frame's headers become those of all of them; the kernel completes the checksum.
+static void make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct layout *first)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(mbufs[0], uint8_t *);
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(frame + first->l4);
+	struct layout last;
+	uint32_t length = mbufs[0]->data_len - 14;
+
+	for (uint16_t i = 1; i < n; i++)
+		length += mbufs[i]->data_len - first->payload;
+	look(mbufs[n - 1], &last);
+	tcp->tcp_flags = last.tcp->tcp_flags;
+	if (first->l4 == 14 + sizeof(struct rte_ipv4_hdr)) {
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(frame + 14);
+
+		ip->total_length = rte_cpu_to_be_16((uint16_t)length);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		tcp->cksum = rte_ipv4_phdr_cksum(ip, 0);
+	} else {
+		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(frame + 14);
+
+		ip->payload_len = rte_cpu_to_be_16((uint16_t)(length - sizeof(*ip)));
+		tcp->cksum = rte_ipv6_phdr_cksum(ip, 0);
+	}
+}
+
+bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = gso->index};
+	struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM};
+	struct iovec parts[1 + GSO_MOST] = {{&header, sizeof(header)}};
+	struct msghdr message = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = n + 1u};
+	struct layout first;
+
+	look(mbufs[0], &first);
+	make_one(mbufs, n, &first);
+	to.sll_protocol = rte_pktmbuf_mtod(mbufs[0], struct rte_ether_hdr *)->ether_type;
+	header.gso_type = first.l4 == 14 + sizeof(struct rte_ipv4_hdr) ? VIRTIO_NET_HDR_GSO_TCPV4
+								       : VIRTIO_NET_HDR_GSO_TCPV6;
+	header.hdr_len = (uint16_t)first.payload;
+	header.gso_size = (uint16_t)first.length;
+	header.csum_start = (uint16_t)first.l4;
+	header.csum_offset = offsetof(struct rte_tcp_hdr, cksum);
+	parts[1] = (struct iovec){rte_pktmbuf_mtod(mbufs[0], void *), mbufs[0]->data_len};
+	for (uint16_t i = 1; i < n; i++)
+		parts[1 + i] =
+			(struct iovec){rte_pktmbuf_mtod_offset(mbufs[i], void *, first.payload),
+				mbufs[i]->data_len - first.payload};
+	return sendmsg(gso->fd, &message, MSG_DONTWAIT) >= 0;
+}
+
+int gso_open(struct gso *gso, int index)
+{
+	const int on = 1, bytes = SEND_BUFFER;
+	int error;
+
+	*gso = (struct gso){.index = index};
+	gso->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); // it receives nothing
+	if (gso->fd < 0)
+		return -errno;
+	if (setsockopt(gso->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0) {
+		(void)!setsockopt(gso->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+		return 0;
+	}
+	error = -errno;
+	gso_close(gso);
+	return error;
+}
+
+void gso_close(struct gso *gso)
+{
+	if (gso->fd >= 0)
+		close(gso->fd);
+	gso->fd = -1;
+}

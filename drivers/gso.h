@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Segments of one TCP connection that follow each other, sent by one call: the kernel is given them
+// as one large segment that it cuts again (GSO) where the netdev cannot. On a veth a call a frame
+// is what sending costs; the frames that come out are the same.
+//
+// By a packet socket with virtio_net_hdr (packet(7), PACKET_VNET_HDR). One thread at a time.
+#pragma once
+
+#include <rte_mbuf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GSO_LEAST 2
+#define GSO_MOST  48 // segments of one call
+
+struct gso {
+	int fd; // -1 = closed
+	int index;
+};
+
+// 0 or -errno: then it is closed.
+int gso_open(struct gso *gso, int index);
+void gso_close(struct gso *gso);
+
+// How many from the first one on are segments that can go as one: plain frames with IPv4 that must
+// not be cut, or IPv6, and TCP that differ in sequence number, length and PSH alone, all as long as
+// the first but the last. Below GSO_LEAST: none.
+uint16_t gso_run(struct rte_mbuf *const *mbufs, uint16_t n);
+// Sends a run; the mbufs stay the caller's, the first one's headers change. False: there was no
+// room.
+bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n);
