@@ -3,10 +3,12 @@
 
 import contextlib
 import json
+import random
 
 import pytest
 
 import harness
+import test_ingress
 
 from harness import wan
 from scapy.all import ARP, IP, UDP, Dot1Q, Ether, raw
@@ -68,6 +70,32 @@ def test_af_xdp(make_lab):
             port["kind"] = "af_xdp"
     lab = make_lab(adjust=adjust)
     works(lab)
+
+
+@pytest.mark.parametrize("offload", ("off", "on"))
+def test_af_xdp_sends_whole_files(make_lab, offload):
+    """Through the proxy, whose segments go many at a time; cut by the kernel, or by nobody when the
+    other end takes them whole."""
+    vips = {4: harness.wan(140), 6: harness.wan(140, 6)}
+
+    def adjust(settings):
+        for port in settings["ports"]:
+            port["kind"] = "af_xdp"
+        settings["ingress"] = {"addresses": list(vips.values())}
+    lab = make_lab(adjust=adjust)
+    if offload == "on":
+        for machine in (lab.net.box, lab.client):
+            machine.run("ethtool", "-K", "eth0", "tx", "on", "tso", "on", check=False)
+    content = random.Random(7).randbytes(3_000_001)
+    (lab.pods["web-1a"].dir / "files" / "big").write_bytes(content)
+    lab.apply("web", *test_ingress.web_service(lab, "one", ["web-1a"]),
+              test_ingress.ingress("web", {"": [test_ingress.path("/", "one")]}))
+    out = lab.net.dir / "out"
+    for family, vip in vips.items():
+        url = harness.url(vip, path="/files/big")
+        wait_until(lambda url=url: lab.client.run(
+            "curl", "-sgf", "--max-time", "10", "-o", out, url, check=False).returncode == 0, url, 15)
+        assert out.read_bytes() == content, family
 
 
 def test_tap(make_lab):
