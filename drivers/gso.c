@@ -100,7 +100,7 @@ uint16_t gso_run(struct rte_mbuf *const *mbufs, uint16_t n)
 }
 
 // The first frame's headers become those of all of them; the kernel completes the checksum.
-static void make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct layout *first)
+static bool make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct layout *first)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(mbufs[0], uint8_t *);
 	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(frame + first->l4);
@@ -109,7 +109,8 @@ static void make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct lay
 
 	for (uint16_t i = 1; i < n; i++)
 		length += mbufs[i]->data_len - first->payload;
-	look(mbufs[n - 1], &last);
+	if (!look(mbufs[n - 1], &last))
+		return false;
 	tcp->tcp_flags = last.tcp->tcp_flags;
 	if (first->l4 == 14 + sizeof(struct rte_ipv4_hdr)) {
 		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(frame + 14);
@@ -124,6 +125,7 @@ static void make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct lay
 		ip->payload_len = rte_cpu_to_be_16((uint16_t)(length - sizeof(*ip)));
 		tcp->cksum = rte_ipv6_phdr_cksum(ip, 0);
 	}
+	return true;
 }
 
 bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
@@ -135,8 +137,8 @@ bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
 		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = n + 1u};
 	struct layout first;
 
-	look(mbufs[0], &first);
-	make_one(mbufs, n, &first);
+	if (!look(mbufs[0], &first) || !make_one(mbufs, n, &first))
+		return false;
 	to.sll_protocol = rte_pktmbuf_mtod(mbufs[0], struct rte_ether_hdr *)->ether_type;
 	header.gso_type = first.l4 == 14 + sizeof(struct rte_ipv4_hdr) ? VIRTIO_NET_HDR_GSO_TCPV4
 								       : VIRTIO_NET_HDR_GSO_TCPV6;

@@ -236,7 +236,7 @@ static SSL_CTX *make_context(void)
 
 int main(int argc, char **argv)
 {
-	struct client client = {.latency = calloc(1, sizeof(struct histogram))};
+	struct client client = {0};
 	struct connection *connections;
 	uint64_t begun;
 	unsigned count;
@@ -247,6 +247,7 @@ int main(int argc, char **argv)
 			argv[0]);
 		return 2;
 	}
+	client.latency = calloc(1, sizeof(struct histogram));
 	client.server.sin_family = AF_INET;
 	client.server.sin_port = htons((uint16_t)atoi(argv[2]));
 	inet_pton(AF_INET, argv[1], &client.server.sin_addr);
