@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "images" / "lab")]
 import plan  # noqa: E402
 from topology import Machine, destroy, run  # noqa: E402
 
-NAME = "sluice-generator"
+NAME = f"sluice-generator-{os.getpid()}"
 CABLE = "slgen0"
 GENERATOR = ""
 FLOWS = 2000
