@@ -59,6 +59,47 @@ void report_free(struct control *c)
 	c->told_sources = NULL;
 }
 
+static const char *health_name(enum cluster_health health)
+{
+	switch (health) {
+	case CLUSTER_LIVE:
+		return "live";
+	case CLUSTER_CONNECTING:
+		return "connecting";
+	case CLUSTER_LAST_KNOWN:
+		return "last known";
+	}
+	return "";
+}
+
+static void tell_source(struct api_source *told, const struct source *source)
+{
+	struct cluster_state state = {0};
+
+	*told = (struct api_source){
+		.name = source->settings.name,
+		.kind = source->settings.kind,
+		.path = source->settings.path,
+		.synced = source->cluster && cluster_synced(source->cluster),
+		.health = "",
+		.server = "",
+		.version = "",
+		.problem = source->reason ? source->reason : "",
+	};
+	if (!source->cluster)
+		return;
+	cluster_state(source->cluster, &state);
+	told->health = health_name(state.health);
+	told->server = state.server;
+	told->version = state.version;
+	told->problem = state.problem;
+	told->skew_s = state.skew_s;
+	told->since_us = state.since_us;
+	told->services = state.objects[OBJECT_SERVICE];
+	told->ingresses = state.objects[OBJECT_INGRESS];
+	told->nodes = state.objects[OBJECT_NODE];
+}
+
 void report(void *arg, struct api_state *state)
 {
 	struct control *c = arg;
@@ -90,12 +131,7 @@ void report(void *arg, struct api_state *state)
 	state->problems = lines.problems;
 	state->problem_count = lines.count;
 	for (unsigned i = 0; i < c->source_count; i++)
-		c->told_sources[i] = (struct api_source){
-			.name = c->sources[i]->settings.name,
-			.kind = c->sources[i]->settings.kind,
-			.path = c->sources[i]->settings.path,
-			.synced = c->sources[i]->cluster && cluster_synced(c->sources[i]->cluster),
-		};
+		tell_source(&c->told_sources[i], c->sources[i]);
 	state->sources = c->told_sources;
 	state->source_count = c->source_count;
 }

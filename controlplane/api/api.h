@@ -33,6 +33,11 @@ struct api;
 struct api_source {
 	const char *name, *kind, *path;
 	bool synced;
+	const char *health; // "live", "connecting", "last known"; "" = the source has none
+	const char *server, *version, *problem; // "" = none, not known
+	int64_t skew_s;                         // of its clock against ours
+	uint64_t since_us;                      // CLOCK_REALTIME; of the health
+	size_t services, ingresses, nodes;
 };
 
 // What there is to tell. Everything is borrowed for one answer.

@@ -77,9 +77,9 @@ struct api_command {
 
 extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
 	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
-	api_certificates, api_requests, api_explain, api_bgp, api_vrrp, api_drain, api_undrain,
-	api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi, api_log,
-	api_log_level;
+	api_certificates, api_requests, api_explain, api_bgp, api_clusters, api_vrrp, api_drain,
+	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
+	api_log, api_log_level;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];

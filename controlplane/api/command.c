@@ -22,6 +22,7 @@ const struct api_command *const api_commands[] = {
 	&api_certificates,
 	&api_requests,
 	&api_explain,
+	&api_clusters,
 	&api_bgp,
 	&api_vrrp,
 	&api_drain,

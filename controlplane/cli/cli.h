@@ -58,7 +58,7 @@ struct cli_command {
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
 	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems, cli_ingresses, cli_routes,
-	cli_certificates, cli_requests, cli_explain, cli_bgp, cli_vrrp, cli_drain_vip,
+	cli_certificates, cli_requests, cli_explain, cli_bgp, cli_clusters, cli_vrrp, cli_drain_vip,
 	cli_drain_box, cli_undrain_vip, cli_undrain_box, cli_token_list, cli_token_create,
 	cli_token_delete, cli_log, cli_log_level;
 extern const struct cli_command *const cli_commands[]; // the last is NULL

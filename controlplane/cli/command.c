@@ -23,6 +23,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_routes,
 	&cli_certificates,
 	&cli_requests,
+	&cli_clusters,
 	&cli_bgp,
 	&cli_vrrp,
 	&cli_version,

@@ -81,7 +81,7 @@ void kube_explain_status(struct kube_call *call, long status, char text[static E
 	else if (status == 403)
 		snprintf(text, ERROR_BYTES,
 			"not allowed (403)%s%.300s: give the account the rights of "
-			"sluice-rbac.yaml",
+			"sluice-rbac.yaml (in share/sluice)",
 			*message ? ": " : "", message);
 	else
 		snprintf(text, ERROR_BYTES, "%s answered %ld%s%.300s", config->server, status,

@@ -74,6 +74,18 @@ class TestServed:
         live.api.delete("services", "web")
         wait_until(lambda: not live.addresses("web"), "the Service gone", 3)
 
+    def test_show_clusters_says_how_it_is(self, live):
+        row = wait_until(lambda: [row for row in live.rows("clusters") if row["health"] == "live"],
+                         "live", 10)[0]
+        assert row["name"] == "prod" and row["kind"] == "kube" and row["synced"]
+        assert row["server"].startswith("https://") and row["nodes"] == len(live.node_objects())
+        assert row["problem"] == "" and abs(row["skew_s"]) <= 2 and row["since"]
+        assert "prod" in live.box.sluice("show", "clusters").stdout
+        live.api.down()
+        row = wait_until(lambda: [row for row in live.rows("clusters") if row["health"] == "last known"],
+                         "last known", 30)[0]
+        assert row["problem"] and row["nodes"] == len(live.node_objects())
+
     def test_a_bad_object_is_quarantined_alone(self, live):
         bad = objects.service("bad", PORTS)
         bad["spec"]["ports"][0]["port"] = 99999
