@@ -137,10 +137,10 @@ static void add_endpoint(const struct dataplane *dataplane, uint32_t slot, Sluic
 }
 
 struct fill {
+	bool members;
 	const struct dataplane *dataplane;
 	struct answer *arena;
 	Sluice__Stats *stats;
-	size_t rows; // allocated
 };
 
 static void count_endpoints(const struct pool *pool, void *arg)
@@ -215,6 +215,35 @@ static void count_pool(const struct pool *pool, void *arg)
 	++*(size_t *)arg;
 }
 
+#define NUMBERS 6 // of Counters
+
+static void fill_members(struct fill *fill, const struct pool *pool, Sluice__PoolStats *row)
+{
+	const size_t bytes = sizeof(struct addr);
+
+	row->addresses.data = answer_alloc(fill->arena, pool->member_count * bytes);
+	row->ports = answer_alloc(fill->arena, pool->member_count * sizeof(*row->ports));
+	row->numbers =
+		answer_alloc(fill->arena, pool->member_count * NUMBERS * sizeof(*row->numbers));
+	if (fill->arena->failed)
+		return;
+	for (uint32_t i = 0; i < pool->member_count; i++) {
+		const struct endpoint *endpoint = pool->members[i];
+		Sluice__Counters sum = SLUICE__COUNTERS__INIT;
+
+		add_endpoint(fill->dataplane, endpoint->slot, &sum);
+		memcpy(row->addresses.data + i * bytes, endpoint->address.byte, bytes);
+		row->ports[i] = ntohs(endpoint->port);
+		memcpy(row->numbers + i * NUMBERS,
+			(uint64_t[NUMBERS]){sum.flows, sum.flows_created, sum.packets_in,
+				sum.bytes_in, sum.packets_out, sum.bytes_out},
+			NUMBERS * sizeof(*row->numbers));
+	}
+	row->addresses.len = pool->member_count * bytes;
+	row->n_ports = pool->member_count;
+	row->n_numbers = pool->member_count * NUMBERS;
+}
+
 static void fill_pool(const struct pool *pool, void *arg)
 {
 	struct fill *fill = arg;
@@ -231,14 +260,16 @@ static void fill_pool(const struct pool *pool, void *arg)
 		add_endpoint(fill->dataplane, pool->members[i]->slot, counters);
 	if (pool->upstream)
 		row->http = stats_http_pool(fill->dataplane, fill->arena, pool);
+	if (fill->members)
+		fill_members(fill, pool, row);
 	fill->stats->pools[fill->stats->n_pools++] = row;
 }
 
 static void fill_pools(
-	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
+	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats, bool members)
 {
 	const struct tables *tables = tables_current(dataplane->store);
-	struct fill fill = {dataplane, arena, stats, 0};
+	struct fill fill = {members, dataplane, arena, stats};
 	size_t count = 0;
 
 	tables_each_pool(tables, count_pool, &count);
@@ -251,7 +282,7 @@ static void fill_listeners(
 	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
 {
 	const struct tables *tables = tables_current(dataplane->store);
-	struct fill fill = {dataplane, arena, stats, 0};
+	struct fill fill = {false, dataplane, arena, stats};
 	size_t count = 0;
 
 	tables_each_listener(tables, count_listener, &count);
@@ -264,7 +295,7 @@ static void fill_endpoint_rows(
 	const struct dataplane *dataplane, struct answer *arena, Sluice__Stats *stats)
 {
 	const struct tables *tables = tables_current(dataplane->store);
-	struct fill fill = {dataplane, arena, stats, 0};
+	struct fill fill = {false, dataplane, arena, stats};
 	size_t endpoints = 0;
 
 	tables_each_pool(tables, count_endpoints, &endpoints);
@@ -309,7 +340,7 @@ void stats_send(
 	if (request->endpoints || request->listeners)
 		fill_listeners(dataplane, &arena, &stats);
 	if (request->pools)
-		fill_pools(dataplane, &arena, &stats);
+		fill_pools(dataplane, &arena, &stats, request->members);
 	channel_send_stats(channel, id, arena.failed ? &empty : &stats);
 	answer_free(&arena);
 }

@@ -32,7 +32,8 @@ enum api_need {
 	NEED_STATS,          // 503 without them
 	NEED_FLOWS,          // 503 without them
 	WANT_STATS,          // answers without them too
-	WANT_ENDPOINT_STATS, // with the listeners and endpoints
+	WANT_LISTENER_STATS, // with the listeners
+	WANT_ENDPOINT_STATS, // with the pools and their endpoints
 	WANT_RULE_STATS,     // with the rules
 	WANT_SUMS,           // with listeners, pools and rules
 	NEED_EXPLANATION,    // 503 without it
@@ -116,8 +117,9 @@ const Sluice__Counters *counters_listener(
 	const struct counters *counters, const struct plan_listener *listener);
 const Sluice__ListenerStats *counters_listener_stats(
 	const struct counters *counters, const struct plan_listener *listener);
-const Sluice__Counters *counters_endpoint(
-	const struct counters *counters, const char *pool, const struct plan_endpoint *endpoint);
+// Of the i-th endpoint of a pool. False: none are known.
+bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
+	Sluice__Counters *out);
 void counters_free(struct counters *counters);
 // Adds; no part is nothing.
 void counters_add(Sluice__Counters *sum, const Sluice__Counters *part);

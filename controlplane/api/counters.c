@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The dataplane's rows of listeners and endpoints, sorted once so that a plan of 100,000 endpoints
-// is joined with them in one walk of binary searches. See api_internal.h.
+// The dataplane's rows of listeners and pools, sorted once so that a plan of 100,000 endpoints is
+// joined with them in one walk of binary searches. See api_internal.h.
 #include "api_internal.h"
 
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 
 struct counters {
 	const Sluice__ListenerStats **listeners;
-	const Sluice__EndpointStats **endpoints;
-	size_t listener_count, endpoint_count;
+	const Sluice__PoolStats **pools;
+	size_t listener_count, pool_count;
 };
 
 static int compare_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
@@ -32,17 +32,10 @@ static int compare_listeners(const void *a, const void *b)
 	return order;
 }
 
-static int compare_endpoints(const void *a, const void *b)
+static int compare_pools(const void *a, const void *b)
 {
-	const Sluice__EndpointStats *x = *(const Sluice__EndpointStats *const *)a;
-	const Sluice__EndpointStats *y = *(const Sluice__EndpointStats *const *)b;
-	int order = strcmp(x->pool, y->pool);
-
-	if (!order)
-		order = compare_bytes(&x->address, &y->address);
-	if (!order && x->port != y->port)
-		order = x->port < y->port ? -1 : 1;
-	return order;
+	return strcmp((*(const Sluice__PoolStats *const *)a)->pool,
+		(*(const Sluice__PoolStats *const *)b)->pool);
 }
 
 struct counters *counters_new(const Sluice__Stats *stats)
@@ -52,19 +45,18 @@ struct counters *counters_new(const Sluice__Stats *stats)
 	if (!c || !stats)
 		return c;
 	c->listeners = calloc(stats->n_listeners + 1, sizeof(void *));
-	c->endpoints = calloc(stats->n_endpoints + 1, sizeof(void *));
-	if (!c->listeners || !c->endpoints) {
+	c->pools = calloc(stats->n_pools + 1, sizeof(void *));
+	if (!c->listeners || !c->pools) {
 		counters_free(c);
 		return NULL;
 	}
 	for (size_t i = 0; i < stats->n_listeners; i++)
 		if (stats->listeners[i]->key && stats->listeners[i]->counters)
 			c->listeners[c->listener_count++] = stats->listeners[i];
-	for (size_t i = 0; i < stats->n_endpoints; i++)
-		if (stats->endpoints[i]->counters)
-			c->endpoints[c->endpoint_count++] = stats->endpoints[i];
+	for (size_t i = 0; i < stats->n_pools; i++)
+		c->pools[c->pool_count++] = stats->pools[i];
 	qsort(c->listeners, c->listener_count, sizeof(void *), compare_listeners);
-	qsort(c->endpoints, c->endpoint_count, sizeof(void *), compare_endpoints);
+	qsort(c->pools, c->pool_count, sizeof(void *), compare_pools);
 	return c;
 }
 
@@ -102,20 +94,50 @@ const Sluice__Counters *counters_listener(
 	return stats ? stats->counters : NULL;
 }
 
-const Sluice__Counters *counters_endpoint(
-	const struct counters *counters, const char *pool, const struct plan_endpoint *endpoint)
-{
-	Sluice__EndpointStats wanted = SLUICE__ENDPOINT_STATS__INIT;
-	const Sluice__EndpointStats *key = &wanted, **found;
+#define NUMBERS 6 // of Counters
 
-	wanted.pool = (char *)(uintptr_t)pool;
-	wanted.address = bytes_of(&endpoint->address);
-	wanted.port = endpoint->port;
-	if (!counters->endpoint_count)
-		return NULL;
-	found = bsearch(&key, counters->endpoints, counters->endpoint_count, sizeof(void *),
-		compare_endpoints);
-	return found ? (*found)->counters : NULL;
+// Where in the pool's row the endpoint is, most often where it is in the plan's; -1 = it is not.
+static long position(
+	const Sluice__PoolStats *row, const struct plan_endpoint *endpoint, size_t expected)
+{
+	size_t count = row->n_ports, bytes = sizeof(endpoint->address.byte);
+
+	if (row->addresses.len != count * bytes || row->n_numbers != count * NUMBERS)
+		return -1;
+	for (size_t k = 0; k < count; k++) {
+		size_t i = (expected + k) % count;
+
+		if (row->ports[i] == endpoint->port &&
+			memcmp(row->addresses.data + i * bytes, endpoint->address.byte, bytes) == 0)
+			return (long)i;
+	}
+	return -1;
+}
+
+bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
+	Sluice__Counters *out)
+{
+	Sluice__PoolStats wanted = SLUICE__POOL_STATS__INIT;
+	const Sluice__PoolStats *key = &wanted, **found = NULL;
+	const uint64_t *numbers;
+	long at;
+
+	wanted.pool = pool->name;
+	if (counters->pool_count)
+		found = bsearch(
+			&key, counters->pools, counters->pool_count, sizeof(void *), compare_pools);
+	at = found ? position(*found, &pool->endpoints[i], i) : -1;
+	if (at < 0)
+		return false;
+	numbers = (*found)->numbers + at * NUMBERS;
+	sluice__counters__init(out);
+	out->flows = numbers[0];
+	out->flows_created = numbers[1];
+	out->packets_in = numbers[2];
+	out->bytes_in = numbers[3];
+	out->packets_out = numbers[4];
+	out->bytes_out = numbers[5];
+	return true;
 }
 
 void counters_free(struct counters *counters)
@@ -123,7 +145,7 @@ void counters_free(struct counters *counters)
 	if (!counters)
 		return;
 	free(counters->listeners);
-	free(counters->endpoints);
+	free(counters->pools);
 	free(counters);
 }
 

@@ -9,12 +9,6 @@ enum {
 	ADDRESS
 };
 
-// A pool is called "cluster/namespace/service:protocol:port" and more.
-static json_t *service_of(const struct plan_pool *pool)
-{
-	return json_stringn(pool->name, strcspn(pool->name, ":"));
-}
-
 // "web", "default/web" or "local/default/web".
 static bool is_service(const struct plan_pool *pool, const char *wanted)
 {
@@ -24,35 +18,51 @@ static bool is_service(const struct plan_pool *pool, const char *wanted)
 	       (tail == length || pool->name[length - tail - 1] == '/');
 }
 
-static json_t *endpoint_row(const struct health *health, const struct plan_pool *pool,
-	const struct plan_endpoint *endpoint)
+// By text: there may be 100,000.
+static void endpoint_row(struct text *text, const struct health *health,
+	const struct plan_pool *pool, const struct plan_endpoint *endpoint)
 {
-	json_t *row = json_object();
-
-	json_object_set_new(row, "service", service_of(pool));
-	json_object_set_new(row, "pool", json_string(pool->name));
-	json_object_set_new(row, "address", json_addr(&endpoint->address));
-	json_object_set_new(row, "port", json_integer(endpoint->port));
-	json_object_set_new(row, "name", json_string(endpoint->name));
-	json_object_set_new(row, "weight", json_integer(endpoint->weight));
-	json_object_set_new(row, "state",
-		json_string(endpoint->state == ENDPOINT_READY ? "ready" : "draining"));
-	json_object_set_new(row, "health",
-		json_string(health ? health_text(health, pool->check, &endpoint->address,
-					     endpoint->port)
-				   : ""));
-	return row;
+	text_open(text, '{');
+	text_key(text, "service"); // a pool is called "cluster/namespace/service:protocol:port"
+	text_put(text, "\"");
+	text_bytes(text, pool->name, strcspn(pool->name, ":"));
+	text_put(text, "\"");
+	text_key_string(text, "pool", pool->name);
+	text_key_addr(text, "address", &endpoint->address);
+	text_key_number(text, "port", endpoint->port);
+	text_key_string(text, "name", endpoint->name);
+	text_key_number(text, "weight", endpoint->weight);
+	text_key_string(text, "state", endpoint->state == ENDPOINT_READY ? "ready" : "draining");
+	text_key_string(text, "health",
+		health ? health_text(health, pool->check, &endpoint->address, endpoint->port) : "");
 }
 
-static json_t *endpoints(const struct api_request *request)
+static void end_row(struct text *text, const Sluice__Counters *counters)
+{
+	if (counters) {
+		text_key_number(text, "flows", counters->flows);
+		text_key_number(text, "flows_created", counters->flows_created);
+		text_key_number(text, "packets_in", counters->packets_in);
+		text_key_number(text, "bytes_in", counters->bytes_in);
+		text_key_number(text, "packets_out", counters->packets_out);
+		text_key_number(text, "bytes_out", counters->bytes_out);
+	} else {
+		text_put(text, ",\"flows\":null,\"flows_created\":null,\"packets_in\":null,"
+			       "\"bytes_in\":null,\"packets_out\":null,\"bytes_out\":null");
+	}
+	text_close(text, '}');
+}
+
+static void endpoints(const struct api_request *request, struct text *text)
 {
 	struct counters *counters = counters_new(request->stats);
 	const struct plan *plan = request->state->plan;
-	json_t *rows = json_array();
 	struct addr address;
+	char warning[300];
 
 	if (request->values[ADDRESS])
 		addr_parse(&address, request->values[ADDRESS]);
+	text_put(text, "{\"endpoints\":[");
 	for (unsigned i = 0; plan && counters && i < plan->pool_count; i++) {
 		const struct plan_pool *pool = plan->pools[i];
 
@@ -60,18 +70,23 @@ static json_t *endpoints(const struct api_request *request)
 			continue;
 		for (unsigned j = 0; j < pool->endpoint_count; j++) {
 			const struct plan_endpoint *endpoint = &pool->endpoints[j];
-			json_t *row;
+			Sluice__Counters sum;
 
 			if (request->values[ADDRESS] &&
 				addr_compare(&endpoint->address, &address) != 0)
 				continue;
-			row = endpoint_row(request->state->health, pool, endpoint);
-			counters_json(row, counters_endpoint(counters, pool->name, endpoint));
-			json_array_append_new(rows, row);
+			endpoint_row(text, request->state->health, pool, endpoint);
+			end_row(text, counters_endpoint(counters, pool, j, &sum) ? &sum : NULL);
 		}
 	}
+	text_close(text, ']');
+	if (!request->stats) {
+		snprintf(warning, sizeof(warning), "no counters: %s",
+			request->why ? request->why : "");
+		text_key_string(text, "warning", warning);
+	}
+	text_close(text, '}');
 	counters_free(counters);
-	return answer_rows(request, "endpoints", rows);
 }
 
 const struct api_command api_endpoints = {
@@ -85,5 +100,5 @@ const struct api_command api_endpoints = {
 			[ADDRESS] = {"address", ARGUMENT_ADDRESS, "only with this address"},
 		},
 	.need = WANT_ENDPOINT_STATS,
-	.handler = endpoints,
+	.write = endpoints,
 };

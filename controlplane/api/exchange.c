@@ -167,6 +167,8 @@ static int ask(struct exchange *x, struct publish *publish)
 	case NEED_STATS:
 	case WANT_STATS:
 		return publish_stats(publish, PUBLISH_TOTALS, on_stats, x);
+	case WANT_LISTENER_STATS:
+		return publish_stats(publish, PUBLISH_LISTENERS, on_stats, x);
 	case WANT_ENDPOINT_STATS:
 		return publish_stats(publish, PUBLISH_ENDPOINTS, on_stats, x);
 	case WANT_SUMS:

@@ -96,6 +96,6 @@ static json_t *services(const struct api_request *request)
 const struct api_command api_services = {
 	.path = "/v1/services",
 	.help = "Services with an address, their listeners and pools",
-	.need = WANT_ENDPOINT_STATS,
+	.need = WANT_LISTENER_STATS,
 	.handler = services,
 };

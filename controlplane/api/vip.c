@@ -58,6 +58,6 @@ static json_t *vips(const struct api_request *request)
 const struct api_command api_vips = {
 	.path = "/v1/vips",
 	.help = "virtual addresses: whose they are and what they carry",
-	.need = WANT_ENDPOINT_STATS,
+	.need = WANT_LISTENER_STATS,
 	.handler = vips,
 };

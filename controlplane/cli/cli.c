@@ -94,19 +94,56 @@ static int help(char *const *words, unsigned count, FILE *out, FILE *err)
 	return CLI_OK;
 }
 
-static void print_answer(const struct cli_call *call, json_t *answer, const struct cli_asker *asker)
+#define INDENTED_MAX (1024 * 1024) // bytes; what is longer is for programs
+
+static void print_json(const struct client_text *text, FILE *out)
 {
+	json_t *json = text->length <= INDENTED_MAX
+			       ? json_loadb(text->bytes, text->length, JSON_DECODE_ANY, NULL)
+			       : NULL;
+
+	if (json)
+		json_dumpf(json, out, JSON_INDENT(2));
+	else
+		fwrite(text->bytes, 1, text->length, out);
+	fputc('\n', out);
+	json_decref(json);
+}
+
+static bool print_tree(const struct cli_command *command, const struct client_text *text,
+	const struct cli_asker *asker)
+{
+	json_t *answer = json_loadb(text->bytes, text->length, 0, NULL);
 	const char *warning = json_string_value(json_object_get(answer, "warning"));
 
-	if (asker->json) {
-		json_dumpf(answer, asker->out, JSON_INDENT(2));
-		fputc('\n', asker->out);
-		return;
-	}
-	call->command->print(answer, asker->out);
+	if (!answer)
+		return false;
+	command->print(answer, asker->out);
 	fflush(asker->out); // before what goes to the other stream
 	if (warning)
 		fprintf(asker->err, "sluice: %s\n", warning);
+	json_decref(answer);
+	return true;
+}
+
+static bool print_answer(
+	const struct cli_command *command, struct client_text *text, const struct cli_asker *asker)
+{
+	const char *warning;
+
+	if (!text->bytes)
+		return false;
+	if (asker->json) {
+		print_json(text, asker->out);
+		return true;
+	}
+	if (!command->print_text)
+		return print_tree(command, text, asker);
+	warning = command->print_text(text->bytes, text->length, asker->out);
+	fflush(asker->out);
+	if (warning)
+		fprintf(asker->err, "sluice: %s\n", warning);
+	return true;
 }
 
 // What goes along with a question: the content of a file when one is named. To be freed.
@@ -138,16 +175,18 @@ int cli_ask(const struct cli_call *call, const struct cli_asker *asker)
 	char *text = content ? read_content(call, &reason) : NULL;
 	char *query = client_query(call);
 	const char *body = command->changes ? "" : NULL;
-	json_t *answer = NULL;
+	struct client_text answer = {0};
 	enum cli_exit result = CLI_ERROR;
 
 	if (query && (!content || text))
-		result = client_ask(asker, query, content ? text : body, &answer, &reason);
-	if (result == CLI_OK)
-		print_answer(call, answer, asker);
-	else
+		result = client_fetch(asker, query, content ? text : body, &answer, &reason);
+	if (result == CLI_OK && !print_answer(command, &answer, asker)) {
+		reason_add(&reason, "the control plane's answer cannot be read");
+		result = CLI_ERROR;
+	}
+	if (result != CLI_OK)
 		fprintf(asker->err, "sluice: %s\n", reason_text(&reason));
-	json_decref(answer);
+	free(answer.bytes);
 	reason_clear(&reason);
 	free(query);
 	free(text);

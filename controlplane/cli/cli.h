@@ -49,6 +49,9 @@ struct cli_command {
 	unsigned bare;    // so many arguments must come, and their values may without names
 	bool bare_spared; // or may stay away
 	void (*print)(json_t *answer, FILE *out);
+	// Instead, where there may be very many rows: out of the text, which it may change. Gives
+	// the warning in it, or NULL.
+	const char *(*print_text)(char *bytes, size_t length, FILE *out);
 	bool positional;  // the second word is the first argument's value
 	unsigned tail;    // this argument, counted from 1, takes all words that are left
 	bool raw;         // in the console with their quotes
@@ -98,6 +101,11 @@ struct cli_asker {
 	int (*interrupted)(void); // NULL: nothing does
 };
 
+struct client_text {
+	char *bytes; // with a zero behind them
+	size_t length;
+};
+
 // Asks and prints. An enum cli_exit.
 int cli_ask(const struct cli_call *call, const struct cli_asker *asker);
 
@@ -106,6 +114,9 @@ int cli_ask(const struct cli_call *call, const struct cli_asker *asker);
 // `body` NULL: by GET.
 enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
 	const char *body, json_t **answer, struct reason *reason);
+// The same with the answer as it came, to be freed.
+enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_query,
+	const char *body, struct client_text *answer, struct reason *reason);
 // "/v1/flows?client=198.51.100.7"; to be freed.
 char *client_query(const struct cli_call *call);
 
@@ -116,6 +127,7 @@ struct table *table_new(const char *columns);
 // The first row, one text a column.
 void table_head(struct table *table, const char *const *names);
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void table_put(struct table *table, const char *text); // the same, quicker; it is copied
 // Prints it without trailing spaces and frees it. With no row but the first, prints `none`.
 void table_print(struct table *table, const char *none, FILE *out);
 

@@ -8,17 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_MS 2000L
-#define ANSWER_MS  15000L // the API itself waits three seconds for the dataplane
-
-struct body {
-	char *bytes;
-	size_t length;
-};
+#define CONNECT_MS    2000L
+#define RECEIVE_BYTES 524288L
+#define ANSWER_MS     15000L // the API itself waits three seconds for the dataplane
 
 static size_t take(char *bytes, size_t size, size_t count, void *arg)
 {
-	struct body *body = arg;
+	struct client_text *body = arg;
 	size_t length = size * count;
 	char *grown = realloc(body->bytes, body->length + length + 1);
 
@@ -56,16 +52,12 @@ static void explain_no_connection(
 		reason_add(reason, "%s: %s", socket, curl_easy_strerror(code));
 }
 
-static enum cli_exit read_answer(
-	const struct body *body, long status, json_t **answer, struct reason *reason)
+// What is said instead of an answer.
+static enum cli_exit read_error(const struct client_text *body, long status, struct reason *reason)
 {
 	json_t *json = json_loadb(body->bytes ? body->bytes : "", body->length, 0, NULL);
 	const char *error = json_string_value(json_object_get(json, "error"));
 
-	if (status == 200 && json) {
-		*answer = json;
-		return CLI_OK;
-	}
 	if (error)
 		reason_add(reason, "%s", error);
 	else
@@ -82,11 +74,11 @@ static int on_progress(
 	return asker->interrupted && asker->interrupted();
 }
 
-enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
-	const char *body_text, json_t **answer, struct reason *reason)
+enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_query,
+	const char *body_text, struct client_text *answer, struct reason *reason)
 {
 	enum cli_exit result = CLI_ERROR;
-	struct body body = {0};
+	struct client_text body = {0};
 	char *url = NULL;
 	CURLcode code;
 	CURL *curl;
@@ -106,6 +98,7 @@ enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_que
 		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, asker);
+		curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
 		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -116,12 +109,32 @@ enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_que
 		if (code)
 			explain_no_connection(curl, code, asker->socket, reason);
 		else
-			result = read_answer(&body, status, answer, reason);
+			result = status == 200 ? CLI_OK : read_error(&body, status, reason);
 		free(url);
 	}
-	free(body.bytes);
+	if (result == CLI_OK)
+		*answer = body;
+	else
+		free(body.bytes);
 	curl_easy_cleanup(curl);
 	curl_global_cleanup();
+	return result;
+}
+
+enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
+	const char *body, json_t **answer, struct reason *reason)
+{
+	struct client_text text = {0};
+	enum cli_exit result = client_fetch(asker, path_and_query, body, &text, reason);
+
+	if (result != CLI_OK)
+		return result;
+	*answer = json_loadb(text.bytes ? text.bytes : "", text.length, 0, NULL);
+	if (!*answer) {
+		reason_add(reason, "the control plane's answer cannot be read");
+		result = CLI_ERROR;
+	}
+	free(text.bytes);
 	return result;
 }
 

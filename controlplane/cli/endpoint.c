@@ -1,39 +1,77 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sluice show endpoints
 #include "cli.h"
+#include "rows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void print(json_t *answer, FILE *out)
+enum {
+	POOL,
+	ADDRESS,
+	PORT,
+	NAME,
+	WEIGHT,
+	STATE,
+	HEALTH,
+	FLOWS,
+	CREATED,
+	BYTES_IN,
+	BYTES_OUT,
+	FIELDS
+};
+
+static const char *text_of(const struct row_field *field)
 {
+	return field->text && *field->text ? field->text : "-";
+}
+
+static void put_row(struct table *table, const struct row_field *field, bool first)
+{
+	char text[300];
+
+	table_put(table, first ? text_of(&field[POOL]) : "");
+	snprintf(text, sizeof(text),
+		strchr(text_of(&field[ADDRESS]), ':') ? "[%.200s]:%llu" : "%.200s:%llu",
+		text_of(&field[ADDRESS]), (unsigned long long)field[PORT].number);
+	table_put(table, text);
+	table_put(table, text_of(&field[NAME]));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)field[WEIGHT].number);
+	table_put(table, text);
+	table_put(table, text_of(&field[STATE]));
+	table_put(table, text_of(&field[HEALTH]));
+	for (unsigned i = FLOWS; i < FIELDS; i++)
+		table_put(table, !field[i].is_number ? "-"
+				 : i < BYTES_IN      ? human_count(field[i].number, text)
+						     : human_bytes(field[i].number, text));
+}
+
+static const char *print(char *bytes, size_t length, FILE *out)
+{
+	struct row_field field[FIELDS] = {[POOL] = {.name = "pool"},
+		[ADDRESS] = {.name = "address"},
+		[PORT] = {.name = "port"},
+		[NAME] = {.name = "name"},
+		[WEIGHT] = {.name = "weight"},
+		[STATE] = {.name = "state"},
+		[HEALTH] = {.name = "health"},
+		[FLOWS] = {.name = "flows"},
+		[CREATED] = {.name = "flows_created"},
+		[BYTES_IN] = {.name = "bytes_in"},
+		[BYTES_OUT] = {.name = "bytes_out"}};
 	struct table *table = table_new("lllrllrrrr");
-	char flows[HUMAN_TEXT], new[HUMAN_TEXT], in[HUMAN_TEXT], back[HUMAN_TEXT];
 	const char *before = "";
-	json_t *row;
-	size_t i;
+	struct rows rows;
 
 	table_head(table, (const char *const[]){"POOL", "ENDPOINT", "NAME", "WEIGHT", "STATE",
 				  "HEALTH", "FLOWS", "CREATED", "BYTES IN", "BYTES OUT"});
-	json_array_foreach(json_object_get(answer, "endpoints"), i, row)
-	{
-		char *address = row_address_port(row, "address", "port");
-		const char *pool = row_text(row, "pool");
-
-		table_cell(table, "%s", strcmp(pool, before) != 0 ? pool : "");
-		table_cell(table, "%s", address);
-		table_cell(table, "%s", row_text(row, "name"));
-		table_cell(table, "%llu", (unsigned long long)row_number(row, "weight"));
-		table_cell(table, "%s", row_text(row, "state"));
-		table_cell(table, "%s", row_text(row, "health"));
-		table_cell(table, "%s", row_count(row, "flows", flows));
-		table_cell(table, "%s", row_count(row, "flows_created", new));
-		table_cell(table, "%s", row_bytes(row, "bytes_in", in));
-		table_cell(table, "%s", row_bytes(row, "bytes_out", back));
-		before = pool;
-		free(address);
-	}
+	if (rows_begin(&rows, bytes, length, "endpoints"))
+		while (rows_next(&rows, field, FIELDS)) {
+			put_row(table, field, strcmp(text_of(&field[POOL]), before) != 0);
+			before = text_of(&field[POOL]);
+		}
 	table_print(table, "no endpoints", out);
+	return rows_text(&rows, "warning");
 }
 
 const struct cli_command cli_endpoints = {
@@ -47,6 +85,6 @@ const struct cli_command cli_endpoints = {
 				"the cluster"},
 			{"address", "ADDRESS", "only with this address"},
 		},
-	.print = print,
+	.print_text = print,
 	.values = {&cli_values_services},
 };

@@ -8,11 +8,20 @@
 
 #define GAP 2
 
+#define BLOCK_BYTES 262144
+
+struct block { // of cells' texts
+	struct block *before;
+	char bytes[BLOCK_BYTES];
+};
+
 struct table {
 	const char *columns;
 	size_t width; // columns
 	char **cells;
 	size_t count;
+	struct block *block;
+	size_t used; // of the block
 };
 
 struct table *table_new(const char *columns)
@@ -32,29 +41,58 @@ void table_head(struct table *table, const char *const *names)
 		table_cell(table, "%s", names[i]);
 }
 
-void table_cell(struct table *table, const char *format, ...)
+static char *keep(struct table *table, const char *text, size_t length)
+{
+	char *kept;
+
+	if (length >= BLOCK_BYTES)
+		length = BLOCK_BYTES - 1;
+	if (!table->block || table->used + length + 1 > BLOCK_BYTES) {
+		struct block *block = malloc(sizeof(*block));
+
+		if (!block)
+			return NULL;
+		block->before = table->block;
+		table->block = block;
+		table->used = 0;
+	}
+	kept = table->block->bytes + table->used;
+	memcpy(kept, text, length);
+	kept[length] = '\0';
+	table->used += length + 1;
+	return kept;
+}
+
+void table_put(struct table *table, const char *text)
 {
 	char **cells;
-	va_list args;
-	char *text;
 
 	if (!table)
 		return;
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
 	// Grows by whole powers of two.
 	if ((table->count & (table->count - 1)) == 0) {
 		cells = realloc(
 			table->cells, (table->count ? 2 * table->count : 1) * sizeof(*cells));
-		if (!cells) {
-			free(text);
+		if (!cells)
 			return;
-		}
 		table->cells = cells;
 	}
-	table->cells[table->count++] = text;
+	table->cells[table->count++] = keep(table, text, strlen(text));
+}
+
+void table_cell(struct table *table, const char *format, ...)
+{
+	va_list args;
+	char *text;
+	int length;
+
+	va_start(args, format);
+	length = vasprintf(&text, format, args);
+	va_end(args);
+	if (length < 0)
+		return;
+	table_put(table, text);
+	free(text);
 }
 
 // How many columns a text takes on the screen: UTF-8 counts by its first bytes.
@@ -88,7 +126,9 @@ static void print_row(const struct table *table, size_t row, const size_t *width
 			pending += pad;
 			pad = 0;
 		}
-		fprintf(out, "%*s%s", (int)pending, "", cell);
+		for (; pending; pending--)
+			putc_unlocked(' ', out);
+		fputs_unlocked(cell, out);
 		pending = pad + GAP;
 	}
 	fputc('\n', out);
@@ -112,8 +152,12 @@ void table_print(struct table *table, const char *none, FILE *out)
 		fprintf(out, "%s\n", none);
 	for (size_t row = 0; widths && rows > 1 && row < rows; row++)
 		print_row(table, row, widths, out);
-	for (size_t i = 0; i < table->count; i++)
-		free(table->cells[i]);
+	while (table->block) {
+		struct block *block = table->block;
+
+		table->block = block->before;
+		free(block);
+	}
 	free(widths);
 	free(table->cells);
 	free(table);
@@ -126,6 +170,11 @@ static const char *scaled(uint64_t value, const char *unit, char text[static HUM
 	uint64_t scale = 1;
 	unsigned prefix = 0;
 
+	if (value < 10) { // most are
+		text[0] = (char)('0' + value);
+		strcpy(text + 1, unit);
+		return text;
+	}
 	if (value < 1000) {
 		snprintf(text, HUMAN_TEXT, "%llu%s", (unsigned long long)value, unit);
 		return text;

@@ -454,9 +454,10 @@ int publish_stats(struct publish *p, enum publish_detail detail, publish_stats_f
 	Sluice__StatsRequest stats = SLUICE__STATS_REQUEST__INIT;
 	Sluice__Request request = SLUICE__REQUEST__INIT;
 
-	stats.endpoints = detail == PUBLISH_ENDPOINTS;
+	stats.members = detail == PUBLISH_ENDPOINTS;
 	stats.rules = detail == PUBLISH_RULES || detail == PUBLISH_SUMS;
-	stats.listeners = stats.pools = detail == PUBLISH_SUMS;
+	stats.listeners = detail == PUBLISH_SUMS || detail == PUBLISH_LISTENERS;
+	stats.pools = detail == PUBLISH_SUMS || detail == PUBLISH_ENDPOINTS;
 	request.body_case = SLUICE__REQUEST__BODY_STATS;
 	request.stats = &stats;
 	return ask(p, &request, (struct question){.stats = done, .arg = arg});

@@ -71,7 +71,8 @@ typedef void (*publish_flows_fn)(void *arg, const Sluice__Flows *flows, const ch
 
 enum publish_detail { // which of the long lists
 	PUBLISH_TOTALS,
-	PUBLISH_ENDPOINTS, // and listeners
+	PUBLISH_LISTENERS,
+	PUBLISH_ENDPOINTS, // pools, with the numbers of their endpoints
 	PUBLISH_RULES,
 	PUBLISH_SUMS, // listeners, pools and rules
 };

@@ -76,6 +76,7 @@ class Clusters:
     """The directories, and the box that reads them."""
 
     MAIN = 0  # which CPU is that of the dataplane's main thread
+    LISTENERS = None  # of the Services, if not one each
 
     def __init__(self, directory, proto, size, build):
         cpus = sorted(os.sched_getaffinity(0))[:2]
@@ -84,7 +85,7 @@ class Clusters:
             (self.dir / name).mkdir(parents=True)
         self.ready = [True] * size
         for number in range(size):
-            (self.dir / CLUSTERS[number % 2] / f"{number}.yaml").write_text(manifest(number))
+            (self.dir / CLUSTERS[number % 2] / f"{number}.yaml").write_text(self.manifest(number))
             self.put(number)
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
         self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN]), build)
@@ -95,6 +96,9 @@ class Clusters:
         self.started = time.monotonic()
         self.control = self.appliance.start("sluice-controlplane")
         os.sched_setaffinity(self.control.pid, {cpus[-1]})
+
+    def manifest(self, number):
+        return manifest(number)
 
     def put(self, number):
         directory = self.dir / CLUSTERS[number % 2]
@@ -145,7 +149,7 @@ class Clusters:
 
 def cold(clusters):
     clusters.wait(lambda: clusters.generation() > 0, "the first plan")
-    clusters.wait(lambda: clusters.listeners() >= clusters.size, "all listeners")
+    clusters.wait(lambda: clusters.listeners() >= (clusters.LISTENERS or clusters.size), "all listeners")
     return time.monotonic() - clusters.started
 
 

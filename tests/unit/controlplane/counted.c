@@ -5,6 +5,29 @@
 
 #define TEXT(literal) ((char *)(uintptr_t)(literal))
 
+static void fill_pool(struct counted *c)
+{
+	c->stats.n_pools = 1;
+	c->stats.pools = c->pools;
+	c->pools[0] = &c->pool;
+	sluice__pool_stats__init(&c->pool);
+	c->pool.pool = TEXT("local/default/web:TCP:80");
+	c->pool.addresses = (ProtobufCBinaryData){sizeof(c->pods), (uint8_t *)c->pods};
+	c->pool.n_ports = 3;
+	c->pool.ports = c->ports_of_pods;
+	c->pool.n_numbers = 18;
+	c->pool.numbers = c->numbers;
+	for (unsigned i = 0; i < 3; i++) { // in any order
+		const uint8_t pod[] = {10, 244, 1, (uint8_t)(3 - i)};
+
+		memcpy(c->pod[2 - i], pod, 4);
+		addr_from_bytes(&c->pods[i], pod, 4);
+		c->ports_of_pods[i] = 8080;
+		c->numbers[6 * i] = 12 - i;
+		c->numbers[6 * i + 5] = 5000000002 - i;
+	}
+}
+
 void counted_fill(struct counted *c)
 {
 	static const uint8_t vip[] = {192, 0, 2, 100}, client[] = {198, 51, 100, 7};
@@ -47,7 +70,7 @@ void counted_fill(struct counted *c)
 		c->drop[i].packets = i ? 0 : 5;
 		c->drops[i] = &c->drop[i];
 	}
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 3; i < 4; i++) {
 		sluice__counters__init(&c->counters[i]);
 		c->counters[i].flows = 10 + i;
 		c->counters[i].bytes_out = 5000000000 + i;
@@ -59,19 +82,7 @@ void counted_fill(struct counted *c)
 	c->key.vip = (ProtobufCBinaryData){4, c->vip};
 	c->key.protocol = SLUICE__L4_PROTOCOL__L4_TCP;
 	c->key.port = 80;
-	c->stats.n_endpoints = 3;
-	c->stats.endpoints = c->endpoints;
-	for (unsigned i = 0; i < 3; i++) {
-		const uint8_t pod[] = {10, 244, 1, (uint8_t)(1 + i)};
-
-		memcpy(c->pod[i], pod, 4);
-		sluice__endpoint_stats__init(&c->endpoint[i]);
-		c->endpoint[i].pool = TEXT("local/default/web:TCP:80");
-		c->endpoint[i].address = (ProtobufCBinaryData){4, c->pod[i]};
-		c->endpoint[i].port = 8080;
-		c->endpoint[i].counters = &c->counters[i];
-		c->endpoints[2 - i] = &c->endpoint[i]; // in any order
-	}
+	fill_pool(c);
 	c->flow.protocol = SLUICE__L4_PROTOCOL__L4_TCP;
 	c->flow.mode = SLUICE__MODE__MODE_FULL_NAT;
 	c->flow.state = TEXT("established");

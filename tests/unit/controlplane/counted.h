@@ -3,6 +3,7 @@
 // plan_sample_web(3). For the tests of api/.
 #pragma once
 
+#include "addr.h"
 #include "channel.pb-c.h"
 
 // Everything refers to everything else in it: not to be copied.
@@ -15,7 +16,10 @@ struct counted {
 	Sluice__DropStats drop[2], *drops[2];
 	Sluice__ListenerStats listener, *listeners[1];
 	Sluice__ListenerKey key;
-	Sluice__EndpointStats endpoint[3], *endpoints[3];
+	Sluice__PoolStats pool, *pools[1];
+	struct addr pods[3];
+	uint32_t ports_of_pods[3];
+	uint64_t numbers[18];
 	Sluice__Counters counters[4];
 	Sluice__Flow flow, *flow_list[1];
 	Sluice__Flows flows;

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "rows.h"
+
+#include <string.h>
+
+static void skip_space(struct rows *r)
+{
+	while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\t'))
+		r->at++;
+}
+
+static bool take(struct rows *r, char wanted)
+{
+	skip_space(r);
+	if (r->at == r->end || *r->at != wanted)
+		return false;
+	r->at++;
+	return true;
+}
+
+static int hex4(const char *at)
+{
+	int value = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		char c = at[i];
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+						   : -1;
+
+		if (digit < 0)
+			return -1;
+		value = value << 4 | digit;
+	}
+	return value;
+}
+
+// The escape at r->at, after its backslash, put at *out. False: it is none of the API's.
+static bool take_escape(struct rows *r, char **out)
+{
+	int value;
+
+	if (r->at == r->end)
+		return false;
+	switch (*r->at) {
+	case '"':
+	case '\\':
+	case '/':
+		*(*out)++ = *r->at++;
+		return true;
+	case 'u':
+		value = r->end - r->at > 4 ? hex4(r->at + 1) : -1;
+		if (value < 1 || value > 0x7f)
+			return false;
+		*(*out)++ = (char)value;
+		r->at += 5;
+		return true;
+	default:
+		return false;
+	}
+}
+
+// A text; the byte of its closing quote becomes its zero. NULL: there is none.
+static char *take_text(struct rows *r)
+{
+	char *start, *out;
+
+	if (!take(r, '"'))
+		return NULL;
+	start = out = r->at;
+	while (r->at < r->end && *r->at != '"') {
+		if (*r->at == '\\') {
+			r->at++;
+			if (!take_escape(r, &out))
+				return NULL;
+		} else {
+			*out++ = *r->at++;
+		}
+	}
+	if (r->at == r->end)
+		return NULL;
+	r->at++;
+	*out = '\0';
+	return start;
+}
+
+static bool take_word(struct rows *r, const char *word)
+{
+	size_t length = strlen(word);
+
+	if ((size_t)(r->end - r->at) < length || memcmp(r->at, word, length) != 0)
+		return false;
+	r->at += length;
+	return true;
+}
+
+static bool take_value(struct rows *r, struct row_field *field)
+{
+	skip_space(r);
+	if (r->at == r->end)
+		return false;
+	if (*r->at == '"') {
+		field->text = take_text(r);
+		return field->text;
+	}
+	if (*r->at < '0' || *r->at > '9')
+		return take_word(r, "null") || take_word(r, "true") || take_word(r, "false");
+	field->number = 0;
+	while (r->at < r->end && *r->at >= '0' && *r->at <= '9')
+		field->number = field->number * 10 + (uint64_t)(*r->at++ - '0');
+	field->is_number = true;
+	return true;
+}
+
+bool rows_begin(struct rows *rows, char *bytes, size_t length, const char *noun)
+{
+	const char *name;
+
+	*rows = (struct rows){bytes, bytes + length};
+	if (!take(rows, '{') || !(name = take_text(rows)) || strcmp(name, noun) != 0)
+		return false;
+	return take(rows, ':') && take(rows, '[');
+}
+
+// Members come in an order: the one after the last is looked at first.
+static struct row_field *find(
+	struct row_field *fields, unsigned count, const char *name, unsigned *next)
+{
+	for (unsigned k = 0; k < count; k++) {
+		unsigned i = (*next + k) % count;
+
+		if (strcmp(fields[i].name, name) == 0) {
+			*next = i + 1;
+			return &fields[i];
+		}
+	}
+	return NULL;
+}
+
+bool rows_next(struct rows *rows, struct row_field *fields, unsigned count)
+{
+	struct row_field ignored, *field;
+	unsigned next = 0;
+	const char *name;
+
+	for (unsigned i = 0; i < count; i++) {
+		fields[i].text = NULL;
+		fields[i].is_number = false;
+	}
+	take(rows, ',');
+	if (!take(rows, '{'))
+		return false;
+	while (!take(rows, '}')) {
+		take(rows, ',');
+		name = take_text(rows);
+		if (!name || !take(rows, ':'))
+			return false;
+		field = find(fields, count, name, &next);
+		if (!take_value(rows, field ? field : &ignored))
+			return false;
+	}
+	return true;
+}
+
+const char *rows_text(struct rows *rows, const char *name)
+{
+	struct row_field field = {.name = name};
+	const char *member;
+
+	if (!take(rows, ']'))
+		return NULL;
+	while (take(rows, ',')) {
+		member = take_text(rows);
+		field.text = NULL;
+		if (!member || !take(rows, ':') || !take_value(rows, &field))
+			return NULL;
+		if (strcmp(member, name) == 0)
+			return field.text;
+	}
+	return NULL;
+}
