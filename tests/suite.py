@@ -182,7 +182,7 @@ class Suite:
             return
         self.meson_tests("build", "lint", 600, "--suite", "lint")
         self.meson_tests("build", "unit", 1200, "--no-suite", "lint", "--no-suite", "tidy",
-                         "--no-suite", "slow", "--num-processes", "2")
+                         "--no-suite", "slow", "--no-suite", "image", "--num-processes", "2")
         if self.quick:
             self.end_to_end(marks="not slow")
             return
@@ -190,7 +190,7 @@ class Suite:
                         "-Doptimization=1"):
             self.meson_tests(
                 "build-asan", "sanitized", 1800, "--no-suite", "lint", "--no-suite", "tidy",
-                "--no-suite", "slow", "-t", "4", "--num-processes", "2",
+                "--no-suite", "slow", "--no-suite", "image", "-t", "4", "--num-processes", "2",
                 UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1", ASAN_OPTIONS="detect_leaks=1")
         if self.compile("build-fuzz", "-Dfuzz=true", "-Db_lundef=false", CC="clang"):
             self.fuzz(FUZZ_SECONDS)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The firmware in a virtual machine: a disk over the image that keeps what is written, the volume
+that configures it, two NICs as taps on a lab's switch, and ssh to its third through QEMU.
+
+Software emulation unless SLUICE_ACCEL says otherwise: KVM that is nested need not run a kernel."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from topology import LabError, run
+
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x2, 0x1000, 0x4000
+OVMF = Path("/usr/share/OVMF")
+MANAGEMENT = "[Match]\nMACAddress=52:54:00:5c:00:00\n\n[Network]\nDHCP=ipv4\n"
+NIC_ADDRESSES = ("0000:00:04.0", "0000:00:05.0")
+
+
+def open_tap(machine, name):
+    with machine.entered():
+        tap = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tap, TUNSETIFF,
+                struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+    return tap
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def make_volume(target, files):
+    """A FAT volume labelled CIDATA with these files, {name: text}."""
+    target.unlink(missing_ok=True)
+    with open(target, "wb") as stream:
+        stream.truncate(8 << 20)
+    run("mkfs.vfat", "-n", "CIDATA", target)
+    run("mmd", "-i", target, "::/manifests")
+    for name, text in files.items():
+        source = target.with_suffix(".part")
+        source.write_text(text)
+        run("mcopy", "-i", target, source, f"::/{name}")
+        source.unlink()
+
+
+class Machine:
+    """folder: what it needs is kept there, and the console's log."""
+
+    def __init__(self, folder, image, uefi=False, disk_gb=4, memory_mb=2048):
+        self.folder, self.uefi, self.memory_mb = Path(folder), uefi, memory_mb
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.disk, self.log = self.folder / "disk.qcow2", self.folder / "console.log"
+        self.key = self.folder / "ssh-key"
+        self.port, self.process = free_port(), None
+        if not self.key.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key)
+        if not self.disk.exists():
+            run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b",
+                Path(image).resolve(), self.disk, f"{disk_gb}G")
+
+    def configure(self, configuration, **files):
+        make_volume(self.folder / "cidata.img", {
+            "sluice.conf": configuration, "management.network": MANAGEMENT,
+            "authorized_keys": self.key.with_suffix(".pub").read_text(), **files})
+
+    def start(self, switch=None, bridges=("wan", "lan"), more=(), nic="virtio-net-pci"):
+        accel = os.environ.get("SLUICE_ACCEL", "tcg,thread=multi")
+        words = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-M", "q35", "-accel",
+                 accel, "-cpu", "max", "-smp", "2", "-m", self.memory_mb, "-boot", "c",
+                 "-serial", f"file:{self.log}", "-device", "virtio-rng-pci,addr=7.0",
+                 "-device", "i6300esb", "-action", "watchdog=reset",
+                 "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap",
+                 "-netdev", f"user,id=m,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
+                 "-device", "virtio-net-pci,netdev=m,addr=3.0,mac=52:54:00:5c:00:00", *more]
+        volume = self.folder / "cidata.img"
+        if volume.exists():
+            words += ["-drive", f"file={volume},if=virtio,format=raw,readonly=on"]
+        if self.uefi:
+            variables = self.folder / "vars.fd"
+            if not variables.exists():
+                variables.write_bytes((OVMF / "OVMF_VARS_4M.fd").read_bytes())
+            words += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+                      "-drive", f"if=pflash,format=raw,file={variables}"]
+        taps = []
+        for number, bridge in enumerate(bridges if switch else ()):
+            name = f"{self.folder.name[:8]}-{bridge}"
+            taps.append(open_tap(switch, name))
+            switch.ip(f"link set {name} master {bridge} up")
+            words += ["-netdev", f"tap,id=n{number},fd={taps[-1]},vhost=off", "-device",
+                      f"{nic},netdev=n{number},addr={4 + number}.0,"
+                      f"mac=52:54:00:5c:{self.folder.name.encode()[-1]:02x}:{number + 1:02x}"]
+        self.log.write_text("")
+        self.process = subprocess.Popen(
+            [str(word) for word in words], stdin=subprocess.DEVNULL, pass_fds=taps,
+            stdout=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"),
+            start_new_session=True)
+        for tap in taps:
+            os.close(tap)
+        (self.folder / "qemu.pid").write_text(f"{self.process.pid}\n")
+
+    def console(self, lines=40):
+        return "\n".join(self.log.read_text(errors="replace").split("\n")[-lines:])
+
+    def ssh(self, *words, check=True, timeout=60):
+        done = run("ssh", "-p", self.port, "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o",
+                   "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10",
+                   "-o", "BatchMode=yes", "admin@127.0.0.1", *words, check=False, timeout=timeout)
+        if check and done.returncode:
+            raise LabError(f"{' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def shell(self, command, check=True, timeout=120):
+        """As root, by sh."""
+        return self.ssh(f"shell {command}", check=check, timeout=timeout)
+
+    def show(self, noun):
+        return json.loads(self.ssh(f"show {noun} --json").stdout)
+
+    def wait(self, condition, what, seconds=240):
+        deadline = time.monotonic() + seconds
+        while True:
+            if self.process.poll() is not None:
+                raise LabError(f"the machine ended: {(self.folder / 'qemu.log').read_text()}\n"
+                               f"{self.console()}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if condition():
+                    return
+            if time.monotonic() > deadline:
+                raise LabError(f"not within {seconds} s: {what}; console:\n{self.console()}")
+            time.sleep(1)
+
+    def wait_up(self, seconds=240):
+        """Until the console answers over ssh."""
+        self.wait(lambda: self.ssh("show status", check=False).returncode == 0,
+                  "`show status` over ssh", seconds)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""vm.py IMAGE: the lab of images/lab with the firmware in a virtual machine in place of the box.
+Ends with its ends of everything when Enter is pressed, or at once with --once. See images/vm/run."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
+import ingresses  # noqa: E402
+import topology  # noqa: E402
+from appliance import default_settings, libconfig  # noqa: E402
+from machine import NIC_ADDRESSES, Machine  # noqa: E402
+from topology import BOX_HOST, ROOT, LabError, Topology, wait_until  # noqa: E402
+
+
+def configuration(host=BOX_HOST, **more):
+    """The lab's, as the firmware has it: its NICs by PCI address."""
+    settings = default_settings("/etc/sluice")
+    settings["dataplane"] = {"workers": [1], "main_cpu": 0, "memory_mb": 512, "flows": 65536}
+    for port, pci in zip(settings["ports"], NIC_ADDRESSES, strict=True):
+        port["kind"], port["device"] = "pci", pci
+        port["addresses"] = [a.replace(f".{BOX_HOST}/", f".{host}/").replace(f"::{BOX_HOST}/",
+                                                                            f"::{host}/")
+                             for a in port["addresses"]]
+    settings["sources"][0]["path"] = "/etc/sluice/manifests"
+    settings["ingress"] = {"addresses": ingresses.ADDRESSES}
+    for key in ("run_dir", "state_dir", "group"):
+        del settings[key]
+    settings.update(more)
+    return "".join(f"{key} = {libconfig(value)};\n" for key, value in settings.items())
+
+
+def manifests(folder):
+    """({name on the volume: text}, the certificate's chain)."""
+    chain = ingresses.write_secret(folder, folder)
+    reference = [ROOT / "config/examples/reference" / f"{name}.yaml"
+                 for name in ("paths-and-rewrite", "two-hosts", "web-app")]
+    files = [*(ROOT / "config/examples").glob("*.yaml"), *reference,
+             *(ROOT / "images/lab/manifests").glob("*.yaml"), *folder.glob("*.yaml")]
+    return {f"manifests/{file.name}": file.read_text() for file in files}, chain
+
+
+def serves(lab, chain, seconds=60):
+    """Until HTTPS by curl goes through: what each of the lab's commands was served by."""
+    command = ingresses.commands(chain)[-1]
+    wait_until(lambda: lab.client.run(*command, "-sS", "--fail", "--max-time", "2",
+                                      check=False).returncode == 0,
+               f"an answer to {ingresses.shown(command)}", seconds, 0.5)
+    return [(ingresses.shown(one), ingresses.ask(lab.client, one))
+            for one in ingresses.commands(chain)]
+
+
+def bring_up(options, lab, folder):
+    files, chain = manifests(folder)
+    lab.create()
+    lab.serve()
+    machines = []
+    for number in range(2 if options.pair else 1):
+        more = {"pair": {"interface": "wan", "priority": 150 - 50 * number}} if options.pair else {}
+        box = Machine(folder / f"box{number + 1}", options.image, uefi=options.uefi)
+        box.configure(configuration(BOX_HOST + number, **more), **files)
+        box.start(lab.switch)
+        machines.append(box)
+    return machines, chain
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="images/vm/run", description=__doc__)
+    parser.add_argument("--pair", action="store_true", help="two machines, one VRRP")
+    parser.add_argument("--uefi", action="store_true")
+    parser.add_argument("--once", action="store_true", help="show that it serves, then end")
+    parser.add_argument("image")
+    options = parser.parse_args()
+    started = time.monotonic()
+    machines = []
+    with tempfile.TemporaryDirectory(prefix="sluice-vm-") as folder:
+        lab = Topology("slvm", Path(folder))
+        topology.destroy(lab.name)
+        try:
+            machines, chain = bring_up(options, lab, Path(folder))
+            for box in machines:
+                box.wait_up()
+            print(f"Up after {time.monotonic() - started:.0f} s", flush=True)
+            for command, answer in serves(lab, chain):
+                print(f"$ {command}\n  served by {answer}")
+            for box in machines:
+                print(f"\n$ ssh -p {box.port} -i {box.key} admin@127.0.0.1 show status\n"
+                      f"{box.ssh('show status').stdout}", flush=True)
+            if not options.once:
+                print(f"From the client: ip netns exec {lab.client.name} curl ...\n"
+                      "Enter ends all of it.", flush=True)
+                sys.stdin.readline()
+        except (LabError, OSError, subprocess.SubprocessError) as error:
+            print(f"images/vm/run: {error}", file=sys.stderr)
+            return 1
+        finally:
+            for box in machines:
+                box.stop()
+            topology.destroy(lab.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
