@@ -186,7 +186,6 @@ static bool begin(struct client *c)
 	if (!c->front->options.accepted(
 		    c->front->options.arg, pair[1], (struct sockaddr *)&address, length)) {
 		close(pair[0]);
-		close(pair[1]);
 		return false;
 	}
 	c->inner = pair[0];
@@ -247,10 +246,11 @@ static void take_plain(struct tls_front *front, int fd)
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);
 
-	if (getpeername(fd, (struct sockaddr *)&address, &length) < 0 ||
-		!front->options.accepted(
-			front->options.arg, fd, (struct sockaddr *)&address, length))
+	if (getpeername(fd, (struct sockaddr *)&address, &length) < 0)
 		close(fd);
+	else
+		front->options.accepted(
+			front->options.arg, fd, (struct sockaddr *)&address, length);
 }
 
 static void take(struct tls_front *front, int fd)

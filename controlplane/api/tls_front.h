@@ -22,7 +22,7 @@ struct tls_front_options {
 	const char *certificate_pem, *key_pem; // borrowed for the call; NULL: without TLS
 	size_t certificate_length, key_length;
 	void *arg;
-	// Takes the descriptor over. False: it does not, and the connection ends.
+	// Takes the descriptor over in any case. False: the connection has ended.
 	bool (*accepted)(void *arg, int fd, const struct sockaddr *client, socklen_t client_length);
 };
 
