@@ -6,11 +6,16 @@
 
 #include "front.h"
 
-#define BUCKETS 1024
+#define BUCKETS FRONT_BUCKETS
+
+static unsigned bucket_of(const char *service_name)
+{
+	return (unsigned)(front_hash(service_name) & (BUCKETS - 1));
+}
 
 static struct proxied **bucket(const struct planning *g, const char *service_name)
 {
-	return &g->front.buckets[front_hash(service_name) & (BUCKETS - 1)];
+	return &g->front.buckets[bucket_of(service_name)];
 }
 
 static uint64_t add(uint64_t hash, const void *bytes, size_t count)
@@ -216,17 +221,19 @@ const char *front_pool(
 	return arena_copy(f->p->arena, one->name);
 }
 
-static void wait(struct proxied *one, const char *service_name, bool only_near_vips)
+static void wait(
+	struct front_kept *kept, unsigned at, const char *service_name, bool only_near_vips)
 {
-	for (; one; one = one->next)
+	for (struct proxied *one = kept->buckets[at]; one; one = one->next)
 		one->waits |= (!service_name || strcmp(one->service_name, service_name) == 0) &&
 			      (!only_near_vips || one->near_vips);
+	kept->waiting[at] = true;
 }
 
 void front_pools_wait(struct planner *p, bool only_near_vips)
 {
 	for (unsigned i = 0; p->kept->front.buckets && i < BUCKETS; i++)
-		wait(p->kept->front.buckets[i], NULL, only_near_vips);
+		wait(&p->kept->front, i, NULL, only_near_vips);
 }
 
 unsigned front_endpoint_count(const struct planning *g)
@@ -241,7 +248,7 @@ unsigned front_endpoint_count(const struct planning *g)
 
 bool front_service_changed(struct planner *p, const struct model_change *change)
 {
-	const struct front_kept *kept = &p->kept->front;
+	struct front_kept *kept = &p->kept->front;
 	const struct named_service *one;
 	char *name;
 
@@ -256,7 +263,7 @@ bool front_service_changed(struct planner *p, const struct model_change *change)
 			break;
 	if (!one)
 		return true;
-	wait(*bucket(p->kept, name), name, false);
+	wait(kept, bucket_of(name), name, false);
 	p->front_changed |= change->kind == OBJECT_SERVICE;
 	return true;
 }
@@ -356,7 +363,10 @@ bool front_pools_serve(struct planner *p)
 	struct planning *g = p->kept;
 	bool ok = true;
 
-	for (unsigned i = 0; g->front.buckets && i < BUCKETS; i++)
+	for (unsigned i = 0; g->front.buckets && i < BUCKETS; i++) {
+		if (!p->front_changed && !g->front.waiting[i])
+			continue;
+		g->front.waiting[i] = false;
 		for (struct proxied **at = &g->front.buckets[i]; *at;) {
 			struct proxied *one = *at;
 
@@ -369,6 +379,7 @@ bool front_pools_serve(struct planner *p)
 				ok = serve(p, one) && ok;
 			at = &one->next;
 		}
+	}
 	g->endpoint_count = p->endpoint_count;
 	return ok;
 }

@@ -20,13 +20,16 @@ struct named_service { // by some Ingress
 	struct named_service *next;
 };
 
+#define FRONT_BUCKETS 1024
+
 struct front_kept {
 	struct part *part;      // of all but the pools
 	struct object *address; // the Service that asks for the address
 	bool got[FAMILIES];     // and what it has
 	struct addr addresses[FAMILIES];
-	struct proxied **buckets; // pools, by the name of their Service
-	struct arena arena;       // of the names
+	struct proxied **buckets;    // pools, by the name of their Service
+	bool waiting[FRONT_BUCKETS]; // some pool of the bucket waits, when nothing else has changed
+	struct arena arena;          // of the names
 	struct named_service **named;
 };
 

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "plan_writer.h"
 #include "publish_internal.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 
 #define FILE_LEAST_MS 20   // between two writes
 #define FILE_MOST_MS  1000 // also what a plan waits that no dataplane has taken yet
-#define FILE_SHARE    10   // of the loop's time at most a tenth goes into writing
+#define FILE_SHARE    10   // of the time at most a tenth goes into writing
 
 struct version { // a plan that was given to us
 	struct plan *plan;
@@ -34,7 +35,10 @@ struct publish {
 	struct version *sent;    // under way
 	struct version *applied; // in force; NULL when nobody knows what is
 	struct version *refused; // or of an unknown fate: the dataplane died over it
+	struct version *writing; // on its way to the disk
 	struct version *on_disk;
+	struct plan_writer *writer;
+	bool closing;
 	bool busy;  // a transaction is under way
 	bool retry; // offer the refused one again: it is another dataplane
 	uv_timer_t file_timer;
@@ -80,8 +84,8 @@ static struct version *for_disk(const struct publish *p)
 	return p->state.connected || p->newest == p->refused ? NULL : p->newest;
 }
 
-// Until the next write: soon, for what is not on disk is lost with both processes; but a disk that
-// is slow, or full, must not hold up the loop.
+// Until the next write: soon, for what is not on disk is lost with both processes; but the disk and
+// the core are not for us alone.
 static unsigned write_interval(usec_t took_us, bool written)
 {
 	usec_t ms = took_us * FILE_SHARE / 1000;
@@ -94,37 +98,14 @@ static unsigned write_interval(usec_t took_us, bool written)
 static void write_file(struct publish *p)
 {
 	struct version *version = for_disk(p);
-	struct reason reason = {0};
-	struct difference *whole;
-	usec_t started;
-	size_t length;
-	uint8_t *bytes;
+	uint64_t generation = p->state.generation;
 
-	if (!version || version == p->on_disk)
+	if (!version || version == p->on_disk || plan_writer_busy(p->writer))
 		return;
-	started = clock_now_us();
-	if (version == p->applied)
-		whole = publish_diff(NULL, version->plan, 0, p->state.generation);
-	else
-		whole = publish_diff(NULL, version->plan, 0, ++p->generation);
-	if (!whole)
-		return;
-	length = sluice__transaction__get_packed_size(difference_transaction(whole));
-	bytes = malloc(length + 1);
-	if (bytes) {
-		sluice__transaction__pack(difference_transaction(whole), bytes);
-		if (sealed_file_write(&p->plan_file, bytes, length, &reason) == 0)
-			hold(p, &p->on_disk, version);
-		else if (strcmp(p->file_reason, reason_text(&reason)) != 0)
-			log_error("publish", "%s", reason_text(&reason));
-		set_text(&p->file_reason, reason_text(&reason));
-		explicit_bzero(bytes, length); // private keys are in it
-	}
-	free(bytes);
-	difference_free(whole);
-	reason_clear(&reason);
-	p->file_us = clock_now_us();
-	p->file_interval_ms = write_interval(p->file_us - started, p->on_disk == version);
+	if (version != p->applied)
+		generation = ++p->generation;
+	if (plan_writer_start(p->writer, version->plan, generation) == 0)
+		hold(p, &p->writing, version);
 }
 
 static void on_file_timer(uv_timer_t *timer);
@@ -138,8 +119,8 @@ static void file_is_behind(struct publish *p)
 
 	if (p->applied && since_ms >= p->file_interval_ms)
 		write_file(p);
-	if (!for_disk(p) || for_disk(p) == p->on_disk)
-		return;
+	if (!for_disk(p) || for_disk(p) == p->on_disk || plan_writer_busy(p->writer))
+		return; // on_written() looks again
 	if (p->applied)
 		wait_ms = p->file_interval_ms;
 	else if (uv_is_active((uv_handle_t *)&p->file_timer))
@@ -153,6 +134,22 @@ static void on_file_timer(uv_timer_t *timer)
 
 	write_file(p);
 	file_is_behind(p); // when it failed
+}
+
+static void on_written(void *arg, int error, const char *why, usec_t took_us)
+{
+	struct publish *p = arg;
+
+	if (error == 0)
+		hold(p, &p->on_disk, p->writing);
+	else if (strcmp(p->file_reason, why) != 0)
+		log_error("publish", "%s", why);
+	hold(p, &p->writing, NULL);
+	set_text(&p->file_reason, why);
+	p->file_us = clock_now_us();
+	p->file_interval_ms = write_interval(took_us, error == 0);
+	if (!p->closing)
+		file_is_behind(p);
 }
 
 static void push(struct publish *p);
@@ -312,6 +309,7 @@ static void publish_free(struct publish *p)
 	free(p->refused_reason);
 	free(p->file_reason);
 	free(p->build);
+	plan_writer_free(p->writer);
 	free(p);
 }
 
@@ -333,8 +331,9 @@ int publish_open(struct publish **publish, uv_loop_t *loop, const struct publish
 	p->refused_reason = strdup("");
 	p->file_reason = strdup("");
 	p->build = strdup("");
-	if (!p->socket_path || !p->plan_path || !p->down_reason || !p->refused_reason ||
-		!p->file_reason || !p->build) {
+	p->writer = plan_writer_new(loop, &p->plan_file, on_written, p);
+	if (!p->writer || !p->socket_path || !p->plan_path || !p->down_reason ||
+		!p->refused_reason || !p->file_reason || !p->build) {
 		publish_free(p);
 		return -ENOMEM;
 	}
@@ -363,7 +362,10 @@ void publish_close(struct publish *p)
 {
 	if (!p)
 		return;
-	write_file(p);
+	p->closing = true;
+	plan_writer_wait(p->writer);
+	write_file(p); // what became newer meanwhile
+	plan_writer_wait(p->writer);
 	connection_close(p->connection);
 	hold(p, &p->newest, NULL);
 	hold(p, &p->sent, NULL);
