@@ -32,6 +32,7 @@ class Suite:
         self.passed, self.failed = 0, []
         self.children, self.lock = set(), threading.Lock()
         self.lab_prefix = f"t{os.getpid()}"
+        self.cluster_thread = self.cluster_built = None
 
     def wants(self, name):
         return not self.wanted or self.wanted in name
@@ -147,15 +148,37 @@ class Suite:
             list(pool.map(one, programs))
         self.say(f"fuzz: {len(programs)} targets, {seconds} s each")
 
-    def end_to_end(self, folder="build", title="e2e", marks=""):
+    def begin_cluster(self):
+        """What the cluster tests need is built once, which takes minutes: beside the rest."""
+        files = (ROOT / "tests" / "cluster").glob("test_*.py")
+        if self.quick or not (self.wants("cluster") or any(
+                self.wanted in f"{path.name} {path.read_text()}" for path in files)):
+            return
+        def build():
+            self.cluster_built = self.command(
+                "build-cluster", [ROOT / "tests" / "cluster" / "prepare"], 3600)
+        self.cluster_thread = threading.Thread(target=build)
+        self.cluster_thread.start()
+
+    def cluster(self):
+        if not self.cluster_thread:
+            return
+        self.cluster_thread.join()
+        code, log = self.cluster_built
+        if code:
+            self.note("build-cluster", False, log)
+            return
+        self.end_to_end(title="cluster", tests="cluster", workers=0)
+
+    def end_to_end(self, folder="build", title="e2e", marks="", tests="e2e", workers=2):
         self.logs.mkdir(parents=True, exist_ok=True)
         report = self.logs / f"{title}.xml"
         report.unlink(missing_ok=True)
-        words = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2",
-                 "--dist", "loadfile", f"--junitxml={report}", "--tb=short", ROOT / "tests" / "e2e"]
+        words = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers,
+                 "--dist", "loadfile", f"--junitxml={report}", "--tb=short", ROOT / "tests" / tests]
         if marks:
             words += ["-m", marks]
-        if self.wanted:
+        if self.wanted and self.wanted != tests:
             words += ["-k", self.wanted]
         _code, log = self.command(
             title, words, 2400, SLUICE_BUILD=str(ROOT / folder), SLUICE_LAB_PREFIX=self.lab_prefix,
@@ -178,6 +201,7 @@ class Suite:
 
     def run(self):
         hugepages.reserve()
+        self.begin_cluster()
         if not self.compile("build"):
             return
         self.meson_tests("build", "lint", 600, "--suite", "lint")
@@ -197,6 +221,7 @@ class Suite:
         self.meson_tests("build", "tidy", 2400, "--suite", "tidy")
         self.meson_tests("build", "slow", 2400, "--suite", "slow")
         self.end_to_end()
+        self.cluster()
         self.end_to_end("build-asan", "e2e-sanitized", "sanitized")
 
     def clean_up(self):

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "decode_field.h"
+#include "decode_told.h"
 #include "ingress.h"
 #include "secret.h"
 
@@ -327,6 +328,8 @@ int decode_one(struct decode *d, const struct tree *object, enum object_kind kin
 		field_wrong(&root, object, "object", "a map with metadata");
 	else
 		rc = decode_object(d, object, known);
+	if (rc == 0 && d->object_count)
+		decode_told(object, d->objects[d->object_count - 1]);
 	return rc == 0 && d->arena.failed ? -ENOMEM : rc;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model_internal.h"
+#include "told.h"
 
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
@@ -309,6 +310,13 @@ int model_replace(struct model *model, const char *cluster, const char *name,
 	struct origin *origin = *origin_slot(model, cluster, name);
 	bool made = false;
 
+	if (origin && count == 1 && !problem_count && !origin->problem_count && origin->objects &&
+		!origin->objects->next_in_origin && objects[0] != origin->objects &&
+		told_only(origin->objects, objects[0])) {
+		origin->objects->told = objects[0]->told;
+		object_free(objects[0]);
+		return 0;
+	}
 	if (!origin && (count || problem_count)) {
 		origin = origin_make(model, cluster, name);
 		made = true;

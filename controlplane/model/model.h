@@ -58,8 +58,8 @@ struct object {
 	unsigned label_count, annotation_count;
 	const struct label *labels, *annotations; // only those that some part of us reads
 	struct arena arena;
-	// What follows is the model's own.
-	const char *origin;
+	uint64_t digest, told; // see told.h; 0 = not known
+	const char *origin;    // this and what follows is the model's own
 	bool stays;
 	struct object *next_in_origin, *next_of_name, *next_in_bucket, *next_of_service;
 };

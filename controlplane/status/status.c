@@ -9,20 +9,31 @@
 #include <string.h>
 
 #include "log.h"
+#include "told.h"
 
 #define AT_A_TIME 16 // requests, all clusters together
 #define RETRY_MS  2000
 #define KEY_BYTES 512
+// Rows are compared with what objects say, so that what somebody else has written over is told
+// again; not at once, for what we told comes back to us a moment later.
+#define LOOK_MS     1000
+#define LOOK_ROWS   500
+#define LOOK_DOUBTS 5
 
 struct row {
-	char *key;  // "services/cluster/namespace/name"
-	char *body; // the patch
+	char *key;     // "services/cluster/namespace/name"
+	char *body;    // the patch
+	uint64_t says; // the digest of what it shall say; see told.h
 	bool told, asking, cleared;
+	unsigned doubts;
 };
 
 struct status {
 	struct status_options options;
-	uv_timer_t timer;
+	const struct model *model;
+	uv_timer_t timer, look;
+	size_t looked; // the row where the next look begins
+	unsigned handles;
 	struct row **rows;
 	size_t count, capacity;
 	unsigned asking;
@@ -93,6 +104,38 @@ static char *patch_of(const struct addr *addresses, unsigned count)
 	return body;
 }
 
+static uint64_t says(const struct addr *addresses, unsigned count)
+{
+	uint64_t told = TOLD_NOTHING;
+	char text[ADDR_TEXT];
+
+	for (unsigned i = 0; i < count; i++)
+		told = told_add(told, addr_format(&addresses[i], text), "");
+	return told;
+}
+
+// "services/cluster/namespace/name" -> the object, if it is there.
+static const struct object *object_of(const struct model *model, const char *key)
+{
+	char name[KEY_BYTES], *parts[4], *rest = name;
+	bool service = strncmp(key, "services/", 9) == 0;
+
+	snprintf(name, sizeof(name), "%s", key);
+	for (unsigned i = 0; i < 4; i++)
+		parts[i] = rest ? strsep(&rest, "/") : NULL;
+	return parts[3] ? model_find(model, service ? OBJECT_SERVICE : OBJECT_INGRESS, parts[1],
+				  parts[2], parts[3])
+			: NULL;
+}
+
+// Does the object say so already, as it does after a restart of ours?
+static bool is_said(const struct status *s, const struct row *row)
+{
+	const struct object *object = object_of(s->model, row->key);
+
+	return object && object->digest && object->told == row->says;
+}
+
 // `old` are the rows before; what is as it was keeps its state.
 static void want(struct status *s, const struct status *old, const char *key,
 	const struct addr *addresses, unsigned count)
@@ -103,6 +146,7 @@ static void want(struct status *s, const struct status *old, const char *key,
 		return;
 	row->key = strdup(key);
 	row->body = patch_of(addresses, count);
+	row->says = says(addresses, count);
 	row->cleared = count == 0;
 	if (!row->key || !row->body || !push(s, row)) {
 		row_free(row);
@@ -111,6 +155,8 @@ static void want(struct status *s, const struct status *old, const char *key,
 	if (before && strcmp(before->body, row->body) == 0) {
 		row->told = before->told;
 		row->asking = before->asking;
+	} else if (!before) {
+		row->told = is_said(s, row);
 	}
 }
 
@@ -277,17 +323,11 @@ static void clear_others(struct status *s, const struct status *old, const struc
 
 	for (size_t i = 0; i < old->count; i++) {
 		const struct row *row = old->rows[i];
-		char name[KEY_BYTES], *parts[4], *rest = name;
-		bool service = strncmp(row->key, "services/", 9) == 0;
 
 		rows.rows = s->rows;
 		if ((row->cleared && row->told) || find(&rows, row->key))
 			continue;
-		snprintf(name, sizeof(name), "%s", row->key);
-		for (unsigned j = 0; j < 4; j++)
-			parts[j] = rest ? strsep(&rest, "/") : NULL;
-		if (parts[3] && model_find(model, service ? OBJECT_SERVICE : OBJECT_INGRESS,
-					parts[1], parts[2], parts[3]))
+		if (object_of(model, row->key))
 			want(s, old, row->key, NULL, 0);
 	}
 	if (s->count)
@@ -305,6 +345,7 @@ void status_follow(struct status *s, const struct plan *plan, const struct model
 	s->vip_count = plan->vip_count;
 	s->ingresses = plan->ingresses;
 	s->ingress_count = plan->ingress_count;
+	s->model = model;
 	s->rows = NULL;
 	s->count = s->capacity = 0;
 	want_services(s, &old, plan);
@@ -318,6 +359,28 @@ void status_follow(struct status *s, const struct plan *plan, const struct model
 	uv_timer_start(&s->timer, on_timer, 0, 0);
 }
 
+static void on_look(uv_timer_t *timer)
+{
+	struct status *s = timer->data;
+	bool again = false;
+
+	for (size_t i = 0; s->model && i < LOOK_ROWS && i < s->count; i++) {
+		struct row *row = s->rows[s->looked++ % s->count];
+		const struct object *object = object_of(s->model, row->key);
+
+		if (!row->told || row->asking || !object || !object->digest ||
+			object->told == row->says) {
+			row->doubts = 0;
+		} else if (++row->doubts >= LOOK_DOUBTS) {
+			row->told = false;
+			row->doubts = 0;
+			again = true;
+		}
+	}
+	if (again)
+		pump(s);
+}
+
 struct status *status_open(uv_loop_t *loop, const struct status_options *options)
 {
 	struct status *s = calloc(1, sizeof(*s));
@@ -326,7 +389,10 @@ struct status *status_open(uv_loop_t *loop, const struct status_options *options
 		return NULL;
 	s->options = *options;
 	uv_timer_init(loop, &s->timer);
-	s->timer.data = s;
+	uv_timer_init(loop, &s->look);
+	s->timer.data = s->look.data = s;
+	uv_timer_start(&s->look, on_look, LOOK_MS, LOOK_MS);
+	s->handles = 2;
 	return s;
 }
 
@@ -334,6 +400,8 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct status *s = handle->data;
 
+	if (--s->handles)
+		return;
 	for (size_t i = 0; i < s->count; i++)
 		row_free(s->rows[i]);
 	free(s->rows);
@@ -346,4 +414,5 @@ void status_close(struct status *s)
 		return;
 	s->closing = true;
 	uv_close((uv_handle_t *)&s->timer, on_closed);
+	uv_close((uv_handle_t *)&s->look, on_closed);
 }

@@ -14,8 +14,10 @@ The changes are measured at several sizes, to show that their cost does not grow
 objects.
 """
 
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +32,7 @@ TARGET = {"cold_s": 10, "cold_mb": 600, "change_p50_ms": 10, "change_p99_ms": 50
 ENDPOINTS = 10      # of a Service
 SIZES = (100, 1000, 10000)
 CLUSTERS = ("one", "two")
+TLS_EVERY = 10      # Ingresses: one of them has TLS
 RATE, SECONDS = 1000, 5
 CHANGES = 300
 
@@ -61,14 +64,31 @@ def slices(number, ready):
         f'[{{"name":"http","port":8080}}],"endpoints":[{endpoints}]}}\n')
 
 
-def manifest(number):
-    """A Service and an Ingress that names it."""
+def certificate(directory):
+    """One for all: (chain, key). That each is another's would only cost the making of it."""
+    key, chain = directory / "key", directory / "chain"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=bench",
+                    "-keyout", key, "-out", chain], check=True, capture_output=True)
+    return chain.read_text(), key.read_text()
+
+
+def secret(name, pair):
+    chain, key = (json.dumps(text) for text in pair)
+    return (f'{{"apiVersion":"v1","kind":"Secret","metadata":{{"name":"{name}"}},'
+            f'"type":"kubernetes.io/tls","stringData":{{"tls.crt":{chain},"tls.key":{key}}}}}\n---\n')
+
+
+def manifest(number, pair):
+    """A Service and an Ingress that names it; each TLS_EVERY-th has a certificate of its own."""
     name = f"service-{number}"
-    return (
+    tls = number % TLS_EVERY == 0
+    spec_tls = f'"tls":[{{"hosts":["{name}.example"],"secretName":"{name}"}}],' if tls else ""
+    return (secret(name, pair) if tls else "") + (
         f'{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":'
         f'{{"type":"LoadBalancer","ports":[{{"name":"http","port":80,"targetPort":8080}}]}}}}\n---\n'
         f'{{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{{"name":"{name}"}},"spec":'
-        f'{{"rules":[{{"host":"{name}.example","http":{{"paths":[{{"path":"/","pathType":"Prefix",'
+        f'{{{spec_tls}"rules":[{{"host":"{name}.example","http":{{"paths":[{{"path":"/","pathType":"Prefix",'
         f'"backend":{{"service":{{"name":"{name}","port":{{"number":80}}}}}}}}]}}}}]}}}}\n')
 
 
@@ -84,8 +104,11 @@ class Clusters:
         for name in CLUSTERS:
             (self.dir / name).mkdir(parents=True)
         self.ready = [True] * size
+        self.pair = certificate(self.dir)
         for number in range(size):
-            (self.dir / CLUSTERS[number % 2] / f"{number}.yaml").write_text(self.manifest(number))
+            file = self.dir / CLUSTERS[number % 2] / f"{number}.yaml"
+            file.write_text(self.manifest(number))
+            file.chmod(0o600)  # there are keys in some
             self.put(number)
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
         self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN]), build)
@@ -98,7 +121,7 @@ class Clusters:
         os.sched_setaffinity(self.control.pid, {cpus[-1]})
 
     def manifest(self, number):
-        return manifest(number)
+        return manifest(number, self.pair)
 
     def put(self, number):
         directory = self.dir / CLUSTERS[number % 2]
@@ -123,6 +146,9 @@ class Clusters:
     def listeners(self):
         request = self.channel.proto.StatsRequest(endpoints=True)
         return len(self.channel.ask(stats=request).stats.listeners)
+
+    def rules(self):
+        return len(self.channel.ask(stats=self.channel.proto.StatsRequest(rules=True)).stats.rules)
 
     def memory_mb(self, what):
         for line in open(f"/proc/{self.control.pid}/status"):
@@ -150,6 +176,7 @@ class Clusters:
 def cold(clusters):
     clusters.wait(lambda: clusters.generation() > 0, "the first plan")
     clusters.wait(lambda: clusters.listeners() >= (clusters.LISTENERS or clusters.size), "all listeners")
+    clusters.wait(lambda: clusters.rules() >= clusters.size, "a rule of each Ingress")
     return time.monotonic() - clusters.started
 
 
@@ -194,7 +221,7 @@ def run(args, say):
     destroy(NAME)
     proto = channel.messages(ROOT, directory)
     result = {"endpoints": ENDPOINTS * SIZES[-1], "services": SIZES[-1], "ingresses": SIZES[-1],
-              "clusters": len(CLUSTERS), "source": "manifests", "by_size": []}
+              "certificates": SIZES[-1] // TLS_EVERY, "clusters": len(CLUSTERS), "source": "manifests", "by_size": []}
     for size in SIZES:
         clusters = Clusters(directory, proto, size, args.build)
         try:

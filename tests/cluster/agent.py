@@ -1,68 +1,201 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Plays the nodes of a ControlPlane: registers them, says that they live, and gives the pods that
-are bound to them an address of their node's podCIDR and the state Ready. step() does what is due."""
+"""Plays the nodes of a ControlPlane: registers them, says that they live, and gives each pod that is
+bound to one of them a machine of its own there, with a real HTTP server on port 8080, and the state
+Ready. A pod that is deleted serves on for a little while, as one does that ends in order."""
 
+import contextlib
+import http.server
+import json
+import socket
+import threading
 import time
 
+from control import ApiError
+from topology import POD4, Machine, cable, run
+
 NODES = "/api/v1/nodes"
+PORT = 8080
+GRACE_S = 1.0  # a deleted pod serves on
+PAUSE_S = 0.1
 
 
-def ready(true):
-    return {"type": "Ready", "status": "True" if true else "False"}
+def condition(kind, true):
+    return {"type": kind, "status": "True" if true else "False"}
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with what it was asked and who it is."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.dumps({
+            "pod": self.server.pod, "service": self.server.service, "method": self.command,
+            "path": self.path, "host": self.headers.get("Host"),
+            "headers": {name.lower(): value for name, value in self.headers.items()}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, listening, pod, service):
+        super().__init__(listening.getsockname(), Echo, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.pod, self.service = listening, pod, service
+        self.socket.listen(256)
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, *_):
+        pass  # a client that went away
+
+
+class Pod:
+    """A machine on its node's bridge."""
+
+    def __init__(self, agent, node, host, meta):
+        self.agent, self.node, self.host = agent, node, host
+        self.address = POD4.format(node, host)
+        self.machine = Machine(f"{agent.lab.name}-{agent.name}pod-{node}-{host}")
+        self.deleted_at = 0
+        here, device = agent.machine(node), f"{agent.name}{node}-{host}"
+        self.machine.create()
+        cable(here, device, self.machine, "eth0")
+        here.ip(f"link set {device} master pods up")
+        self.machine.ip("link set eth0 up", f"addr add {self.address}/24 dev eth0",
+                        f"route add default via {POD4.format(node, 1)}")
+        listening = self.machine.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((self.address, PORT))
+        self.server = Server(listening, meta["name"], meta.get("labels", {}).get("app", ""))
+
+    def end(self):
+        self.server.shutdown()
+        self.server.server_close()
+        run("ip", "netns", "delete", self.machine.name, check=False)
 
 
 class Agent:
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.nodes, self.addresses = {}, {}
-        self.alive_at = 0
+    """nodes: name -> which of the lab's nodes it is, counted from 1."""
 
-    def add_node(self, name, address):
-        self.cluster.create(NODES, {"metadata": {"name": name, "labels": {
-            "kubernetes.io/hostname": name}}})
-        self.nodes[name] = address
-        self._say_alive(name)
-        self.cluster.wait(lambda: self.pod_network(name), f"{name}'s podCIDR")
+    def __init__(self, cluster, lab, name):
+        self.cluster, self.lab, self.name = cluster, lab, name
+        self.nodes, self.pods = {}, {}
+        self.alive_at, self.errors = 0.0, []
+        self.lock, self.stopping = threading.RLock(), threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.stopping.set()
+        if self.thread.is_alive():
+            self.thread.join(30)
+        for pod in self.pods.values():
+            pod.end()
+        self.pods.clear()
+
+    def machine(self, index):
+        return self.lab.nodes[index - 1]
+
+    def add_node(self, name, index):
+        self.cluster.create(NODES, {
+            "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+            "spec": {"podCIDR": POD4.format(index, 0) + "/24",
+                     "podCIDRs": [POD4.format(index, 0) + "/24"]}})
+        with self.lock:
+            self.nodes[name] = index
+            self._say_alive(name)
 
     def remove_node(self, name):
-        del self.nodes[name]
+        """As a machine that is switched off and taken out of the cluster: its pods are gone."""
+        with self.lock:
+            index = self.nodes.pop(name)
+            for uid in [uid for uid, pod in self.pods.items() if pod.node == index]:
+                self.pods.pop(uid).end()
         self.cluster.delete(f"{NODES}/{name}")
-
-    def pod_network(self, name):
-        return self.cluster.get(f"{NODES}/{name}")["spec"].get("podCIDR")
 
     def _say_alive(self, name):
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.cluster.patch(f"{NODES}/{name}/status", {"status": {
-            "capacity": {"cpu": "64", "memory": "64Gi", "pods": "250"},
-            "allocatable": {"cpu": "64", "memory": "64Gi", "pods": "250"},
-            "conditions": [{**ready(True), "lastHeartbeatTime": now, "reason": "tests"}],
-            "addresses": [{"type": "InternalIP", "address": self.nodes[name]}]}})
+            "capacity": {"cpu": "64", "memory": "64Gi", "pods": "200"},
+            "allocatable": {"cpu": "64", "memory": "64Gi", "pods": "200"},
+            "conditions": [{**condition("Ready", True), "lastHeartbeatTime": now, "reason": "tests"}],
+            "addresses": [{"type": "InternalIP",
+                           "address": self.lab.net.node_address(self.nodes[name])[0]}]}})
 
-    def _address(self, pod):
-        key = pod["metadata"]["uid"]
-        if key not in self.addresses:
-            base = self.pod_network(pod["spec"]["nodeName"]).rsplit(".", 1)[0]
-            taken = {address for address in self.addresses.values() if address.startswith(base + ".")}
-            self.addresses[key] = next(
-                address for i in range(2, 250) if (address := f"{base}.{i}") not in taken)
-        return self.addresses[key]
+    def _run(self):
+        while not self.stopping.wait(PAUSE_S):
+            # An API server that is down is part of the tests; the nodes try again.
+            with self.lock, contextlib.suppress(OSError, ApiError):
+                self._step()
 
-    def step(self):
+    def _step(self):
         if time.monotonic() > self.alive_at:
             for name in self.nodes:
                 self._say_alive(name)
             self.alive_at = time.monotonic() + 1
         for pod in self.cluster.get("/api/v1/pods")["items"]:
-            meta, node = pod["metadata"], pod["spec"].get("nodeName")
-            path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
-            if node not in self.nodes:
-                continue
-            if "deletionTimestamp" in meta:
-                self.cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
-                self.addresses.pop(meta["uid"], None)
-            elif pod["status"].get("phase") != "Running":
-                address = self._address(pod)
-                self.cluster.patch(f"{path}/status", {"status": {
-                    "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
-                    "hostIP": self.nodes[node], "conditions": [ready(True)]}})
+            if pod["spec"].get("nodeName") in self.nodes:
+                self._follow(pod)
+
+    def _follow(self, pod):
+        meta, here = pod["metadata"], self.pods.get(pod["metadata"]["uid"])
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+        if "deletionTimestamp" in meta:
+            self._end(meta, path, here)
+        elif here is None:
+            here = self.pods[meta["uid"]] = self._make(pod)
+            self.cluster.patch(f"{path}/status", self._status(pod, here))
+        elif pod["status"].get("phase") != "Running":
+            self.cluster.patch(f"{path}/status", self._status(pod, here))
+
+    def _make(self, pod):
+        node = self.nodes[pod["spec"]["nodeName"]]
+        taken = {other.host for other in self.pods.values() if other.node == node}
+        host = next(i for i in range(20, 250) if i not in taken)
+        return Pod(self, node, host, pod["metadata"])
+
+    def _status(self, pod, here):
+        return {"status": {
+            "phase": "Running", "podIP": here.address, "podIPs": [{"ip": here.address}],
+            "hostIP": self.lab.net.node_address(here.node)[0],
+            "conditions": [condition(kind, True)
+                           for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")],
+            "containerStatuses": [{"name": "web", "ready": True, "image": "web", "imageID": "web",
+                                   "restartCount": 0, "state": {"running": {}}}]}}
+
+    def _end(self, meta, path, here):
+        if here and not here.deleted_at:
+            here.deleted_at = time.monotonic()
+        if here and time.monotonic() - here.deleted_at < GRACE_S:
+            return
+        self.cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
+        if here:
+            self.pods.pop(meta["uid"]).end()
+
+    def break_pod(self, name):
+        """Its server is gone; who asks there is refused. The kubelet says so."""
+        with self.lock:
+            for item in self.cluster.get("/api/v1/pods")["items"]:
+                if item["metadata"]["name"] == name:
+                    here = self.pods[item["metadata"]["uid"]]
+                    here.server.shutdown()
+                    here.server.server_close()
+                    namespace = item["metadata"]["namespace"]
+                    self.cluster.patch(f"/api/v1/namespaces/{namespace}/pods/{name}/status", {
+                        "status": {"conditions": [condition("Ready", False),
+                                                  condition("ContainersReady", False)]}})

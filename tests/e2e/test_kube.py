@@ -3,6 +3,7 @@
 not answer, answers rubbish, or answers no."""
 
 import json
+import signal
 import time
 
 import kube_api
@@ -135,6 +136,25 @@ class TestStatus:
         wait_until(lambda: self.addresses(live, "another"), "the other's address", 2)
         written = [row[3][0] for row in live.api.writes]
         assert (written.count("told"), written.count("another")) == (1, 1)  # on change only
+
+    def test_a_restart_tells_nothing_again(self, live):
+        apply_service(live, "kept")
+        wait_until(lambda: self.addresses(live, "kept"), "the address in status", 2)
+        apply_service(live, "kept-next")  # comes by the same watch, after that status
+        live.box.kill("sluice-controlplane", signal.SIGTERM)
+        live.box.start("sluice-controlplane")
+        live.box.wait_answers()
+        apply_service(live, "kept-last")
+        wait_until(lambda: self.addresses(live, "kept-last"), "the last one's address", 10)
+        written = [row[3][0] for row in live.api.writes]
+        assert written.count("kept") == 1
+
+    def test_what_somebody_else_wrote_over_is_told_again(self, live):
+        vip = apply_service(live, "over")
+        wait_until(lambda: self.addresses(live, "over") == [vip], "the address in status", 2)
+        other = live.api.get("services", "over")
+        live.api.apply({**other, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.254"}]}}})
+        wait_until(lambda: self.addresses(live, "over") == [vip], "the address again", 20)
 
     def test_what_is_served_no_more_is_cleared(self, live):
         apply_service(live, "demoted")

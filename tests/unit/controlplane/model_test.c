@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The index of objects, and the memory objects are made of.
 #include "model.h"
+#include "told.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -238,10 +239,36 @@ static void test_arena(void **state)
 	assert_int_equal(arena_bytes(&arena), 0);
 }
 
+// A cluster gave the object again, and only what was told of it differs.
+static void test_told_alone_is_no_change(void **state)
+{
+	struct model *model = model_new();
+	struct object *objects[] = {make_at("a", 1), make_at("a", 1), make_at("a", 1)};
+	const struct object *first = objects[0];
+	uint64_t changes;
+
+	(void)state;
+	objects[0]->digest = objects[1]->digest = 5;
+	objects[1]->told = told_add(TOLD_NOTHING, "192.0.2.1", "");
+	objects[2]->digest = 6;
+	say(model, "f", &objects[0], 1);
+	changes = model_changes(model);
+	say(model, "f", &objects[1], 1);
+	assert_ptr_equal(look(model, "a"), first);
+	assert_true(first->told == told_add(TOLD_NOTHING, "192.0.2.1", ""));
+	assert_true(first->told != told_add(TOLD_NOTHING, "192.0.2.1", "VIP"));
+	assert_int_equal(model_changes(model), changes);
+	say(model, "f", &objects[2], 1);
+	assert_ptr_equal(look(model, "a"), objects[2]);
+	assert_true(model_changes(model) > changes);
+	model_free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_told_alone_is_no_change),
 		cmocka_unit_test(test_winner),
 		cmocka_unit_test(test_twice_in_one),
 		cmocka_unit_test(test_stays),

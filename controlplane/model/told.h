@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a cluster says of an object beside what it asks for: its status, of which `told` is a
+// digest, so that only what differs is told again; `digest` is that of all the rest, so that an
+// object of which only the status has changed, mostly by us, changes no plan.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct object;
+
+#define TOLD_NOTHING UINT64_C(0xcbf29ce484222325)
+
+// The next address of status.loadBalancer.ingress; begins with TOLD_NOTHING.
+uint64_t told_add(uint64_t told, const char *ip, const char *ip_mode);
+// The same but for its status, as far as is known.
+bool told_only(const struct object *old, const struct object *new);

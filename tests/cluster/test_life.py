@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Deployments and nodes come, change and go; the API server dies and freezes; traffic goes on."""
+
+import signal
+import time
+
+from topology import wait_until
+
+
+def serve(world, cluster, name, replicas):
+    """A Service of type LoadBalancer with that many pods, in use: its address."""
+    cluster.deploy(name, replicas, kind="LoadBalancer")
+    address = cluster.wait_address("services", name)
+    wait_until(lambda: cluster.rolled(name), f"{name}'s pods", 30)
+    world.wait_served(address, name)
+    wait_pods(world, cluster, name, address)
+    return address
+
+
+def wait_pods(world, cluster, name, address, seconds=30):
+    """The pods that answer are the cluster's, all of them."""
+    wait_until(lambda: world.in_use(address) == cluster.pods(name), f"the pods of {name}", seconds)
+
+
+def test_address_in_status_within_two_seconds(world):
+    took = []
+    for i in range(3):
+        started = time.monotonic()
+        world.a.service(f"quick-{i}")
+        world.a.wait_address("services", f"quick-{i}", 2)
+        took.append(time.monotonic() - started)
+    assert max(took) < 2
+
+
+def test_a_deployment_scales_rolls_and_fails(world):
+    a = world.a
+    address = serve(world, a, "shop", 2)
+    a.scale("shop", 6)
+    wait_until(lambda: a.rolled("shop"), "six pods", 30)
+    wait_pods(world, a, "shop", address)
+    before = a.pods("shop")
+    with world.traffic(address) as traffic:
+        a.roll("shop")
+        wait_until(lambda: a.rolled("shop") and not before & a.pods("shop"), "all replaced", 60)
+        wait_pods(world, a, "shop", address)
+        a.scale("shop", 3)
+        wait_until(lambda: a.rolled("shop") and len(a.pods("shop")) == 3, "three pods", 30)
+        wait_pods(world, a, "shop", address)
+    assert not traffic.failed, f"{len(traffic.failed)} of {traffic.count}: {traffic.failed[:3]}"
+    broken = sorted(a.pods("shop"))[0]
+    a.agent.break_pod(broken)
+    wait_until(lambda: broken not in world_pods(world, address), "the broken pod out of use", 10)
+    a.scale("shop", 0)
+    wait_until(lambda: not a.pods("shop"), "no pod", 20)
+
+
+def world_pods(world, address):
+    try:
+        return world.in_use(address, asks=20)
+    except OSError:  # refused: it is still among them
+        return world.a.pods("shop")
+
+
+def test_nodes_come_and_go(world):
+    a = world.a
+    address = serve(world, a, "moved", 4)
+    before = a.pods("moved")
+    a.agent.remove_node("node-2")
+    wait_until(lambda: a.rolled("moved") and a.pods("moved") != before, "pods elsewhere", 60)
+    wait_pods(world, a, "moved", address)
+    a.agent.add_node("node-2", 2)
+    a.scale("moved", 8)
+    wait_until(lambda: a.rolled("moved"), "eight pods", 30)
+    wait_pods(world, a, "moved", address)
+    assert {pod.node for pod in a.agent.pods.values()} == {1, 2}
+
+
+def test_two_clusters_side_by_side(world):
+    """The same names in both: each has an address and pods of its own."""
+    at_a, at_b = serve(world, world.a, "twin", 2), serve(world, world.b, "twin", 2)
+    assert at_a != at_b
+    assert world.in_use(at_a) == world.a.pods("twin")
+    assert world.in_use(at_b) == world.b.pods("twin")
+    world.a.api.delete(f"{world.a.path('services')}/twin")
+    wait_until(lambda: len(world.lab.rows("services")) and not any(
+        row["service"] == "a/default/twin" for row in world.lab.rows("services")), "a's gone", 10)
+    assert world.in_use(at_b) == world.b.pods("twin")
+
+
+def problems(world):
+    return [row for row in world.lab.rows("problems") if "cluster b" in f"{row}"]
+
+
+def test_the_api_server_is_killed_and_comes_back(world):
+    b = world.b
+    address = serve(world, b, "steady", 2)
+    with world.traffic(address) as traffic:
+        b.api.kill("kube-apiserver", signal.SIGKILL)
+        wait_until(lambda: problems(world), "the alarm", 20)
+        traffic.wait_more()
+        b.api.start("kube-apiserver")
+        b.api.wait(lambda: b.api.request("GET", "/readyz", plain=True) == "ok", "the server", 60)
+        wait_until(lambda: not problems(world), "the alarm gone", 40)
+        traffic.wait_more()
+    assert not traffic.failed, traffic.failed[:3]
+    assert b.addresses("services", "steady") == [address]
+    b.scale("steady", 3)
+    wait_until(lambda: b.rolled("steady"), "three pods", 40)
+    wait_pods(world, b, "steady", address)
+
+
+def test_the_api_server_freezes_under_traffic(world):
+    b = world.b
+    address = serve(world, b, "frozen", 2)
+    with world.traffic(address) as traffic:
+        b.api.freeze("kube-apiserver")
+        time.sleep(3)  # shorter than anybody's patience: nothing may come of it
+        traffic.wait_more()
+        b.api.thaw("kube-apiserver")
+        b.api.wait(lambda: b.api.request("GET", "/readyz", plain=True) == "ok", "the server", 60)
+        traffic.wait_more()
+    assert not traffic.failed, traffic.failed[:3]
+    b.scale("frozen", 4)
+    wait_until(lambda: b.rolled("frozen"), "four pods", 40)
+    wait_pods(world, b, "frozen", address)
+
+
+def test_the_control_plane_comes_back_to_what_was(world):
+    address = serve(world, world.a, "lasting", 2)
+    with world.traffic(address) as traffic:
+        world.lab.box.kill("sluice-controlplane")
+        world.lab.box.start("sluice-controlplane")
+        world.lab.box.wait_answers()
+        wait_until(world.lab.box.in_force, "the plan in force", 30)
+        traffic.wait_more()
+    assert not traffic.failed, traffic.failed[:3]
+    assert world.a.addresses("services", "lasting") == [address]
+
+
+def test_ingresses_without_a_class(world):
+    """Ours when the default IngressClass is ours, else left alone."""
+    a = world.a
+    a.deploy("plain")
+    a.ingress("plain", [("plain.test", "/", "Prefix", "plain")], class_name=None)
+
+    def row():
+        return next((row for row in world.lab.rows("ingresses")
+                     if row["ingress"] == "a/default/plain"), None)
+    wait_until(row, "the Ingress shown", 10)
+    assert "no class" in f"{row()}"
+    assert not a.addresses("ingresses", "plain")
+    one = "/apis/networking.k8s.io/v1/ingressclasses/sluice"
+    default = "ingressclass.kubernetes.io/is-default-class"
+    a.api.patch(one, {"metadata": {"annotations": {default: "true"}}})
+    address = a.wait_address("ingresses", "plain", 10)
+    world.wait_served(address, "plain", "plain.test")
+    a.api.patch(one, {"metadata": {"annotations": {default: None}}})
+    wait_until(lambda: not a.addresses("ingresses", "plain"), "left alone again", 10)
