@@ -127,6 +127,13 @@ class Agent:
             for uid in [uid for uid, pod in self.pods.items() if pod.node == index]:
                 self.pods.pop(uid).end()
         self.cluster.delete(f"{NODES}/{name}")
+        # Kubernetes itself takes its time to find out that they are nobody's.
+        for pod in self.cluster.get("/api/v1/pods")["items"]:
+            if pod["spec"].get("nodeName") == name:
+                meta = pod["metadata"]
+                self.cluster.request(
+                    "DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}",
+                    {"gracePeriodSeconds": 0})
 
     def _say_alive(self, name):
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

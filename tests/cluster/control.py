@@ -111,7 +111,7 @@ class ControlPlane:
                 "--allocate-node-cidrs=false", "--concurrent-endpoint-syncs=8",
                 f"--service-account-private-key-file={self.dir}/accounts.key",
                 "--use-service-account-credentials=false", "--node-monitor-period=1s",
-                "--node-monitor-grace-period=4s", "--pod-eviction-timeout=2s"],
+                "--node-monitor-grace-period=20s", "--pod-eviction-timeout=2s"],
             "kube-scheduler": [
                 self.programs / "kube-scheduler", config, "--leader-elect=false", "--port=0",
                 "--secure-port=0"],

@@ -64,9 +64,9 @@ def world_pods(world, address):
 def test_nodes_come_and_go(world):
     a = world.a
     address = serve(world, a, "moved", 4)
-    before = a.pods("moved")
     a.agent.remove_node("node-2")
-    wait_until(lambda: a.rolled("moved") and a.pods("moved") != before, "pods elsewhere", 60)
+    wait_until(lambda: a.rolled("moved") and {pod.node for pod in a.agent.pods.values()} == {1},
+               "all pods on the other node", 60)
     wait_pods(world, a, "moved", address)
     a.agent.add_node("node-2", 2)
     a.scale("moved", 8)

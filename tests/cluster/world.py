@@ -113,6 +113,9 @@ class World:
         self.stack = contextlib.ExitStack()
 
     def start(self):
+        for index, node in enumerate(self.lab.nodes, start=1):
+            # Else it is the least of its ports', and changes under the pods as others come and go.
+            node.ip(f"link set pods address 02:00:00:00:00:{index:02x}")
         for index, name in enumerate(NAMES):
             self.clusters.append(Cluster(self.lab, name, index))
         starts = [threading.Thread(target=self._enter, args=(one,)) for one in self.clusters]
@@ -155,7 +158,7 @@ class World:
 
     # The client
 
-    def ask(self, address, host="any.test", path="/", method="GET", tls=None, timeout=5):
+    def ask(self, address, host="any.test", path="/", method="GET", tls=None, timeout=20):
         """One request on a connection of its own: (status, what the pod says or None)."""
         raw = self.lab.client.socket()
         raw.settimeout(timeout)
