@@ -70,13 +70,49 @@ void conf_reload(struct control *c)
 		log_error("conf", "%s", reason_text(&c->config_mistakes));
 	https_follow(c, &c->config_mistakes);
 	logs_follow(c->logs, next->syslogs, next->syslog_count);
+	if (c->revisions)
+		revisions_notice(c->revisions);
 	log_notice("conf", "%s was read again", c->config_file);
 	control_changed(c);
 }
 
+static void on_replaced(void *arg)
+{
+	struct control *c = arg;
+
+	c->config_written = true;
+	conf_reload(c);
+}
+
+// Without a place for revisions all else goes on: the API says why there are none.
+int conf_keep(struct control *c, struct reason *reason)
+{
+	const struct revisions_options options = {.file = c->config_file,
+		.state_dir = c->settings->state_dir,
+		.arg = c,
+		.apply = on_replaced};
+
+	(void)reason;
+	if (revisions_open(&c->revisions, &c->loop, &options, &c->revision_mistakes))
+		log_error("conf", "%s", reason_text(&c->revision_mistakes));
+	return 0;
+}
+
+void conf_keep_end(struct control *c)
+{
+	revisions_close(c->revisions);
+	reason_clear(&c->revision_mistakes);
+}
+
+// What we wrote ourselves has been read.
 static void on_settled(uv_timer_t *timer)
 {
-	conf_reload(timer->data);
+	struct control *c = timer->data;
+	bool ours = c->config_written && revisions_current(c->revisions);
+
+	c->config_written = false;
+	if (!ours)
+		conf_reload(c);
 }
 
 static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)

@@ -12,6 +12,7 @@
 #include "plan.h"
 #include "publish.h"
 #include "reason.h"
+#include "revisions.h"
 #include "settings.h"
 #include "status.h"
 #include "store.h"
@@ -35,6 +36,7 @@ struct control {
 	uint64_t started_us; // CLOCK_REALTIME
 	const char *config_file;
 	struct settings *settings;
+	struct revisions *revisions; // NULL: they cannot be kept
 	struct model *model;
 	struct planning *planning;
 	struct store *store;
@@ -59,10 +61,11 @@ struct control {
 	uv_timer_t alive; // for the service manager
 	uv_fs_event_t config_watch;
 	uv_timer_t config_settle;
-	bool config_watched;
+	bool config_watched, config_written;
 
 	// What is wrong with ourselves, for show problems. A line each; "" = nothing.
-	struct reason config_mistakes, config_notes, store_mistakes, vip_mistakes;
+	struct reason config_mistakes, config_notes, store_mistakes, vip_mistakes,
+		revision_mistakes;
 	struct api_source *told_sources; // what api/ was told last, until it asks again
 	struct plan_problem *told_problems;
 };
@@ -79,6 +82,9 @@ int conf_watch(struct control *control, struct reason *reason);
 void conf_unwatch(struct control *control);
 void conf_stop(struct control *control);
 void conf_reload(struct control *control);
+// Its revisions and the candidate for the next.
+int conf_keep(struct control *control, struct reason *reason);
+void conf_keep_end(struct control *control);
 
 // certificate.c: the one for names that no Secret serves, made once, put into the model.
 int certificate_start(struct control *control, struct reason *reason);

@@ -332,6 +332,7 @@ static const struct part {
 	{start_logs, stop_logs},
 	{start_model, stop_model},
 	{start_store, stop_store},
+	{conf_keep, conf_keep_end},
 	{certificate_start, stop_certificate},
 	{start_timers, stop_timers},
 	{start_api, stop_api}, // stops after publish/, which answers what it waits for

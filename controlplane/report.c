@@ -112,6 +112,7 @@ void report(void *arg, struct api_state *state)
 		.started_us = c->started_us,
 		.dataplane = c->publish,
 		.vip = c->vip,
+		.revisions = c->revisions,
 		.health = c->health,
 		.logs = c->logs,
 	};
@@ -123,6 +124,7 @@ void report(void *arg, struct api_state *state)
 		return;
 	add_lines(&lines, PROBLEM_ERROR, "sluice.conf", &c->config_mistakes);
 	add_lines(&lines, PROBLEM_WARNING, "sluice.conf", &c->config_notes);
+	add_lines(&lines, PROBLEM_ERROR, "sluice.conf", &c->revision_mistakes);
 	add_lines(&lines, PROBLEM_ERROR, "leases", &c->store_mistakes);
 	reason_clear(&c->vip_mistakes);
 	if (c->vip)

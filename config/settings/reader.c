@@ -169,6 +169,8 @@ char *read_copy(struct reader *r, const char *text)
 // Is every member of the group one we know?
 void read_known(struct reader *r, const setting_t *group, const char *const *keys)
 {
+	for (const char *const *key = keys; *key; key++)
+		read_note(r, group, *key, KEY_ANY, "");
 	for (int i = 0; i < config_setting_length(group); i++) {
 		const setting_t *member = config_setting_get_elem(group, (unsigned)i);
 		char all[512] = "";
@@ -198,9 +200,10 @@ void read_number(struct reader *r, const setting_t *group, const char *key, uint
 	char what[64];
 	long long value;
 
+	snprintf(what, sizeof(what), "a number from %u to %u", least, most);
+	read_note(r, group, key, KEY_NUMBER, what);
 	if (!setting)
 		return;
-	snprintf(what, sizeof(what), "a number from %u to %u", least, most);
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
 		read_expected(r, setting, what);
 		return;
@@ -216,6 +219,7 @@ void read_bool(struct reader *r, const setting_t *group, const char *key, bool *
 {
 	const setting_t *setting = read_member(group, key);
 
+	read_note(r, group, key, KEY_BOOL, "true or false");
 	if (!setting)
 		return;
 	if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
@@ -230,6 +234,7 @@ char *read_text(struct reader *r, const setting_t *group, const char *key, const
 {
 	const setting_t *setting = read_member(group, key);
 
+	read_note_text(r, group, key, what);
 	if (setting && config_setting_type(setting) == CONFIG_TYPE_STRING &&
 		(config_setting_get_string(setting)[0] || (fallback && !fallback[0])))
 		return read_copy(r, config_setting_get_string(setting));
@@ -248,6 +253,7 @@ unsigned read_choice(struct reader *r, const setting_t *group, const char *key,
 	char what[256] = "one of";
 	size_t n = strlen(what);
 
+	read_note_choice(r, group, key, names);
 	if (!setting)
 		return fallback;
 	for (unsigned i = 0; names[i]; i++) {
@@ -265,6 +271,7 @@ const setting_t *read_group(struct reader *r, const setting_t *parent, const cha
 {
 	const setting_t *setting = read_member(parent, key);
 
+	read_note(r, parent, key, KEY_GROUP, "a group { ... }");
 	if (setting && !config_setting_is_group(setting)) {
 		read_expected(r, setting, "a group { ... }");
 		return NULL;
@@ -278,6 +285,7 @@ const setting_t *read_list(
 {
 	const setting_t *setting = read_member(parent, key);
 
+	read_note(r, parent, key, KEY_LIST, "a list of groups ( { ... }, ... )");
 	*count = 0;
 	if (!setting)
 		return NULL;
@@ -303,6 +311,7 @@ unsigned read_text_count(struct reader *r, const setting_t *group, const char *k
 {
 	const setting_t *setting = read_member(group, key);
 
+	read_note(r, group, key, KEY_TEXTS, "an array of texts [ \"...\", ... ]");
 	if (!setting)
 		return 0;
 	if (!config_setting_is_array(setting) && !config_setting_is_list(setting)) {
@@ -342,6 +351,7 @@ bool read_address(struct reader *r, const setting_t *group, const char *key, str
 {
 	const setting_t *setting = read_member(group, key);
 
+	read_note(r, group, key, KEY_TEXT, "an address, IPv4 or IPv6");
 	if (!setting)
 		return false;
 	if (config_setting_type(setting) == CONFIG_TYPE_STRING &&

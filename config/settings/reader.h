@@ -10,6 +10,7 @@
 #include <libconfig.h>
 
 #include "settings_internal.h"
+#include "settings_keys.h"
 
 #define FILE_TEXT 4096 // bytes that hold the name of a file
 
@@ -20,7 +21,8 @@ struct reader {
 	const char *file;
 	const char *dir; // where @include looks; NULL: where we are
 	struct reason *reason;
-	bool starved; // memory ran out: what was read has holes
+	struct settings_keys *keys; // what is looked for is noted here; NULL: nowhere
+	bool starved;               // memory ran out: what was read has holes
 };
 
 // A file's name as a person finds it: libconfig gives that of an included one as it was written.
@@ -61,6 +63,13 @@ struct prefix *read_addresses(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
 struct range_settings *read_ranges(
 	struct reader *r, const setting_t *group, const char *key, unsigned *count);
+
+// settings_keys.c: notes a key that is looked for in the group. What was noted before stays.
+void read_note(struct reader *r, const setting_t *group, const char *name,
+	enum settings_key_kind kind, const char *what);
+void read_note_text(struct reader *r, const setting_t *group, const char *name, const char *what);
+void read_note_choice(
+	struct reader *r, const setting_t *group, const char *name, const char *const *words);
 
 // settings_pool.c, settings_http.c, settings_cluster.c, settings_source.c: the parts of the file
 // that have one of their own.

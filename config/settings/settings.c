@@ -302,10 +302,23 @@ static void read_root(struct reader *r, struct settings *s)
 	s->group = read_text(r, root, "group", "the name of a group of users", "sluice");
 }
 
-// Of `text` when given, else of the file itself.
-static struct settings *read_whole(const char *text, const char *file, struct reason *reason)
+void settings_note_keys(struct settings_keys *keys, const char *text, struct reason *reason)
 {
-	struct reader r = {.file = file, .reason = reason};
+	struct reader r = {.file = "", .reason = reason, .keys = keys};
+	struct settings *s = read_take(&r, 1, sizeof(*s));
+
+	config_init(&r.config);
+	if (s && config_read_string(&r.config, text) == CONFIG_TRUE)
+		read_root(&r, s);
+	config_destroy(&r.config);
+	settings_free(s);
+}
+
+// Of `text` when given, else of the file itself, which mistakes call by `name`.
+static struct settings *read_whole(
+	const char *text, const char *file, const char *name_told, struct reason *reason)
+{
+	struct reader r = {.file = name_told, .reason = reason};
 	unsigned before = reason->count;
 	const char *slash = strrchr(file, '/');
 	char *dir = slash ? strndup(file, (size_t)(slash - file) + (slash == file)) : NULL;
@@ -359,12 +372,21 @@ out:
 
 struct settings *settings_read(const char *file, struct reason *reason)
 {
-	return read_whole(NULL, file, reason);
+	return read_whole(NULL, file, file, reason);
 }
 
 struct settings *settings_parse(const char *text, const char *file, struct reason *reason)
 {
-	return read_whole(text, file, reason);
+	return read_whole(text, file, file, reason);
+}
+
+bool settings_check_text(
+	const char *text, const char *file, const char *name, struct reason *reason)
+{
+	struct settings *s = read_whole(text, file, name, reason);
+
+	settings_free(s);
+	return s != NULL;
 }
 
 void settings_free(struct settings *s)

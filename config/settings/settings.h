@@ -178,7 +178,7 @@ struct settings {
 
 // Reads and checks `file`. NULL when it has mistakes, which are then in `reason`.
 struct settings *settings_read(const char *file, struct reason *reason);
-// The same from a text; `file` is what mistakes call it, and @include is looked for beside it.
+// The same from a text; @include is looked for beside `file`, which mistakes call so, or `name`.
 struct settings *settings_parse(const char *text, const char *file, struct reason *reason);
 void settings_free(struct settings *settings);
 

@@ -24,3 +24,6 @@ void settings_free_api(struct settings *settings);
 // The pool of that name is there.
 bool settings_has_pool(const struct settings *settings, const char *name);
 void settings_free_sources(struct settings *settings);
+struct settings_keys;
+// Reads the text only to note which keys are looked for.
+void settings_note_keys(struct settings_keys *keys, const char *text, struct reason *reason);

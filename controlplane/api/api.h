@@ -22,6 +22,7 @@
 #include "plan.h"
 #include "publish.h"
 #include "reason.h"
+#include "revisions.h"
 #include "settings.h"
 #include "vip.h"
 
@@ -46,7 +47,8 @@ struct api_state {
 	const struct plan *plan;   // NULL before the first
 	struct publish *dataplane; // to ask; NULL = there is none
 	struct publish_state publish;
-	struct vip *vip; // NULL: there is none
+	struct vip *vip;             // NULL: there is none
+	struct revisions *revisions; // NULL: they cannot be kept
 	const struct health *health;
 	const struct logs *logs; // NULL: none are kept
 	uint64_t started_us;     // CLOCK_REALTIME

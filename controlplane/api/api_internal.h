@@ -81,6 +81,9 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 	api_certificates, api_requests, api_explain, api_bgp, api_clusters, api_vrrp, api_drain,
 	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
 	api_log, api_log_level;
+// The configuration's.
+extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
+	api_delete, api_rollback, api_discard, api_commit, api_complete;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];
@@ -143,6 +146,10 @@ void http_counters_json(json_t *row, const Sluice__HttpCounters *counters);
 // A rule and the endpoints behind it.
 json_t *rule_json(
 	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);
+// False, which is told, when revisions of the configuration cannot be kept.
+bool revisions_kept(const struct api_request *request);
+// The value as a number of revisions ago; false when there is none, or it is wrong, which is told.
+bool revisions_number(const struct api_request *request, unsigned at, unsigned *number);
 // {noun: rows}, with "warning" when the dataplane was asked and did not answer.
 json_t *answer_rows(const struct api_request *request, const char *noun, json_t *rows);
 json_t *json_addr(const struct addr *addr);

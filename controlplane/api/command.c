@@ -34,6 +34,16 @@ const struct api_command *const api_commands[] = {
 	&api_log,
 	&api_log_level,
 	&api_openapi,
+	&api_config,
+	&api_history,
+	&api_compare,
+	&api_candidate,
+	&api_set,
+	&api_delete,
+	&api_rollback,
+	&api_discard,
+	&api_commit,
+	&api_complete,
 	NULL,
 };
 

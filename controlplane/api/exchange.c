@@ -43,7 +43,12 @@ static void set_text(struct exchange *x, struct text *text)
 static void audit_argument(struct exchange *x, const char *name, const char *value)
 {
 	size_t used = strlen(x->what);
+	const char *first = x->request.values[0] ? x->request.values[0] : "";
 
+	// A configuration's secrets are none of the log's.
+	if (value && (strstr(value, "password") || strstr(first, "password")) &&
+		strcmp(name, "value") == 0)
+		value = "(not told)";
 	snprintf(x->what + used, sizeof(x->what) - used, "%s%s=%s", used ? " " : "", name,
 		value ? value : "");
 }

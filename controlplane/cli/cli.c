@@ -15,7 +15,7 @@ struct options {
 	bool json, help, man, version;
 };
 
-// After its words, an argument of a command may be written as an option is: --role view.
+// After its first word, an argument of a command may be written as an option is: --role view.
 static void strip_dashes(int argc, char **argv, const struct option *names)
 {
 	unsigned words = 0;
@@ -24,7 +24,7 @@ static void strip_dashes(int argc, char **argv, const struct option *names)
 		const struct option *option = names;
 
 		words += argv[i][0] != '-';
-		if (words < 2 || strncmp(argv[i], "--", 2) != 0 || !argv[i][2])
+		if (words < 1 || strncmp(argv[i], "--", 2) != 0 || !argv[i][2])
 			continue;
 		while (option->name && !cli_begins(option->name, argv[i] + 2) &&
 			strchr(argv[i], '=') == NULL)

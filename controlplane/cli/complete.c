@@ -59,8 +59,11 @@ static void add_rows(struct hints *hints, const struct cli_values *values, json_
 		const char *help =
 			values->help ? json_string_value(json_object_get(row, values->help)) : NULL;
 
-		if (json_is_string(word))
-			add(hints, json_string_value(word), help,
+		char number[HUMAN_TEXT];
+
+		snprintf(number, sizeof(number), "%lld", json_integer_value(word));
+		if (json_is_string(word) || json_is_integer(word))
+			add(hints, json_is_string(word) ? json_string_value(word) : number, help,
 				json_is_true(json_object_get(row, "value")),
 				json_is_true(json_object_get(row, "goes_on")));
 	}

@@ -191,12 +191,27 @@ static bool is_level(const char *word)
 	return any;
 }
 
+// Whose the candidate is, when there is one.
+static void tell_candidate(struct console *console)
+{
+	struct cli_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return;
+	call->command = &cli_configure_status;
+	console->asker.json = false;
+	cli_ask(call, &console->asker);
+	free(call);
+}
+
 // What the console itself does. True when the line was that.
 static bool run_own(struct console *console, struct words *words)
 {
 	const char *first = words->list[0];
 
 	if (strcmp(first, "exit") == 0 || strcmp(first, "quit") == 0 || strcmp(first, "end") == 0) {
+		if (console->configuring)
+			tell_candidate(console);
 		console->done = !console->configuring;
 		console->configuring = false;
 		return true;
@@ -207,6 +222,7 @@ static bool run_own(struct console *console, struct words *words)
 	}
 	if (!console->configuring && words->count == 1 && is_level(first)) {
 		console->configuring = true;
+		tell_candidate(console);
 		return true;
 	}
 	return false;
@@ -253,8 +269,9 @@ static void take_command(struct console *console, const struct words *words, str
 	for (unsigned i = first; i < typed->end; i++) {
 		if (strcmp(words->list[i], "--json") == 0)
 			console->asker.json = true;
-		else
-			typed->full[typed->count++] = words->list[i];
+		else // --file is as good as file
+			typed->full[typed->count++] =
+				words->list[i] + (cli_begins(words->list[i], "--") ? 2 : 0);
 	}
 	typed->full[typed->count] = NULL;
 }
@@ -363,6 +380,8 @@ static int start(struct console *console)
 	el_set(console->edit, EL_EDITOR, "emacs");
 	el_set(console->edit, EL_HIST, history, console->history);
 	el_set(console->edit, EL_SETTY, "-d", "-isig", NULL);
+	// What is typed ahead of the prompt is shown behind it, once.
+	el_set(console->edit, EL_SETTY, "-x", "-echo", NULL);
 	el_set(console->edit, EL_ADDFN, "sluice-complete", "what may come next", on_tab);
 	el_set(console->edit, EL_ADDFN, "sluice-help", "what may come next, told", on_question);
 	el_set(console->edit, EL_ADDFN, "sluice-abort", "ends the line", on_abort);
