@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core_dump.h"
@@ -172,6 +173,7 @@ int main(int argc, char **argv)
 	dataplane = calloc(1, sizeof(*dataplane));
 	if (!dataplane)
 		return EXIT_FAILURE;
+	dataplane->started_realtime = (usec_t)time(NULL) * 1000000;
 	dataplane->settings = settings_read(file, &reason);
 	if (!dataplane->settings || check) {
 		bool right = dataplane->settings != NULL;

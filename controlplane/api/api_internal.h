@@ -146,6 +146,8 @@ void http_counters_json(json_t *row, const Sluice__HttpCounters *counters);
 // A rule and the endpoints behind it.
 json_t *rule_json(
 	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);
+// Does traffic flow, why not, and what to type next. traffic.c
+json_t *traffic_json(const struct api_request *request);
 // False, which is told, when revisions of the configuration cannot be kept.
 bool revisions_kept(const struct api_request *request);
 // The value as a number of revisions ago; false when there is none, or it is wrong, which is told.

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#define PROBLEMS_SHOWN 5 // one screen
+
 static json_int_t age_s(uint64_t realtime_us)
 {
 	struct timespec now;
@@ -75,8 +77,10 @@ static json_t *status(const struct api_request *request)
 {
 	const struct api_state *state = request->state;
 	json_t *answer = json_object();
-	json_t *list = api_problems.handler(request);
+	json_t *list = api_problems.handler(request), *row, *first = json_array();
+	size_t i;
 
+	json_object_set_new(answer, "traffic", traffic_json(request));
 	json_object_set_new(answer, "version", json_string(SLUICE_VERSION));
 	json_object_set_new(answer, "configuration", json_string(state->settings->file));
 	json_object_set_new(answer, "started", json_time(state->started_us));
@@ -86,13 +90,19 @@ static json_t *status(const struct api_request *request)
 	json_object_set_new(answer, "plan", state->plan ? plan_counts(state->plan) : json_null());
 	json_object_set_new(answer, "problems",
 		json_integer((json_int_t)json_array_size(json_object_get(list, "problems"))));
+	json_array_foreach(json_object_get(list, "problems"), i, row)
+	{
+		if (i < PROBLEMS_SHOWN)
+			json_array_append(first, row);
+	}
+	json_object_set_new(answer, "first_problems", first);
 	json_decref(list);
 	return answer;
 }
 
 const struct api_command api_status = {
 	.path = "/v1/status",
-	.help = "both processes, sources and the plan at a glance",
+	.help = "does traffic flow, what is wrong, what to type next",
 	.need = WANT_STATS,
 	.handler = status,
 };

@@ -186,6 +186,10 @@ static void add_first(struct line *line, const struct cli_command *command)
 	char seconds[SECONDS_TEXT];
 	size_t n = 0;
 
+	for (unsigned i = 0; i < line->hints->count; i++)
+		if (strcmp(line->hints->list[i].word, command->words[0]) == 0)
+			return; // its commands need not stand together
+
 	if (!command->words[1] || command->positional) {
 		add_word(line->hints, command->words[0], command->help);
 		return;

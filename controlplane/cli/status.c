@@ -2,6 +2,10 @@
 // sluice show status, sluice show version
 #include "cli.h"
 
+#include <string.h>
+
+#define LINE_TEXT 90 // of a problem
+
 static void print_dataplane(json_t *row, FILE *out)
 {
 	char text[HUMAN_TEXT];
@@ -22,12 +26,69 @@ static void print_dataplane(json_t *row, FILE *out)
 		(unsigned long long)row_number(row, "buffers"));
 }
 
+static void print_traffic(json_t *traffic, FILE *out)
+{
+	static const char *const words[][2] = {
+		{"flows", "flows"},
+		{"partly", "flows in part"},
+		{"none", "DOES NOT FLOW"},
+		{"standby", "flows through the peer"},
+		{"idle", "has nowhere to go"},
+	};
+	const char *state = row_text(traffic, "state");
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(state, words[i][0]) == 0)
+			state = words[i][1];
+	fprintf(out, "traffic        %s: %s\n", state, row_text(traffic, "text"));
+}
+
+// One line each; the rest is for `show problems`.
+static void print_problems(json_t *answer, FILE *out)
+{
+	unsigned long long count = row_number(answer, "problems");
+	json_t *row, *first = json_object_get(answer, "first_problems");
+	size_t i;
+
+	if (!count)
+		fprintf(out, "problems       none\n");
+	json_array_foreach(first, i, row)
+	{
+		const char *text = row_text(row, "text");
+		int length = (int)strcspn(text, "\n");
+
+		fprintf(out, "%-14s %s: %s: %.*s%s\n", i ? "" : "problems", row_text(row, "level"),
+			row_text(row, "object"), length < LINE_TEXT ? length : LINE_TEXT, text,
+			length < LINE_TEXT ? "" : "...");
+	}
+	if (count > json_array_size(first))
+		fprintf(out, "               and %llu more\n", count - json_array_size(first));
+}
+
+static void print_next(json_t *answer, FILE *out)
+{
+	json_t *command, *list = json_object_get(json_object_get(answer, "traffic"), "next");
+	bool told = false;
+	size_t i;
+
+	json_array_foreach(list, i, command)
+	{
+		const char *text = json_is_string(command) ? json_string_value(command) : "-";
+
+		told |= strcmp(text, "show problems") == 0;
+		fprintf(out, "%-14s %s\n", i ? "" : "next", text);
+	}
+	if (row_number(answer, "problems") && !told)
+		fprintf(out, "%-14s show problems\n", json_array_size(list) ? "" : "next");
+}
+
 static void print_status(json_t *answer, FILE *out)
 {
 	json_t *row, *plan = json_object_get(answer, "plan");
 	char text[HUMAN_TEXT];
 	size_t i;
 
+	print_traffic(json_object_get(answer, "traffic"), out);
 	fprintf(out, "control plane  %s, up %s, %s\n", row_text(answer, "version"),
 		human_seconds(row_number(answer, "uptime_s"), text),
 		row_text(answer, "configuration"));
@@ -47,16 +108,13 @@ static void print_status(json_t *answer, FILE *out)
 			(unsigned long long)row_number(plan, "routes"));
 	else
 		fprintf(out, "plan           none yet\n");
-	if (row_number(answer, "problems"))
-		fprintf(out, "problems       %llu: sluice show problems\n",
-			(unsigned long long)row_number(answer, "problems"));
-	else
-		fprintf(out, "problems       none\n");
+	print_problems(answer, out);
+	print_next(answer, out);
 }
 
 const struct cli_command cli_status = {
 	.words = {"show", "status"},
-	.help = "both processes, sources and the plan at a glance",
+	.help = "does traffic flow, what is wrong, what to type next",
 	.path = "/v1/status",
 	.print = print_status,
 };

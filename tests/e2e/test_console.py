@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from topology import wait_until
 
 NOUNS = ("vips", "services", "endpoints", "flows", "workers", "ports", "drops", "problems")
 PORTS = [("echo", "TCP", 7000, 9000), ("dgram", "UDP", 7000, 9000)]
@@ -65,3 +66,29 @@ def test_no_control_plane(busy):
     done = busy.net.box.run(
         busy.box.program("sluice"), "--socket", "/nowhere/api.sock", "show", "vips", check=False)
     assert done.returncode != 0 and "/nowhere/api.sock" in done.stderr
+
+
+class TestStatus:
+    """One screen: does traffic flow, what is wrong, what to type next."""
+
+    def test_it_flows(self, make_lab):
+        lab = make_lab()
+        text = lab.box.sluice("show", "status").stdout
+        assert text.startswith("traffic        has nowhere to go: ")
+        lab.apply_service("fine", PORTS)
+        text = lab.box.sluice("show", "status").stdout
+        assert text.startswith("traffic        flows: 1 VIPs answered for, 2 pools")
+        assert "problems       none" in text and "next " not in text
+        lab.apply_service("empty", PORTS, pods=())
+        lab.write("wrong", "apiVersion: v1\nkind: Service\nmetadata: [\n")
+        wait_until(lambda: lab.rows("problems"), "the problem")
+        text = lab.box.sluice("show", "status").stdout
+        assert text.startswith("traffic        flows in part: 2 of 4 pools are without a ready")
+        assert "next           show endpoints" in text and "show problems" in text
+        assert len(text.split("\n")) <= 24
+        lab.box.processes["sluice-dataplane"].terminate()
+        lab.box.processes["sluice-dataplane"].wait()
+        wait_until(lambda: not lab.box.show("status")["dataplane"]["connected"], "the loss")
+        text = lab.box.sluice("show", "status").stdout
+        assert text.startswith("traffic        DOES NOT FLOW: the dataplane does not answer")
+        assert "next           systemctl status sluice-dataplane" in text
