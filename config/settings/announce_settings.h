@@ -56,7 +56,8 @@ struct pair_settings {
 enum health_kind {
 	HEALTH_OFF,
 	HEALTH_TCP,
-	HEALTH_HTTP
+	HEALTH_HTTP,
+	HEALTH_HTTPS // whatever its certificate
 };
 
 struct health_settings { // of a Service that does not say

@@ -8,7 +8,7 @@
 
 #define AT(path, ...) (snprintf(path, sizeof(path), __VA_ARGS__), path)
 
-static const char *const health_kinds[] = {"off", "tcp", "http", NULL};
+static const char *const health_kinds[] = {"off", "tcp", "http", "https", NULL};
 
 const char *health_kind_name(enum health_kind kind)
 {

@@ -80,7 +80,7 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
 	api_certificates, api_requests, api_explain, api_bgp, api_clusters, api_vrrp, api_drain,
 	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
-	api_log, api_log_level;
+	api_log, api_log_level, api_pools, api_neighbours, api_host_routes;
 // The configuration's.
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
@@ -161,3 +161,5 @@ json_t *json_time(uint64_t realtime_us);     // "2026-01-31T12:00:00Z"
 const char *protocol_name(uint8_t protocol); // "tcp"
 // The pool of that name, or NULL.
 const struct plan_pool *plan_pool_find(const struct plan *plan, const char *name);
+// Of this Service? "web", "default/web" or "local/default/web".
+bool plan_pool_is_of(const struct plan_pool *pool, const char *wanted);

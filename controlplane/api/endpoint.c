@@ -10,7 +10,7 @@ enum {
 };
 
 // "web", "default/web" or "local/default/web".
-static bool is_service(const struct plan_pool *pool, const char *wanted)
+bool plan_pool_is_of(const struct plan_pool *pool, const char *wanted)
 {
 	size_t length = strcspn(pool->name, ":"), tail = strlen(wanted);
 
@@ -66,7 +66,7 @@ static void endpoints(const struct api_request *request, struct text *text)
 	for (unsigned i = 0; plan && counters && i < plan->pool_count; i++) {
 		const struct plan_pool *pool = plan->pools[i];
 
-		if (request->values[SERVICE] && !is_service(pool, request->values[SERVICE]))
+		if (request->values[SERVICE] && !plan_pool_is_of(pool, request->values[SERVICE]))
 			continue;
 		for (unsigned j = 0; j < pool->endpoint_count; j++) {
 			const struct plan_endpoint *endpoint = &pool->endpoints[j];

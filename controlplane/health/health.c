@@ -4,8 +4,10 @@
 //     WAITING --interval--> CONNECTING --connected--> (tcp) passed
 //        ^                      |          (http) ASKING --status 200 to 399--> passed
 //        +---- passed, failed, timeout ----+--------------- anything else --> failed
+//     With https SHAKING, the handshake, is between CONNECTING and ASKING.
 #include "health.h"
 
+#include "health_tls.h"
 #include "log.h"
 
 #include <errno.h>
@@ -36,6 +38,7 @@ struct target {
 	bool trying, asked;
 	int fd;
 	uv_poll_t *poll;
+	struct health_secure *secure; // of a try with HTTPS
 	char answer[ANSWER_MAX];
 	size_t answer_bytes;
 };
@@ -46,6 +49,7 @@ struct health {
 	struct target *buckets[BUCKETS];
 	uint64_t number;
 	unsigned seed;
+	struct health_tls *tls; // made for the first check with HTTPS
 };
 
 static bool same_check(const struct plan_check *a, const struct plan_check *b)
@@ -86,6 +90,8 @@ static void hang_up(struct target *t)
 		return;
 	uv_poll_stop(t->poll);
 	uv_close((uv_handle_t *)t->poll, free_handle);
+	health_secure_close(t->secure);
+	t->secure = NULL;
 	close(t->fd);
 	t->trying = false;
 }
@@ -147,6 +153,13 @@ static bool read_status(const char *answer, size_t length, const char **failure)
 	return true;
 }
 
+static bool send_request(struct target *t, const char *request, size_t length)
+{
+	if (t->secure)
+		return health_secure_write(t->secure, request, length) == STEP_DONE;
+	return write(t->fd, request, length) == (ssize_t)length;
+}
+
 static void ask(struct target *t)
 {
 	char request[REQUEST_MAX], text[ADDR_TEXT];
@@ -159,15 +172,35 @@ static void ask(struct target *t)
 		t->check.path, *t->check.host || addr_is_v4(&t->address) ? "" : "[",
 		*t->check.host ? t->check.host : text,
 		*t->check.host || addr_is_v4(&t->address) ? "" : "]");
-	if (n >= (int)sizeof(request) || write(t->fd, request, (size_t)n) != n)
+	if (n >= (int)sizeof(request) || !send_request(t, request, (size_t)n))
 		result(t, "the request cannot be sent");
 	else
 		t->asked = true;
 }
 
+// As read() does.
+static ssize_t read_some(struct target *t, char *bytes, size_t room)
+{
+	size_t got = 0;
+
+	if (!t->secure)
+		return read(t->fd, bytes, room);
+	switch (health_secure_read(t->secure, bytes, room, &got)) {
+	case STEP_DONE:
+		return (ssize_t)got;
+	case STEP_READ:
+	case STEP_WRITE:
+		errno = EAGAIN;
+		return -1;
+	case STEP_FAILED:
+		break;
+	}
+	return 0;
+}
+
 static void read_answer(struct target *t)
 {
-	ssize_t n = read(t->fd, t->answer + t->answer_bytes, ANSWER_MAX - t->answer_bytes);
+	ssize_t n = read_some(t, t->answer + t->answer_bytes, ANSWER_MAX - t->answer_bytes);
 	const char *failure;
 
 	if (n < 0 && errno == EAGAIN)
@@ -179,6 +212,38 @@ static void read_answer(struct target *t)
 	t->answer_bytes += (size_t)n;
 	if (read_status(t->answer, t->answer_bytes, &failure))
 		result(t, failure);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+// The handshake goes on; true when it is through.
+static bool shake(struct target *t)
+{
+	struct health *h = t->health;
+
+	if (!t->secure) {
+		if (!h->tls)
+			h->tls = health_tls_open();
+		t->secure = health_secure_open(h->tls, t->fd, t->check.host);
+		if (!t->secure) {
+			result(t, strerror(ENOMEM));
+			return false;
+		}
+	}
+	switch (health_secure_handshake(t->secure)) {
+	case STEP_DONE:
+		return true;
+	case STEP_READ:
+		uv_poll_start(t->poll, UV_READABLE, on_ready);
+		return false;
+	case STEP_WRITE:
+		uv_poll_start(t->poll, UV_WRITABLE, on_ready);
+		return false;
+	case STEP_FAILED:
+		result(t, "the TLS handshake fails");
+		break;
+	}
+	return false;
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -198,6 +263,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		result(t, error ? strerror(error) : NULL);
 		return;
 	}
+	if (t->check.kind == HEALTH_HTTPS && !shake(t))
+		return;
 	ask(t);
 	if (t->trying)
 		uv_poll_start(t->poll, UV_READABLE, on_ready);
@@ -367,5 +434,6 @@ void health_close(struct health *h)
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while (h->buckets[i])
 			drop(&h->buckets[i]);
+	health_tls_close(h->tls);
 	free(h);
 }

@@ -4,7 +4,7 @@
 import signal
 
 import harness
-from topology import kill, wait_until
+from topology import kill, run, wait_until
 
 PORTS = [("http", "TCP", 80, 8080)]
 QUICK = {"sluice.dev/health-check-interval-ms": "100", "sluice.dev/health-check-timeout-ms": "200",
@@ -55,3 +55,45 @@ class TestChecks:
         assert "all 2 ready endpoints fail their health check" in str(lab.rows("problems"))
         lab.wait_in_force()
         assert lab.curl(harness.url(vip)).stdout
+
+    def test_https_whatever_the_certificate_says_and_with_the_name(self, make_lab):
+        lab = make_lab(pods=(1, 1))
+        first, second = lab.pods
+        for pod in lab.pods.values():
+            secure_nginx(pod)
+        lab.apply_service("web", [("https", "TCP", 443, 8443)], annotations={
+            "sluice.dev/health-check": "https", "sluice.dev/health-check-host": "app.example", **QUICK})
+        wait_until(lambda: {text for _, text in health(lab, "web").values()} == {"passing"}, "both pass")
+        pod = lab.pods[first]
+        conf = pod.dir / "nginx.conf"
+        conf.write_text(conf.read_text().replace("app.example", "other.example"))
+        pod.machine.run("nginx", "-c", conf, "-p", pod.dir, "-s", "reload")
+        wait_until(lambda: health(lab, "web")[first] == ("draining", "failing: its status is not 200 to 399"),
+                   "left out")
+        assert health(lab, "web")[second] == ("ready", "passing")
+
+    def test_https_spoken_to_who_does_not_speak_it(self, make_lab):
+        lab = make_lab(pods=(1, 1))
+        secure_nginx(lab.pods[list(lab.pods)[1]])
+        lab.apply_service("web", [("https", "TCP", 443, 8080)], annotations={
+            "sluice.dev/health-check": "https", **QUICK})
+        wait_until(lambda: "failing: the TLS handshake fails" in str(health(lab, "web")), "a failure")
+
+
+def secure_nginx(pod):
+    """Adds a server with TLS at 8443 that answers 500 unless the client named app.example."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-subj", "/CN=nobody", "-days", "1", "-keyout", pod.dir / "key.pem", "-out", pod.dir / "cert.pem")
+    conf = pod.dir / "nginx.conf"
+    text = conf.read_text().rstrip().removesuffix("}")
+    conf.write_text(text + f"""
+    server {{
+        listen 8443 ssl;
+        listen [::]:8443 ssl;
+        ssl_certificate {pod.dir}/cert.pem;
+        ssl_certificate_key {pod.dir}/key.pem;
+        location / {{ if ($ssl_server_name != app.example) {{ return 500; }} return 200 "ok"; }}
+    }}
+}}
+""")
+    pod.machine.run("nginx", "-c", conf, "-p", pod.dir, "-s", "reload")
