@@ -60,7 +60,8 @@ void check_read(struct planner *p, struct want *want)
 
 	if (kind && !health_kind_parse(kind, &check.kind))
 		problem_add(p, PROBLEM_WARNING, object,
-			"annotation %s: found \"%.40s\", expected off, tcp, http or https", key, kind);
+			"annotation %s: found \"%.40s\", expected off, tcp, http or https", key,
+			kind);
 	if (check.kind == HEALTH_OFF)
 		return;
 	read_check_number(p, want, "sluice.dev/health-check-interval-ms", 100, &check.interval_ms);
