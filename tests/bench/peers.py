@@ -25,7 +25,7 @@ import channel  # noqa: E402
 from appliance import Appliance, default_settings  # noqa: E402
 from topology import LAN4, POD4, WAN4, LabError, Machine, Topology, destroy, wait_until  # noqa: E402
 
-NAME = "sl-bench-http"
+NAME = f"sl-bench-http{os.environ.get('SLUICE_LAB_PREFIX', '')}"
 PEER = 5
 PODS = 4
 BODIES = {"small": 20, "large": 65536}
@@ -112,6 +112,7 @@ class Peers:
         self.net = Topology(NAME, self.dir, pods=(PODS,))
         self.proto = channel.messages(ROOT, self.dir)
         self.build, self.idle, self.kind = build, idle, kind
+        self.port = 8080  # of the pods
         self.tls_client = Path(build) / "tests/bench/sluice-bench-tls"
         self.processes = []
         self.peer = Machine(f"{NAME}-peer")
@@ -196,7 +197,7 @@ class Haproxy:
 
     def __init__(self, peers):
         self.peers, self.vip = peers, WAN4.format(PEER)
-        servers = "\n".join(f"\tserver s{i} {address}:8080" for i, address in enumerate(peers.addresses()))
+        servers = "\n".join(f"\tserver s{i} {address}:{peers.port}" for i, address in enumerate(peers.addresses()))
         config = peers.dir / "haproxy.cfg"
         config.write_text(HAPROXY.format(vip=self.vip, servers=servers, directory=peers.dir))
         self.process = peers.start(peers.peer, "haproxy", "-f", config, log="haproxy.log")
@@ -214,7 +215,7 @@ class Nginx(Haproxy):
 
     def __init__(self, peers):
         self.peers, self.vip = peers, WAN4.format(PEER)
-        servers = "\n".join(f"\t\tserver {address}:8080;" for address in peers.addresses())
+        servers = "\n".join(f"\t\tserver {address}:{peers.port};" for address in peers.addresses())
         config = peers.dir / "peer-nginx.conf"
         config.write_text(NGINX.format(vip=self.vip, servers=servers, directory=peers.dir))
         self.process = peers.start(peers.peer, "nginx", "-c", config, log="nginx.log")
@@ -256,7 +257,7 @@ class Sluice:
             server_names=[{"site": "main", "name": "", "certificates": ["bench"]}],
             pools=[{"name": "pods", "algorithm": 2,
                     "upstream": {"idle_connections": 320, "idle_timeout_ms": 60000},
-                    "endpoints": [{"address": packed(address), "port": 8080, "weight": 1, "state": 1}
+                    "endpoints": [{"address": packed(address), "port": peers.port, "weight": 1, "state": 1}
                                   for address in peers.addresses()]}],
             hosts=[{"site": "main", "name": "", "rules": [{
                 "kind": 2, "path": "/", "object": "bench", "backends": [{"pool": "pods", "weight": 1}],
