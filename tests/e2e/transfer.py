@@ -5,11 +5,14 @@
     transfer.py serve PORT READY       until it is killed; READY is a file that appears
     transfer.py get|put HOST PORT BYTES [TIMES]    one connection each; prints one JSON object
 
+TRANSFER_CONGESTION names the congestion control that is used, unless it is the machine's own.
+
 The bytes are a pattern that no lost, doubled or shifted piece leaves as it is: the client checks
 what it gets, the server what is put to it, and answers 400 when it is another.
 """
 
 import json
+import os
 import random
 import re
 import socket
@@ -86,8 +89,15 @@ def serve_one(sock):
             sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
+def choose_congestion(sock):
+    name = os.environ.get("TRANSFER_CONGESTION")
+    if name:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+
+
 def serve(port, ready):
     listener = socket.create_server(("", port), backlog=64)
+    choose_congestion(listener)
     Path(ready).touch()
     while True:
         sock, _ = listener.accept()
@@ -122,6 +132,7 @@ def run(how, host, port, size, times):
     started = time.monotonic()
     for _turn in range(times):
         with socket.create_connection((host, port), timeout=60) as sock:
+            choose_congestion(sock)
             how(sock, host, size)
     seconds = time.monotonic() - started
     print(json.dumps({"bytes": size * times, "seconds": seconds,
