@@ -5,6 +5,8 @@
 // again.
 #include "tcp_parts.h"
 
+#define QUICK_ACKS 16 // segments after one out of order
+
 uint32_t receive_offer(const struct tcp_connection *c)
 {
 	uint32_t room = c->rcv_limit > c->unconsumed ? c->rcv_limit - c->unconsumed : 0;
@@ -20,6 +22,20 @@ uint32_t receive_window(struct tcp_connection *c)
 	if (!seq_before(offer, c->rcv_edge + min_u32(c->rcv_limit / 2, c->mss)))
 		c->rcv_edge = offer;
 	return seq_before(c->rcv_edge, c->rcv_nxt) ? 0 : c->rcv_edge - c->rcv_nxt;
+}
+
+// More than one full segment waits for it, or losses were seen of late: whoever sends little at a
+// time after them waits for each.
+static bool due_at_once(struct tcp_connection *c)
+{
+	uint32_t full = c->mss - (c->options & TCP_OPTION_TIME ? 12 : 0);
+
+	if (c->ack_bytes > full)
+		return true;
+	if (!c->quick_acks || !c->ack_bytes)
+		return false;
+	c->quick_acks--;
+	return true;
 }
 
 static void acknowledge(struct tcp_connection *c)
@@ -154,6 +170,7 @@ static bool out_of_order(
 		c->fin_at = seq + piece->length;
 	}
 	remember(c, seq);
+	c->quick_acks = QUICK_ACKS;
 	output_ack(c); // one for each, at once: the remote counts them
 	return kept;
 }
@@ -192,7 +209,7 @@ bool receive_input(struct tcp_connection *c, const struct tcp_segment *s)
 	drain(c);
 	if (c->state == STATE_CLOSED)
 		return piece.length > 0;
-	if (mending || c->ack_bytes >= 2 * c->mss)
+	if (mending || due_at_once(c))
 		acknowledge(c);
 	else if (!c->ack_now && !(c->armed & 1U << TIMER_ACK))
 		timer_set(c, TIMER_ACK, c->tcp->config.ack_delay_ms);

@@ -122,6 +122,7 @@ struct tcp_connection {
 	uint8_t challenges;
 	uint8_t send_kind, backoff, keep_sent;
 	uint8_t snd_scale, rcv_scale;
+	uint8_t quick_acks; // segments yet that are acknowledged at once
 	uint8_t duplicate_acks, reorder_steps, reorder_keep;
 	bool pending : 1, ack_now : 1, listed : 1; // listed: in the index
 	bool passive : 1, nagle : 1, left : 1;

@@ -44,6 +44,43 @@ static void acknowledgements_wait(void **state)
 	fixture_free(&f);
 }
 
+static void acknowledgements_of_full_segments(void **state)
+{
+	const uint32_t full = MSS - 12; // beside timestamps
+	struct fixture f;
+
+	begin(&f, TCP_OPTION_TIME);
+	fixture_in(&f, TCP_ACK, 1, 1, full);
+	fixture_run(&f);
+	fixture_quiet(&f);
+	fixture_in(&f, TCP_ACK, 1 + full, 1, full);
+	fixture_run(&f);
+	fixture_expect(&f, TCP_ACK, 1, 1 + 2 * full, 0);
+	fixture_quiet(&f);
+	fixture_free(&f);
+}
+
+static void acknowledgements_hurry_after_losses(void **state)
+{
+	struct fixture f;
+
+	begin(&f, TCP_OPTION_SACK);
+	fixture_in(&f, TCP_ACK, 101, 1, 100);
+	fixture_expect(&f, TCP_ACK, 1, 1, 0);
+	fixture_in(&f, TCP_ACK, 1, 1, 100);
+	fixture_run(&f);
+	fixture_expect(&f, TCP_ACK, 1, 201, 0);
+	for (uint32_t i = 0; i < 16; i++) {
+		fixture_in(&f, TCP_ACK, 201 + i * 100, 1, 100);
+		fixture_run(&f);
+		fixture_expect(&f, TCP_ACK, 1, 301 + i * 100, 0);
+	}
+	fixture_in(&f, TCP_ACK, 1801, 1, 100);
+	fixture_run(&f);
+	fixture_quiet(&f);
+	fixture_free(&f);
+}
+
 static void expect_sack(struct fixture *f, unsigned count, const struct tcp_range *ranges)
 {
 	const struct tcp_segment *s = fixture_expect(f, TCP_ACK, 1, 1, 0);
@@ -395,6 +432,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(acknowledgements_wait),
+		cmocka_unit_test(acknowledgements_of_full_segments),
+		cmocka_unit_test(acknowledgements_hurry_after_losses),
 		cmocka_unit_test(order_is_made),
 		cmocka_unit_test(what_is_held_is_bounded),
 		cmocka_unit_test(readers_close_the_window),
