@@ -15,6 +15,7 @@ from topology import POD4, Machine, cable, run
 
 NODES = "/api/v1/nodes"
 PORT = 8080
+FIRST_HOST = 20
 GRACE_S = 1.0  # a deleted pod serves on
 PAUSE_S = 0.1
 
@@ -70,6 +71,7 @@ class Pod:
         self.machine = Machine(f"{agent.lab.name}-{agent.name}pod-{node}-{host}")
         self.deleted_at = 0
         here, device = agent.machine(node), f"{agent.name}{node}-{host}"
+        self.cable_end = here, device
         self.machine.create()
         cable(here, device, self.machine, "eth0")
         here.ip(f"link set {device} master pods up")
@@ -83,6 +85,9 @@ class Pod:
     def end(self):
         self.server.shutdown()
         self.server.server_close()
+        # A connection that is still open keeps the machine, and its address, for a while.
+        here, device = self.cable_end
+        here.ip(f"link delete {device}")
         run("ip", "netns", "delete", self.machine.name, check=False)
 
 
@@ -91,8 +96,8 @@ class Agent:
 
     def __init__(self, cluster, lab, name):
         self.cluster, self.lab, self.name = cluster, lab, name
-        self.nodes, self.pods = {}, {}
-        self.alive_at, self.errors = 0.0, []
+        self.nodes, self.pods, self.hosts = {}, {}, {}
+        self.alive_at = 0.0
         self.lock, self.stopping = threading.RLock(), threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -172,8 +177,8 @@ class Agent:
 
     def _make(self, pod):
         node = self.nodes[pod["spec"]["nodeName"]]
-        taken = {other.host for other in self.pods.values() if other.node == node}
-        host = next(i for i in range(20, 250) if i not in taken)
+        # As in a cluster, an address that was given back is not given again at once.
+        host = self.hosts[node] = self.hosts.get(node, FIRST_HOST - 1) + 1
         return Pod(self, node, host, pod["metadata"])
 
     def _status(self, pod, here):
