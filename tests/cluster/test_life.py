@@ -128,7 +128,7 @@ def test_the_api_server_freezes_under_traffic(world):
 def test_the_control_plane_comes_back_to_what_was(world):
     address = serve(world, world.a, "lasting", 2)
     with world.traffic(address) as traffic:
-        world.lab.box.kill("sluice-controlplane")
+        world.lab.box.kill("sluice-controlplane", signal.SIGTERM)
         world.lab.box.start("sluice-controlplane")
         world.lab.box.wait_answers()
         wait_until(world.lab.box.in_force, "the plan in force", 30)
