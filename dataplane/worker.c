@@ -22,6 +22,8 @@
 
 #define NAP_AFTER   2 // empty rounds
 #define NAP_NS      20000
+#define NAP_MANY    16 // packets since the nap before: there is more to come together
+#define NAP_MANY_NS 60000
 #define NAP_SHORT   200 // empty rounds
 #define NAP_MOST_NS 400000
 
@@ -347,13 +349,16 @@ unsigned worker_round(struct worker *worker)
 }
 
 // With idle = "adaptive": once nothing is there a nap, so that packets come together as behind a
-// NIC that moderates its interrupts; a longer one as the quiet lasts.
-static void rest(unsigned empty_rounds)
+// NIC that moderates its interrupts; a longer one when many came, and as the quiet lasts.
+static void rest(unsigned empty_rounds, uint64_t *before, uint64_t packets)
 {
 	struct timespec nap = {0, NAP_NS};
 
 	if (empty_rounds < NAP_AFTER)
 		return;
+	if (packets - *before >= NAP_MANY)
+		nap.tv_nsec = NAP_MANY_NS;
+	*before = packets;
 	if (empty_rounds > NAP_SHORT)
 		nap.tv_nsec += (empty_rounds - NAP_SHORT) * 1000L;
 	if (nap.tv_nsec > NAP_MOST_NS)
@@ -366,7 +371,7 @@ int worker_run(void *arg)
 	struct worker *worker = arg;
 	unsigned empty_rounds = 0;
 	uint64_t begin = rte_rdtsc();
-	uint64_t total = worker->counters.total_cycles;
+	uint64_t total = worker->counters.total_cycles, packets = worker->counters.packets;
 
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // naps are meant as they are
 	rte_rcu_qsbr_thread_register(worker->qsbr, worker->id);
@@ -375,7 +380,7 @@ int worker_run(void *arg)
 		empty_rounds = worker_round(worker) ? 0 : empty_rounds + 1;
 		worker->counters.total_cycles = total + rte_rdtsc() - begin;
 		if (worker->adaptive)
-			rest(empty_rounds);
+			rest(empty_rounds, &packets, worker->counters.packets);
 	}
 	rte_rcu_qsbr_thread_offline(worker->qsbr, worker->id);
 	rte_rcu_qsbr_thread_unregister(worker->qsbr, worker->id);

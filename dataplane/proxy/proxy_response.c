@@ -220,9 +220,12 @@ bool response_stream(struct proxy *proxy, struct session *session)
 		return take_head(proxy, session);
 	while (!session->response.done && link->in.length) {
 		uint32_t room = link_room(&session->link);
+		uint32_t waiting = RTE_MIN(link->in.length, room);
 
 		if (room == 0)
 			break;
+		if (session->link.tls) // where no chunk is left, by small records
+			link_gather(proxy, link, RTE_MIN(waiting, (uint32_t)TLS_READ_ROOM));
 		if (!body_part(proxy, session, room))
 			return cut(proxy, session);
 		moved = true;

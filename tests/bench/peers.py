@@ -42,6 +42,7 @@ defaults
 	timeout client 60s
 	timeout server 60s
 	option http-keep-alive
+	option http-ignore-probes
 	option forwardfor
 	http-reuse always
 frontend f
@@ -145,6 +146,7 @@ class Peers:
         """Who receives where: the balancers' packets on their CPU, all others on the other."""
         for machine, cpu in ((self.net.client, self.other), (self.net.box, self.cpu),
                              (self.peer, self.cpu), (self.net.nodes[0], self.other),
+                             (self.net.switch, self.other),
                              *((pod.machine, self.other) for pod in self.net.pods.values())):
             machine.run("sh", "-c", "mount -t sysfs sysfs /sys 2>/dev/null; "
                         f"for q in /sys/class/net/*/queues/rx-*/rps_cpus; do echo {1 << cpu:x} > $q; done")
