@@ -69,6 +69,7 @@ static char *as_value(const char *value, const struct settings_key *key, struct 
 	enum settings_key_kind kind = key ? key->kind : KEY_ANY;
 	bool texts = kind == KEY_TEXTS, text = kind == KEY_TEXT || kind == KEY_CHOICE;
 	char *out = NULL;
+	bool first = true;
 	size_t size;
 	FILE *file;
 
@@ -96,7 +97,8 @@ static char *as_value(const char *value, const struct settings_key *key, struct 
 			size_t quoted = *at == '"',
 			       n = strcspn(at + quoted, quoted ? "\"" : " ,\t");
 
-			fputs(at == value ? "" : ", ", file);
+			fputs(first ? "" : ", ", file);
+			first = false;
 			quote(at + quoted, n, file);
 			at += quoted + n + (quoted && at[quoted + n]);
 		}
@@ -140,6 +142,17 @@ static void new_line(const struct rest *rest, unsigned depth)
 	fprintf(rest->out, "\n%.*s", (int)depth, "\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t");
 }
 
+// As libconfig wants the name of a key.
+static bool is_key(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ*";
+	size_t n = strspn(text, letters);
+
+	while (n && text[n] && (strchr(letters, text[n]) || strchr("-_0123456789", text[n])))
+		n++;
+	return n && !text[n];
+}
+
 static bool write_setting(const struct rest *rest, unsigned from, unsigned depth);
 
 // An element of a list that is called by the step, with what is to be in it.
@@ -158,7 +171,7 @@ static bool write_element(
 	fputc('{', rest->out);
 	new_line(rest, depth + 1);
 	fprintf(rest->out, "%s = ", name);
-	if (strcmp(name, "id") == 0)
+	if (strcmp(name, "id") == 0 && is_plain(step->text))
 		fputs(step->text, rest->out);
 	else
 		quote(step->text, strlen(step->text), rest->out);
@@ -180,7 +193,7 @@ static bool write_setting(const struct rest *rest, unsigned from, unsigned depth
 	const struct settings_key *key;
 	bool list;
 
-	if (rest->path->steps[from].index)
+	if (!is_key(rest->path->steps[from].text))
 		return false;
 	fprintf(rest->out, "%s = ", rest->path->steps[from].text);
 	if (from + 1 == rest->path->count) {
@@ -318,6 +331,19 @@ static void complain_path(const char *path, const struct conf_path *steps, unsig
 	reason_add(reason, "%s: unknown key, expected one of: %s", path, all);
 }
 
+// What stands behind it without a separator is not to become part of it.
+static char *replace_value(const char *text, const struct conf_node *node, const char *literal)
+{
+	bool separate = node->name && node->next && !node->separated;
+	char *with = NULL, *out;
+
+	if (asprintf(&with, "%s%s", literal, separate ? ";" : "") < 0)
+		return NULL;
+	out = splice(text, node->value, node->value_end - node->value, with);
+	free(with);
+	return out;
+}
+
 // An element of a list or of an array: it has no key of its own.
 static bool is_element(const struct settings_keys *keys, const struct conf_path *path)
 {
@@ -353,7 +379,7 @@ char *conf_set(const char *text, const char *path, const char *value,
 	if (!literal)
 		goto out;
 	if (known == steps.count) {
-		out = splice(text, node->value, node->value_end - node->value, literal);
+		out = replace_value(text, node, literal);
 		goto out;
 	}
 	rest = write_rest(&(struct rest){.path = &steps, .keys = keys, .value = literal}, node,

@@ -37,7 +37,7 @@ static size_t comment_length(const char *at)
 	if (strncmp(at, "/*", 2) != 0)
 		return 0;
 	end = strstr(at + 2, "*/");
-	return end ? (size_t)(end - at) + 2 : strlen(at);
+	return end ? (size_t)(end - at) + 2 : 0; // one that does not end is none
 }
 
 static void skip_space(struct cursor *c)
