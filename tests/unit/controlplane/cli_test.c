@@ -54,7 +54,7 @@ static const struct call_row calls[] = {
 	{"delete vips", NULL, "found \"delete\": expected one of show, explain, drain, undrain"},
 	{"show v", NULL, "\"v\" may be vips, vrrp, version: type more of it"},
 	{"show s", NULL, "\"s\" may be status, services: type more of it"},
-	{"show p", NULL, "\"p\" may be ports, problems: type more of it"},
+	{"show p", NULL, "\"p\" may be pools, ports, problems: type more of it"},
 	{"show cats", NULL, "found \"cats\": expected one of status, vips"},
 	{"show flows p tcp", NULL, "\"p\" may be port or protocol: type more of it"},
 	{"show flows color red", NULL, "\"show flows\" has no argument \"color\""},
