@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "images" / "lab"))
 import hugepages  # noqa: E402
 import topology  # noqa: E402
 
-FUZZ_SECONDS = 30
+FUZZ_SECONDS = 20
 
 
 class Suite:
