@@ -29,8 +29,8 @@ int cluster_open(struct cluster **cluster, uv_loop_t *loop, const struct source_
 	struct model *model, const struct cluster_handlers *handlers, struct reason *reason);
 // Has everything the source holds been seen once? Before that, absence means nothing, and a plan
 // that replaces the last good one should wait. A directory of manifests is synced when
-// cluster_open() returns, unless it does not exist yet; a live cluster that was seen before is,
-// too, as its objects are found on the disk.
+// cluster_open() returns, unless it does not exist yet; a live cluster that was seen before is
+// when it has answered, or soon without it, as its objects are found on the disk.
 bool cluster_synced(const struct cluster *cluster);
 const char *cluster_name(const struct cluster *cluster);
 // Stops watching; what it gave stays in the model (model_forget() takes it out). The memory goes

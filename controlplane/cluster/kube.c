@@ -23,6 +23,7 @@
 #define PING_TURNS   5 // of the slow timer
 #define PING_STALL_S 4
 #define PATIENCE_MS  10000
+#define HEARING_MS   1500
 #define SKEW_MOST_S  60
 #define PROBLEMS     16
 
@@ -404,10 +405,10 @@ static int kube_open(struct cluster *cluster, uv_loop_t *loop,
 	for (unsigned i = 0; i < k->resource_count; i++)
 		loaded &= k->resources[i].loaded ||
 			  k->resources[i].kind->kind == OBJECT_INGRESS_CLASS;
-	cluster->synced = loaded;
 	set_health(k, CLUSTER_CONNECTING);
-	if (!loaded)
-		uv_timer_start(&k->patience, on_patience, PATIENCE_MS, 0);
+	// What the disk has may be a change behind what is in force: the cluster is heard first, if
+	// it speaks soon.
+	uv_timer_start(&k->patience, on_patience, loaded ? HEARING_MS : PATIENCE_MS, 0);
 	uv_timer_start(&k->slow, on_slow, 0, SLOW_MS);
 	return 0;
 }
