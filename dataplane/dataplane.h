@@ -101,6 +101,8 @@ void plan_flows(
 void plan_announce(struct dataplane *dataplane, uint64_t ifaces);
 // What of it waits for time or for the workers. Milliseconds until it wants to be called again.
 int plan_step(struct dataplane *dataplane);
+// Reads what the kernel has to say; workers get a new fib when it is due.
+void plan_follow_host(struct dataplane *dataplane);
 
 // supervise.c: the main lcore's loop, until *stop. The signals that end it are blocked before DPDK
 // makes threads, which inherit that.

@@ -93,6 +93,15 @@ static void use_endpoint_hops(const struct pool *pool, void *arg)
 		use_hop(arg, &pool->members[i]->address);
 }
 
+void plan_follow_host(struct dataplane *dataplane)
+{
+	if (!host_poll(dataplane->host))
+		return;
+	dataplane->fib_retired = true;
+	dataplane->grace = rte_rcu_qsbr_start(dataplane->qsbr);
+	dataplane->neighbours_due = 0;
+}
+
 int plan_apply(void *arg, const struct plan_change *change, struct reason *reason)
 {
 	struct dataplane *dataplane = arg;
@@ -111,6 +120,7 @@ int plan_apply(void *arg, const struct plan_change *change, struct reason *reaso
 	if (host_set_routes(dataplane->host, routes, count, &trouble))
 		log_warning("host", "routes to pods: %s", reason_text(&trouble));
 	reason_clear(&trouble);
+	plan_follow_host(dataplane); // nobody is told of the plan before its routes are there
 	// Those of the change alone; all of them when its routes have made a new fib.
 	for (uint32_t i = 0; i < change->pool_count; i++)
 		for (uint32_t k = 0; k < change->pools[i].endpoint_count; k++)

@@ -161,11 +161,7 @@ static int turn(struct dataplane *dataplane, int epoll)
 		else if (what < dataplane->iface_count)
 			take_from_twin(dataplane, &dataplane->ifaces[what]);
 	}
-	if (host_poll(dataplane->host)) {
-		dataplane->fib_retired = true;
-		dataplane->grace = rte_rcu_qsbr_start(dataplane->qsbr);
-		dataplane->neighbours_due = 0;
-	}
+	plan_follow_host(dataplane);
 	resolve_asked(dataplane);
 	give_to_twins(dataplane);
 	return 0;

@@ -55,6 +55,7 @@ struct host {
 	bool neighbours_changed; // dump neighbours: events were lost
 	bool changed;            // something a fib is made of
 	usec_t due;              // when to act on it
+	bool urgent;             // at once: routes of a plan that is in force already
 	usec_t last_cost;
 	usec_t used[HOP_MAX + 1]; // when host_use() last told the kernel
 	struct asked asked[ASKED_SLOTS];
@@ -259,6 +260,8 @@ int host_timeout_ms(const struct host *host)
 		return -1;
 	if (host->retired)
 		return 1; // host_reclaim() comes first
+	if (host->urgent)
+		return 0;
 	now = clock_now_us();
 	return host->due <= now ? 0 : (int)((host->due - now + 999) / 1000);
 }
@@ -319,7 +322,7 @@ static bool publish(struct host *host)
 	if (rc == 0)
 		fib = mirror_build(&host->mirror, host->fib);
 	host->last_cost = clock_now_us() - start;
-	host->changed = false;
+	host->changed = host->urgent = false;
 	if (!fib) {
 		log_warning("host", "cannot mirror the kernel's routes: %s; trying again",
 			strerror(rc < 0 ? -rc : ENOMEM));
@@ -342,7 +345,7 @@ bool host_poll(struct host *host)
 		host->neighbours_changed = true;
 		note_change(host);
 	}
-	if (!host->changed || host->retired || clock_now_us() < host->due)
+	if (!host->changed || host->retired || (!host->urgent && clock_now_us() < host->due))
 		return false;
 	return publish(host);
 }
@@ -436,5 +439,7 @@ int host_set_routes(
 		note_change(host);
 		return rc;
 	}
-	return wanted_apply(&host->plan_routes, &host->mirror, &host->netlink, reason);
+	rc = wanted_apply(&host->plan_routes, &host->mirror, &host->netlink, reason);
+	host->urgent |= host->plan_routes.touched;
+	return rc;
 }

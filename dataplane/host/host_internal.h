@@ -153,6 +153,7 @@ struct wanted_routes {
 	uint8_t protocol;
 	uint32_t priority;
 	const char *what; // "sluice.conf", "the plan"
+	bool touched;     // the last wanted_apply() asked the kernel for changes
 };
 
 int wanted_set(struct wanted_routes *wanted, const struct fib_route *routes, unsigned count);

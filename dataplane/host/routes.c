@@ -171,6 +171,7 @@ int wanted_apply(struct wanted_routes *wanted, const struct mirror *mirror, stru
 	struct kernel_route *present = list_present(wanted, mirror, &count);
 	int first = 0;
 
+	wanted->touched = false;
 	if (!present)
 		return -ENOMEM;
 	while (p < count || w < wanted->count) {
@@ -186,6 +187,7 @@ int wanted_apply(struct wanted_routes *wanted, const struct mirror *mirror, stru
 			order = compare_prefixes(&present[p].to, &want->to);
 		if (order < 0) {
 			remove_present(wanted, netlink, &present[p++]);
+			wanted->touched = true;
 			continue;
 		}
 		// Several of one prefix, with other metrics, are of no use to us.
@@ -196,6 +198,7 @@ int wanted_apply(struct wanted_routes *wanted, const struct mirror *mirror, stru
 				remove_present(wanted, netlink, &present[p]);
 		}
 		rc = right ? 0 : put_wanted(wanted, want, netlink, reason);
+		wanted->touched |= !right;
 		first = first ? first : rc;
 		w++;
 	}
