@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""lab.py up|down: the lab that stays up, for people. images/lab/up installs and builds before it."""
+"""lab.py up [--pair|--bgp] | down: the lab that stays up, for people. images/lab/up installs and builds before it."""
 
 import collections
 import grp
@@ -15,6 +15,7 @@ from pathlib import Path
 import hugepages
 import ingresses
 import topology
+import two
 from appliance import Appliance, default_settings
 from topology import ROOT, LabError, Topology, run, wait_until
 
@@ -107,7 +108,22 @@ def spread(seen):
     return ", ".join(f"{name} {count}" for name, count in sorted(seen.items()))
 
 
-def up():
+def start(lab, kind, box):
+    """The second appliance, when there is to be one, and the router: both boxes started."""
+    if not kind:
+        box.start_all()
+        return [box], None
+    other, router = two.add(lab, kind, box.settings)
+    box.write_settings()
+    for each in (box, other):
+        each.start("sluice-dataplane")
+        each.start("sluice-controlplane")
+    for each in (box, other):
+        each.wait_answers()
+    return [box, other], router
+
+
+def up(kind=None):
     started = time.monotonic()
     if any(topology.Machine(f"{NAME}-{what}").exists() for what in ("box", "client", "switch")):
         say("A lab is there already; taking it down first")
@@ -117,13 +133,13 @@ def up():
     say(f"Memory: {hugepages.reserve()}")
     UNDO.write_text(json.dumps({"hugepages": hugepages.changed(), "group": ensure_group()}))
 
-    say("Client, appliance, two nodes, four pods")
+    say(f"Client, {'two appliances' if kind else 'appliance'}, two nodes, four pods")
     lab = Topology(NAME, RUN).create()
     lab.serve()
 
     say("Starting sluice-dataplane and sluice-controlplane")
     box = Appliance(lab.box, RUN, settings())
-    box.start_all()
+    boxes, router = start(lab, kind, box)
     say(f"The dataplane uses {box.memory()}")
 
     say("Applying config/examples and images/lab/manifests")
@@ -134,7 +150,10 @@ def up():
     wait_until(lambda: lab.client.run("curl", "-sS", "--max-time", "1", f"http://{web}/",
                                       check=False).returncode == 0,
                f"an answer from http://{web}/")
+    found = two.wait(kind, boxes, router, web) if kind else []
     say()
+    for line in found:
+        say(line)
     say(f"$ curl http://{web}/      20 times, from the client")
     say(f"  answered by {spread(ask_http(lab.client, f'http://{web}/', 20))}")
     say(f"  UDP to {echo} port 7    20 times")
@@ -152,6 +171,7 @@ def up():
         f"ip netns exec {NAME}-client {ingresses.shown(ingresses.commands(chain)[-1])}",
         f"{console} explain https://{ingresses.HOST}/",
         f"{console} show vips      also: services endpoints ingresses routes certificates ...",
+        *(two.to_try(kind, boxes, router) if kind else []),
         f"edit or remove a file in {STATE}/manifests and look again",
         f"ip netns exec {NAME}-box tcpdump -ni lan",
     ):
@@ -162,8 +182,16 @@ def up():
 
 
 def main():
+    what, *options = sys.argv[1:]
+    kinds = [option.removeprefix("--") for option in options]
+    if what not in ("up", "down") or len(kinds) > (what == "up") or not set(kinds) <= set(two.KINDS):
+        print("usage: images/lab/up [--pair | --bgp]; images/lab/down", file=sys.stderr)
+        return 2
     try:
-        {"up": up, "down": down}[sys.argv[1]]()
+        if what == "down":
+            down()
+        else:
+            up(*kinds)
     except (LabError, OSError, subprocess.SubprocessError) as error:
         print(f"images/lab/{sys.argv[1]}: {error}", file=sys.stderr)
         if sys.argv[1] == "up":

@@ -7,8 +7,9 @@ import os
 import signal
 
 import harness
-from appliance import Appliance, default_settings, port
-from topology import LAN4, LAN6, WAN4, WAN6, Machine, kill
+import second
+from appliance import default_settings
+from topology import kill
 
 HOSTS = (1, 2)
 
@@ -19,19 +20,7 @@ class Boxes:
     def __init__(self, lab, settings=None):
         """settings(number, wanted) changes what a box is configured with."""
         self.lab = lab
-        second = Machine(f"{lab.name}-box2").create(forwards=True)
-        second.sysctl("ipv6/conf/default/disable_ipv6", 1)
-        lab.net.plug(second, "eth0", "wan")
-        lab.net.plug(second, "eth1", "lan")
-        second.sysctl("ipv6/conf/default/disable_ipv6", 0)
-        wanted = default_settings(lab.dir, lab.net.mtu)
-        wanted["ports"] = [
-            port("wan", "eth0", WAN4.format(2), WAN6.format(2), lab.net.mtu),
-            port("lan", "eth1", LAN4.format(2), LAN6.format(2), lab.net.mtu),
-        ]
-        folder = lab.net.dir / "second"
-        wanted["run_dir"], wanted["state_dir"] = f"{folder}/run", f"{folder}/state"
-        self.boxes = [lab.box, Appliance(second, folder, wanted)]
+        self.boxes = [lab.box, second.add(lab.net, default_settings(lab.dir, lab.net.mtu))]
         for number, box in enumerate(self.boxes):
             if settings:
                 settings(number, box.settings)

@@ -10,6 +10,7 @@ import pytest
 
 import boxes
 import harness
+from router import Bird
 from topology import CLIENT_HOST, run, wait_until
 
 PORTS = [("echo", "TCP", 9000, 9000), ("http", "TCP", 8080, 8080), ("dgram", "UDP", 9000, 9000)]
@@ -28,52 +29,6 @@ def with_bgp(number, wanted, **peer):
         ],
         "pools": [{"name": "public", **policy}],
     }
-
-
-class Bird:
-    """The router: BIRD on the client's machine, which puts what it learns into the kernel."""
-
-    def __init__(self, lab, numbers=(1,), bfd=False, password="", graceful=False):
-        self.machine, self.dir = lab.client, lab.net.dir
-        self.ctl = self.dir / "router.ctl"
-        conf = self.dir / "router.conf"
-        text = f"""log stderr all; router id {harness.wan(CLIENT_HOST)};
-        protocol device {{ }}
-        protocol bfd {{ interface "*" {{ interval 50 ms; multiplier 3; }}; }}
-        protocol kernel k4 {{ ipv4 {{ export all; }}; merge paths yes; }}
-        protocol kernel k6 {{ ipv6 {{ export all; }}; merge paths yes; }}
-        """
-        for number in numbers:
-            for family in (4, 6):
-                text += f"""protocol bgp box{number}_{family} {{
-                local as 65000; neighbor {harness.wan(number, family)} as 65001; direct;
-                connect retry time 1; connect delay time 1; error wait time 1, 2;
-                {f'password "{password}";' if password else ''} {'bfd yes;' if bfd else ''}
-                graceful restart {'yes' if graceful else 'aware'}; graceful restart time 30;
-                ipv{family} {{ import all; export none; }};
-                }}
-                """
-        conf.write_text(text)
-        self.process = lab.client.start("bird", "-f", "-c", conf, "-s", self.ctl,
-                                        log=self.dir / "router.log")
-        wait_until(self.ctl.exists, "the router")
-
-    def ask(self, *words):
-        return run("birdc", "-s", self.ctl, *words).stdout
-
-    def route(self, vip):
-        """The kernel's route: its next hops."""
-        words = ["ip", "-6"] if ":" in vip else ["ip"]
-        out = self.machine.run(*words, "route", "show", vip).stdout
-        return sorted(re.findall(r"via (\S+)", out))
-
-    def bfd_up(self):
-        """How many BFD sessions are."""
-        return len(re.findall(r"\bUp\b", self.ask("show", "bfd", "sessions")))
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=10)
 
 
 class Frr:
@@ -130,7 +85,7 @@ class Frr:
             process.wait(timeout=10)
 
 
-ROUTERS = {"bird": Bird, "frr": Frr}
+ROUTERS = {"bird": lambda lab, *words, **options: Bird(lab.client, lab.net.dir, *words, **options), "frr": Frr}
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The second appliance of a lab, beside the first: the same switches, addresses of its own."""
+
+from appliance import Appliance, port
+from topology import LAN4, LAN6, WAN4, WAN6, Machine
+
+HOST = 2
+FOLDER = "second"
+
+
+def add(net, settings):
+    """Makes its machine. `settings`: as the first one's, but for ports and folders, which it changes."""
+    machine = Machine(f"{net.name}-box2").create(forwards=True)
+    machine.sysctl("ipv6/conf/default/disable_ipv6", 1)
+    net.plug(machine, "eth0", "wan")
+    net.plug(machine, "eth1", "lan")
+    machine.sysctl("ipv6/conf/default/disable_ipv6", 0)
+    folder = net.dir / FOLDER
+    settings["ports"] = [
+        port("wan", "eth0", WAN4.format(HOST), WAN6.format(HOST), net.mtu),
+        port("lan", "eth1", LAN4.format(HOST), LAN6.format(HOST), net.mtu),
+    ]
+    settings["run_dir"], settings["state_dir"] = f"{folder}/run", f"{folder}/state"
+    return Appliance(machine, folder, settings)
