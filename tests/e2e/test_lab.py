@@ -98,6 +98,6 @@ def test_a_router_with_two_ways(no_lab):
 
 
 def test_what_is_no_option(no_lab):
-    wrong = run(ROOT / "images/lab/lab.py", "up", "--trio", check=False)
+    wrong = run("/usr/bin/python3", ROOT / "images/lab/lab.py", "up", "--trio", check=False)
     assert wrong.returncode == 2 and "--pair" in wrong.stderr
     assert not namespaces() & set(NAMESPACES)
