@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Deployments and nodes come, change and go; the API server dies and freezes; traffic goes on."""
 
+import http.client
 import signal
 import time
 
@@ -22,7 +23,7 @@ def wait_pods(world, cluster, name, address, seconds=30):
     def in_use():
         try:
             return world.in_use(address)
-        except OSError:  # one that goes refuses; who may not is asked all the time elsewhere
+        except (OSError, http.client.HTTPException):  # one that goes may refuse
             return None
     wait_until(lambda: in_use() == cluster.pods(name), f"the pods of {name}", seconds)
 
@@ -62,7 +63,7 @@ def test_a_deployment_scales_rolls_and_fails(world):
 def world_pods(world, address):
     try:
         return world.in_use(address, asks=20)
-    except OSError:  # refused: it is still among them
+    except (OSError, http.client.HTTPException):  # it is still among them
         return world.a.pods("shop")
 
 
