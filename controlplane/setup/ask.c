@@ -102,9 +102,9 @@ static bool hidden(struct terminal *terminal, const char *question, char *text, 
 {
 	bool came;
 
+	echo(terminal, false); // first: who types at once is not shown, and loses nothing
 	fprintf(terminal->out, "%s: ", question);
 	fflush(terminal->out);
-	echo(terminal, false);
 	came = read_answer(terminal, text, room);
 	echo(terminal, true);
 	fputc('\n', terminal->out);

@@ -128,13 +128,15 @@ static int attach(struct iface *iface, struct reason *reason)
 	return iface->kernel_index ? 0 : -errno;
 }
 
-static int set_link(struct netlink *netlink, const struct iface *iface, struct reason *reason)
+// Its MAC and MTU, or that it is up.
+static int set_link(
+	struct netlink *netlink, const struct iface *iface, unsigned up, struct reason *reason)
 {
 	const struct ifinfomsg header = {
 		.ifi_family = AF_UNSPEC,
 		.ifi_index = iface->kernel_index,
-		.ifi_flags = IFF_UP,
-		.ifi_change = IFF_UP,
+		.ifi_flags = up,
+		.ifi_change = up,
 	};
 	struct nlmsghdr *message = netlink_begin(netlink, RTM_NEWLINK, 0, &header, sizeof(header));
 	int rc;
@@ -259,9 +261,12 @@ int twin_open(struct netlink *netlink, struct iface *iface, const struct prefix 
 	if (v6)
 		set_sysctls(iface, static_ipv6_sysctls,
 			sizeof(static_ipv6_sysctls) / sizeof(static_ipv6_sysctls[0]));
-	rc = set_link(netlink, iface, reason);
+	// Up last: who waits for the interface (keepalived) finds its addresses then.
+	rc = set_link(netlink, iface, 0, reason);
 	for (unsigned i = 0; rc == 0 && i < address_count; i++)
 		rc = set_address(netlink, iface, &addresses[i], reason);
+	if (rc == 0)
+		rc = set_link(netlink, iface, IFF_UP, reason);
 	if (rc < 0) {
 		twin_close(iface);
 		return rc;
