@@ -4,6 +4,7 @@
 #include "addr.h"
 #include "limits.h"
 #include "seal.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -236,60 +237,23 @@ void store_leases_free(struct plan_lease *leases, unsigned count)
 	free(leases);
 }
 
-static int write_leases(const char *path, const struct plan_lease *leases, unsigned count)
-{
-	FILE *file = fopen(path, "we");
-	char text[ADDR_TEXT];
-	int error = 0;
-
-	if (!file)
-		return -errno;
-	fputs(HEAD, file);
-	for (unsigned i = 0; i < count; i++)
-		fprintf(file, "%s %s\n", leases[i].service, addr_format(&leases[i].address, text));
-	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
-		error = -errno;
-	if (fclose(file) != 0 && !error)
-		error = -errno;
-	return error;
-}
-
-// So that the rename itself outlives a power failure.
-static int flush_directory(const char *path)
-{
-	char *directory = strndup(path, (size_t)(strrchr(path, '/') - path));
-	int error = 0;
-	int fd;
-
-	if (!directory)
-		return -ENOMEM;
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		error = -errno;
-	if (fd >= 0)
-		close(fd);
-	free(directory);
-	return error;
-}
-
 int store_leases_write(const struct store *store, const struct plan_lease *leases, unsigned count,
 	struct reason *reason)
 {
-	char *beside;
-	int error;
+	const struct whole_file whole = {.path = store->leases_path, .mode = 0640};
+	char *text = NULL, address[ADDR_TEXT];
+	size_t length;
+	FILE *file = open_memstream(&text, &length);
+	int error = -ENOMEM;
 
-	if (asprintf(&beside, "%s.new", store->leases_path) < 0)
-		return -ENOMEM;
-	error = write_leases(beside, leases, count);
-	if (!error && rename(beside, store->leases_path) < 0)
-		error = -errno;
-	if (error)
-		unlink(beside);
-	else
-		error = flush_directory(store->leases_path);
-	if (error)
-		reason_add(
-			reason, "%s: cannot be written: %s", store->leases_path, strerror(-error));
-	free(beside);
+	if (!file)
+		return error;
+	fputs(HEAD, file);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(file, "%s %s\n", leases[i].service,
+			addr_format(&leases[i].address, address));
+	if (fclose(file) == 0)
+		error = whole_file_write(&whole, text, length, reason);
+	free(text);
 	return error;
 }

@@ -2,34 +2,16 @@
 #include "sealed_file.h"
 
 #include "limits.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const char magic[SEALED_FILE_HEADER] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', '1'};
-
-static int write_all(int fd, const void *bytes, size_t length)
-{
-	const char *at = bytes;
-
-	while (length) {
-		ssize_t n = write(fd, at, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
 
 // The bytes that could be read before the end of the file, or -errno.
 static ssize_t read_all(int fd, void *bytes, size_t length)
@@ -50,66 +32,23 @@ static ssize_t read_all(int fd, void *bytes, size_t length)
 	return (ssize_t)have;
 }
 
-static int write_file(const char *path, const uint8_t *sealed, size_t length)
-{
-	int fd, error;
-
-	unlink(path); // one that others may read
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, magic, sizeof(magic));
-	if (!error)
-		error = write_all(fd, sealed, length);
-	if (!error && fsync(fd) < 0)
-		error = -errno;
-	if (close(fd) < 0 && !error)
-		error = -errno;
-	return error;
-}
-
-// So that the rename itself outlives a power failure.
-static int flush_directory(const char *path)
-{
-	char *copy = strdup(path);
-	int error = 0;
-	int fd;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		error = -errno;
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return error;
-}
-
 int sealed_file_write(
 	const struct sealed_file *file, const void *bytes, size_t length, struct reason *reason)
 {
-	uint8_t *sealed = malloc(length + SEAL_EXTRA);
-	char *beside;
+	const struct whole_file whole = {.path = file->path, .mode = 0600};
+	size_t sealed_length = SEALED_FILE_HEADER + SEAL_EXTRA + length;
+	uint8_t *sealed = malloc(sealed_length);
 	int error;
 
-	if (!sealed || asprintf(&beside, "%s.new", file->path) < 0) {
-		free(sealed);
+	if (!sealed)
 		return -ENOMEM;
-	}
-	error = seal_bytes(file->seal, file->purpose, bytes, length, sealed);
-	if (!error)
-		error = write_file(beside, sealed, length + SEAL_EXTRA);
-	free(sealed);
-	if (!error && rename(beside, file->path) < 0)
-		error = -errno;
+	memcpy(sealed, magic, sizeof(magic));
+	error = seal_bytes(file->seal, file->purpose, bytes, length, sealed + SEALED_FILE_HEADER);
 	if (error)
-		unlink(beside);
+		reason_add(reason, "%s: cannot be sealed", file->path);
 	else
-		error = flush_directory(file->path);
-	if (error)
-		reason_add(reason, "%s: cannot be written: %s", file->path, strerror(-error));
-	free(beside);
+		error = whole_file_write(&whole, sealed, sealed_length, reason);
+	free(sealed);
 	return error;
 }
 

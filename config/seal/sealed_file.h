@@ -21,9 +21,7 @@ struct sealed_file { // borrowed
 	const char *purpose;
 };
 
-// Replaces the file whole or not at all, also when the power fails: a new file beside it
-// ("<path>.new", 0600), flushed, renamed over it, the directory flushed. 0 or -errno with the
-// reason.
+// Replaces the file whole or not at all (whole_file.h), 0600. 0 or -errno with the reason.
 int sealed_file_write(
 	const struct sealed_file *file, const void *bytes, size_t length, struct reason *reason);
 

@@ -118,6 +118,7 @@ struct counters;
 struct counters *counters_new(const Sluice__Stats *stats); // NULL = out of memory
 const Sluice__Counters *counters_listener(
 	const struct counters *counters, const struct plan_listener *listener);
+const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, const char *pool);
 const Sluice__ListenerStats *counters_listener_stats(
 	const struct counters *counters, const struct plan_listener *listener);
 // Of the i-th endpoint of a pool. False: none are known.

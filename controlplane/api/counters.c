@@ -114,22 +114,28 @@ static long position(
 	return -1;
 }
 
+const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, const char *pool)
+{
+	Sluice__PoolStats wanted = SLUICE__POOL_STATS__INIT;
+	const Sluice__PoolStats *key = &wanted, **found;
+
+	wanted.pool = (char *)(uintptr_t)pool;
+	if (!counters->pool_count)
+		return NULL;
+	found = bsearch(&key, counters->pools, counters->pool_count, sizeof(void *), compare_pools);
+	return found ? *found : NULL;
+}
+
 bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
 	Sluice__Counters *out)
 {
-	Sluice__PoolStats wanted = SLUICE__POOL_STATS__INIT;
-	const Sluice__PoolStats *key = &wanted, **found = NULL;
+	const Sluice__PoolStats *found = counters_pool_stats(counters, pool->name);
+	long at = found ? position(found, &pool->endpoints[i], i) : -1;
 	const uint64_t *numbers;
-	long at;
 
-	wanted.pool = pool->name;
-	if (counters->pool_count)
-		found = bsearch(
-			&key, counters->pools, counters->pool_count, sizeof(void *), compare_pools);
-	at = found ? position(*found, &pool->endpoints[i], i) : -1;
 	if (at < 0)
 		return false;
-	numbers = (*found)->numbers + at * NUMBERS;
+	numbers = found->numbers + at * NUMBERS;
 	sluice__counters__init(out);
 	out->flows = numbers[0];
 	out->flows_created = numbers[1];

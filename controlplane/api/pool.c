@@ -2,31 +2,11 @@
 // GET /v1/pools: the endpoints behind a port of a Service together, as one is picked of them.
 #include "api_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
 	SERVICE
 };
-
-static int compare(const void *a, const void *b)
-{
-	return strcmp((*(const Sluice__PoolStats *const *)a)->pool,
-		(*(const Sluice__PoolStats *const *)b)->pool);
-}
-
-static const Sluice__PoolStats *find(
-	const Sluice__PoolStats **sorted, size_t count, const char *name)
-{
-	Sluice__PoolStats wanted = SLUICE__POOL_STATS__INIT;
-	const Sluice__PoolStats *key = &wanted, **found;
-
-	wanted.pool = (char *)(uintptr_t)name;
-	if (!count)
-		return NULL;
-	found = bsearch(&key, sorted, count, sizeof(void *), compare);
-	return found ? *found : NULL;
-}
 
 static json_t *pool_row(const struct health *health, const struct plan_pool *pool)
 {
@@ -55,32 +35,25 @@ static json_t *pool_row(const struct health *health, const struct plan_pool *poo
 static json_t *pools(const struct api_request *request)
 {
 	const struct plan *plan = request->state->plan;
-	size_t count = request->stats ? request->stats->n_pools : 0;
-	const Sluice__PoolStats **sorted = calloc(count + 1, sizeof(void *));
+	struct counters *counters = counters_new(request->stats);
 	const Sluice__Counters none = SLUICE__COUNTERS__INIT;
 	json_t *rows = json_array();
 
-	if (!sorted)
-		count = 0;
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = request->stats->pools[i];
-	if (count)
-		qsort(sorted, count, sizeof(void *), compare);
-	for (unsigned i = 0; plan && i < plan->pool_count; i++) {
+	for (unsigned i = 0; plan && counters && i < plan->pool_count; i++) {
 		const struct plan_pool *pool = plan->pools[i];
 		const Sluice__PoolStats *stats;
 		json_t *row;
 
 		if (request->values[SERVICE] && !plan_pool_is_of(pool, request->values[SERVICE]))
 			continue;
-		stats = find(sorted, count, pool->name);
+		stats = counters_pool_stats(counters, pool->name);
 		row = pool_row(request->state->health, pool);
 		counters_json(row, stats && stats->counters ? stats->counters
 				   : request->stats         ? &none
 							    : NULL);
 		json_array_append_new(rows, row);
 	}
-	free(sorted);
+	counters_free(counters);
 	return answer_rows(request, "pools", rows);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "token.h"
 
+#include "whole_file.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -156,38 +158,22 @@ static void print_token(FILE *file, const struct token *token)
 	fprintf(file, " %llu\n", (unsigned long long)token->made_s);
 }
 
-// Whole or not at all.
 static int write_tokens(const struct tokens *tokens, struct reason *reason)
 {
-	char *beside = NULL;
-	FILE *file = NULL;
-	int error = 0, fd = -1;
+	const struct whole_file whole = {.path = tokens->path, .mode = 0600};
+	char *text = NULL;
+	size_t length;
+	FILE *file = open_memstream(&text, &length);
+	int error = -ENOMEM;
 
-	if (asprintf(&beside, "%s.new", tokens->path) < 0)
-		return -ENOMEM;
-	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!file) {
-		error = -errno;
-		if (fd >= 0)
-			close(fd);
-		goto out;
-	}
+	if (!file)
+		return error;
 	fputs(HEAD, file);
 	for (unsigned i = 0; i < tokens->count; i++)
 		print_token(file, &tokens->list[i]);
-	if (fflush(file) || fsync(fileno(file)) < 0)
-		error = -errno;
-	if (fclose(file) && !error)
-		error = -errno;
-	if (!error && rename(beside, tokens->path) < 0)
-		error = -errno;
-out:
-	if (error) {
-		reason_add(reason, "%s: cannot be written: %s", tokens->path, strerror(-error));
-		unlink(beside);
-	}
-	free(beside);
+	if (fclose(file) == 0)
+		error = whole_file_write(&whole, text, length, reason);
+	free(text);
 	return error;
 }
 

@@ -6,14 +6,6 @@
 
 #include <string.h>
 
-static uint64_t add_text(uint64_t hash, const char *text)
-{
-	do
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	while (*text++);
-	return hash ^ hash >> 29;
-}
-
 // Changes with every write, whatever is written.
 static bool is_book_keeping(const char *key)
 {
@@ -32,7 +24,7 @@ static uint64_t add_tree(uint64_t hash, const struct tree *tree, unsigned depth)
 			if ((depth == 0 && strcmp(member->key, "status") == 0) ||
 				(depth == 1 && is_book_keeping(member->key)))
 				continue;
-			hash = add_tree(add_text(hash, member->key), member->value, depth + 1);
+			hash = add_tree(told_text(hash, member->key), member->value, depth + 1);
 		}
 		break;
 	case TREE_LIST:
@@ -44,7 +36,7 @@ static uint64_t add_tree(uint64_t hash, const struct tree *tree, unsigned depth)
 	case TREE_INTEGER:
 	case TREE_REAL:
 	case TREE_TEXT:
-		hash = add_text(hash, tree->text ? tree->text : "");
+		hash = told_text(hash, tree->text ? tree->text : "");
 		break;
 	}
 	return hash;
@@ -79,5 +71,5 @@ void decode_told(const struct tree *tree, struct object *object)
 	if (object->kind != OBJECT_SERVICE && object->kind != OBJECT_INGRESS)
 		return;
 	object->told = read_told(tree);
-	object->digest = add_tree(UINT64_C(0xcbf29ce484222325), tree, 0) | 1;
+	object->digest = add_tree(TOLD_NOTHING, tree, 0) | 1;
 }

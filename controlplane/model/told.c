@@ -5,17 +5,17 @@
 
 #include <string.h>
 
-static uint64_t add(uint64_t hash, const char *text)
+uint64_t told_text(uint64_t digest, const char *text)
 {
 	do
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+		digest = (digest ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
 	while (*text++);
-	return hash ^ hash >> 29;
+	return digest ^ digest >> 29;
 }
 
 uint64_t told_add(uint64_t told, const char *ip, const char *ip_mode)
 {
-	return add(add(told, ip), ip_mode);
+	return told_text(told_text(told, ip), ip_mode);
 }
 
 bool told_only(const struct object *old, const struct object *new)

@@ -11,6 +11,8 @@ struct object;
 
 #define TOLD_NOTHING UINT64_C(0xcbf29ce484222325)
 
+// The digest goes on with the text and its end.
+uint64_t told_text(uint64_t digest, const char *text);
 // The next address of status.loadBalancer.ingress; begins with TOLD_NOTHING.
 uint64_t told_add(uint64_t told, const char *ip, const char *ip_mode);
 // The same but for its status, as far as is known.

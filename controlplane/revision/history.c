@@ -2,6 +2,8 @@
 // See history.h.
 #include "history.h"
 
+#include "whole_file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,71 +37,6 @@ char *file_text(const char *path)
 	}
 	fclose(file);
 	return text;
-}
-
-static int write_flushed(int fd, const char *text)
-{
-	size_t left = strlen(text);
-
-	while (left) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		text += n > 0 ? n : 0;
-		left -= n > 0 ? (size_t)n : 0;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-// So that the new name is there after a loss of power, too.
-static void flush_directory(const char *path)
-{
-	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
-	int fd;
-
-	if (slash)
-		slash[slash == copy] = '\0';
-	fd = copy ? open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-	free(copy);
-}
-
-int file_replace(const char *path, const char *text, mode_t mode, struct reason *reason)
-{
-	char *whole = realpath(path, NULL), *beside = NULL; // what a link leads to
-	const char *target = whole ? whole : path;
-	struct stat now;
-	bool is_there = stat(target, &now) == 0;
-	int error = -ENOMEM, fd;
-
-	if (asprintf(&beside, "%s.new", target) < 0) {
-		free(whole);
-		return error;
-	}
-	unlink(beside);
-	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || fchmod(fd, is_there ? now.st_mode & 0777 : mode) < 0 ||
-		(is_there && fchown(fd, now.st_uid, now.st_gid) < 0 && geteuid() == 0))
-		error = -errno;
-	else
-		error = write_flushed(fd, text);
-	if (fd >= 0 && close(fd) < 0 && !error)
-		error = -errno;
-	if (!error && rename(beside, target) < 0)
-		error = -errno;
-	if (error) {
-		unlink(beside);
-		reason_add(reason, "%s: cannot be written: %s", target, strerror(-error));
-	} else {
-		flush_directory(target);
-	}
-	free(beside);
-	free(whole);
-	return error;
 }
 
 static void path_of(const struct history *history, unsigned id, char path[static PATH_MAX])
@@ -243,7 +180,8 @@ int history_add(struct history *history, const char *who, const char *comment, c
 		asprintf(&whole, "// at %" PRIu64 "\n// by %s\n// comment %s\n%s", revision.at_s,
 			revision.who, revision.comment, text) > 0) {
 		path_of(history, revision.id, path);
-		error = file_replace(path, whole, 0600, reason);
+		error = whole_file_write(
+			&(struct whole_file){path, 0600, false}, whole, strlen(whole), reason);
 		free(whole);
 	}
 	if (error) {
@@ -326,5 +264,6 @@ int history_pending_write(
 	}
 	snprintf(text, sizeof(text), "%u %u %" PRIu64 "\n", pending->id, pending->before,
 		pending->until_s);
-	return file_replace(path, text, 0600, reason);
+	return whole_file_write(
+		&(struct whole_file){path, 0600, false}, text, strlen(text), reason);
 }

@@ -47,5 +47,3 @@ int history_pending_write(
 
 // The whole file; to be freed. NULL with errno.
 char *file_text(const char *path);
-// In place of the file, whole or not at all, with the rights that it had or else `mode`.
-int file_replace(const char *path, const char *text, mode_t mode, struct reason *reason);

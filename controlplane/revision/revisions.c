@@ -4,6 +4,7 @@
 
 #include "conf_tree.h"
 #include "log.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,7 +63,8 @@ static int put(struct revisions *r, const char *who, const char *comment, const 
 
 	if (error)
 		return error;
-	error = file_replace(r->file, text, 0640, reason);
+	error = whole_file_write(
+		&(struct whole_file){r->file, 0640, true}, text, strlen(text), reason);
 	if (error)
 		history_drop(&r->history);
 	return error;

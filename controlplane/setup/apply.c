@@ -2,6 +2,7 @@
 #include "apply.h"
 
 #include "settings.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,36 +96,18 @@ struct text {
 	size_t length;
 };
 
-// Written beside, flushed, renamed.
-static int write_text(char *path, const struct text *text, mode_t mode, struct reason *reason)
-{
-	char *beside;
-	int fd, error = 0;
-
-	make_folders(path);
-	if (asprintf(&beside, "%s.new", path) < 0)
-		return -ENOMEM;
-	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0 || write(fd, text->bytes, text->length) != (ssize_t)text->length ||
-		fsync(fd) < 0 || rename(beside, path) < 0)
-		error = errno ? -errno : -EIO;
-	if (fd >= 0)
-		close(fd);
-	if (error)
-		reason_add(reason, "%s: cannot be written: %s", path, strerror(-error));
-	free(beside);
-	return error;
-}
-
 static int write_at(const char *root, const char *name, const struct text *text, mode_t mode,
 	struct reason *reason)
 {
+	struct whole_file whole = {.mode = mode};
 	char *path;
 	int error;
 
 	if (asprintf(&path, "%s%s", root, name) < 0)
 		return -ENOMEM;
-	error = write_text(path, text, mode, reason);
+	make_folders(path);
+	whole.path = path;
+	error = whole_file_write(&whole, text->bytes, text->length, reason);
 	free(path);
 	return error;
 }

@@ -114,18 +114,35 @@ static uint64_t says(const struct addr *addresses, unsigned count)
 	return told;
 }
 
-// "services/cluster/namespace/name" -> the object, if it is there.
+struct parts { // of a key "services/cluster/namespace/name"
+	char key[KEY_BYTES];
+	const char *kind, *cluster, *namespace, *name;
+	bool service;
+};
+
+// False when it has not four.
+static bool split(const char *key, struct parts *parts)
+{
+	char *rest = parts->key;
+
+	snprintf(parts->key, sizeof(parts->key), "%s", key);
+	parts->kind = strsep(&rest, "/");
+	parts->cluster = strsep(&rest, "/");
+	parts->namespace = strsep(&rest, "/");
+	parts->name = strsep(&rest, "/");
+	parts->service = strcmp(parts->kind, "services") == 0;
+	return parts->name && !rest;
+}
+
+// The object of the key, if it is there.
 static const struct object *object_of(const struct model *model, const char *key)
 {
-	char name[KEY_BYTES], *parts[4], *rest = name;
-	bool service = strncmp(key, "services/", 9) == 0;
+	struct parts parts;
 
-	snprintf(name, sizeof(name), "%s", key);
-	for (unsigned i = 0; i < 4; i++)
-		parts[i] = rest ? strsep(&rest, "/") : NULL;
-	return parts[3] ? model_find(model, service ? OBJECT_SERVICE : OBJECT_INGRESS, parts[1],
-				  parts[2], parts[3])
-			: NULL;
+	return split(key, &parts)
+		       ? model_find(model, parts.service ? OBJECT_SERVICE : OBJECT_INGRESS,
+				 parts.cluster, parts.namespace, parts.name)
+		       : NULL;
 }
 
 // Does the object say so already, as it does after a restart of ours?
@@ -217,23 +234,19 @@ static void want_ingresses(struct status *s, const struct status *old, const str
 	}
 }
 
-// "services/cluster/namespace/name" -> the object, and the path of its status; NULL: it is not
-// there, or in nobody's cluster.
+// The path of the object's status, and its cluster; NULL: it is in nobody's cluster.
 static char *path_of(const struct status *s, const char *key, struct cluster **cluster)
 {
-	char name[KEY_BYTES], *path = NULL, *parts[4], *rest = name;
-	bool service = strncmp(key, "services/", 9) == 0;
+	struct parts parts;
+	char *path = NULL;
 
 	*cluster = NULL;
-	snprintf(name, sizeof(name), "%s", key);
-	for (unsigned i = 0; i < 4; i++)
-		parts[i] = rest ? strsep(&rest, "/") : NULL;
-	if (!parts[3] || rest || !*parts[2])
+	if (!split(key, &parts) || !*parts.namespace)
 		return NULL;
-	*cluster = s->options.cluster(s->options.arg, parts[1]);
+	*cluster = s->options.cluster(s->options.arg, parts.cluster);
 	if (!*cluster || asprintf(&path, "/%s/namespaces/%s/%s/%s/status",
-				 service ? "api/v1" : "apis/networking.k8s.io/v1", parts[2],
-				 parts[0], parts[3]) < 0)
+				 parts.service ? "api/v1" : "apis/networking.k8s.io/v1",
+				 parts.namespace, parts.kind, parts.name) < 0)
 		return NULL;
 	return path;
 }
