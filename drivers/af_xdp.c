@@ -180,7 +180,7 @@ static uint16_t receive(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	return xsk_receive(&state->queues[queue], port->pool, mbufs, n);
 }
 
-static bool send_run(struct xsk *xsk, const struct gso *gso, struct rte_mbuf **mbufs, uint16_t n)
+static bool send_run(struct xsk *xsk, struct gso *gso, struct rte_mbuf **mbufs, uint16_t n)
 {
 	if (!gso_send(gso, mbufs, n))
 		return false;
@@ -195,7 +195,7 @@ static uint16_t transmit(struct port *port, uint16_t queue, struct rte_mbuf **mb
 {
 	struct af_xdp *state = port->state;
 	struct xsk *xsk = &state->queues[queue];
-	const struct gso *gso = state->gso ? &state->gso[queue] : NULL;
+	struct gso *gso = state->gso ? &state->gso[queue] : NULL;
 	uint16_t sent = 0, at = 0;
 
 	if (!gso || gso->fd < 0)

@@ -128,7 +128,7 @@ static bool make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct lay
 	return true;
 }
 
-bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
+bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
 {
 	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = gso->index};
 	struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM};
@@ -151,7 +151,11 @@ bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
 		parts[1 + i] =
 			(struct iovec){rte_pktmbuf_mtod_offset(mbufs[i], void *, first.payload),
 				mbufs[i]->data_len - first.payload};
-	return sendmsg(gso->fd, &message, MSG_DONTWAIT) >= 0;
+	if (sendmsg(gso->fd, &message, MSG_DONTWAIT) >= 0)
+		return true;
+	if (errno == EINVAL || errno == EOPNOTSUPP)
+		gso_close(gso);
+	return false;
 }
 
 int gso_open(struct gso *gso, int index)

@@ -27,5 +27,5 @@ void gso_close(struct gso *gso);
 // the first but the last. Below GSO_LEAST: none.
 uint16_t gso_run(struct rte_mbuf *const *mbufs, uint16_t n);
 // Sends a run; the mbufs stay the caller's, the first one's headers change. False: there was no
-// room.
-bool gso_send(const struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n);
+// room, or the kernel takes no such packets, and then it is closed.
+bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n);
