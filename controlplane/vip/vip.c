@@ -5,6 +5,7 @@
 #include "bird.h"
 #include "log.h"
 #include "vrrp.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -307,12 +308,26 @@ static void tell_bird(struct vip *v, const struct plan *plan, bool current)
 	free(list.rows);
 }
 
+// keepalived ends with the dataplane and begins anew with it, as a backup that listens first: one
+// that ran on would not see a link that was gone for a moment, think that it is master still, and
+// take the VIPs back from the peer that has them now. Who comes after a control plane that was
+// killed leaves it as it is.
+static void follow_pair(struct vip *v)
+{
+	bool lost = v->lost && !v->connected;
+	bool on = *v->settings->pair.interface && !v->box_drained && !lost;
+
+	vrrp_configure(v->vrrp, on ? keepalived_text(v->settings, vrrp_fifo(v->vrrp)) : NULL);
+}
+
 void vip_serve(struct vip *v, const struct plan *newest, bool connected, bool current)
 {
 	bool before = v->connected;
 
 	v->connected = connected;
 	v->lost |= before && !connected;
+	if (before != connected)
+		follow_pair(v);
 	if (!v->settings->bgp.asn) {
 		bird_configure(v->bird, NULL);
 		v->told = false;
@@ -354,32 +369,22 @@ static void read_drains(struct vip *v)
 
 static int write_drains(const struct vip *v, struct reason *reason)
 {
-	char beside[4200], text[ADDR_TEXT];
-	FILE *file;
-	int failed;
+	const struct whole_file whole = {.path = v->drains_path, .mode = 0640};
+	char *bytes = NULL, text[ADDR_TEXT];
+	size_t length;
+	FILE *file = open_memstream(&bytes, &length);
+	int error = -ENOMEM;
 
-	snprintf(beside, sizeof(beside), "%s.new", v->drains_path);
-	file = fopen(beside, "we");
-	if (file) {
-		if (v->box_drained)
-			fputs("box\n", file);
-		for (unsigned i = 0; i < v->drain_count; i++)
-			fprintf(file, "%s\n", addr_format(&v->drains[i], text));
-		failed = fflush(file) || fsync(fileno(file));
-		failed |= fclose(file);
-	}
-	if (!file || failed || rename(beside, v->drains_path) < 0) {
-		reason_add(reason, "%s: cannot be written: %s", v->drains_path, strerror(errno));
-		return -EIO;
-	}
-	return 0;
-}
-
-static void follow_pair(struct vip *v)
-{
-	bool on = *v->settings->pair.interface && !v->box_drained;
-
-	vrrp_configure(v->vrrp, on ? keepalived_text(v->settings, vrrp_fifo(v->vrrp)) : NULL);
+	if (!file)
+		return error;
+	if (v->box_drained)
+		fputs("box\n", file);
+	for (unsigned i = 0; i < v->drain_count; i++)
+		fprintf(file, "%s\n", addr_format(&v->drains[i], text));
+	if (fclose(file) == 0)
+		error = whole_file_write(&whole, bytes, length, reason);
+	free(bytes);
+	return error;
 }
 
 int vip_drain(struct vip *v, const struct addr *address, bool on, struct reason *reason)

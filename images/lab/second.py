@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The second appliance of a lab, beside the first: the same switches, addresses of its own."""
 
+import time
+
 from appliance import Appliance, port
-from topology import LAN4, LAN6, WAN4, WAN6, Machine
+from topology import LAN4, LAN6, WAN4, WAN6, Machine, wait_until
 
 HOST = 2
 FOLDER = "second"
+
+
+def settled(owner, what, seconds=20, still=1.0):
+    """Who owns it, by owner(), once the election is over: nobody else for ten of its intervals. Both
+    boxes may be masters at first, until they have found each other's address."""
+    last, since = None, time.monotonic()
+
+    def same():
+        nonlocal last, since
+        now = owner()
+        if now != last:
+            last, since = now, time.monotonic()
+        return now is not None and time.monotonic() - since >= still
+    wait_until(same, what, seconds)
+    return last
 
 
 def add(net, settings):

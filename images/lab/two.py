@@ -5,7 +5,7 @@ import copy
 
 import second
 from router import Bird
-from topology import BOX_HOST, CLIENT_HOST, WAN4, WAN6, LabError, wait_until
+from topology import BOX_HOST, CLIENT_HOST, WAN4, WAN6, wait_until
 
 KINDS = ("pair", "bgp")
 HOSTS = (BOX_HOST, second.HOST)
@@ -48,10 +48,12 @@ def wait(kind, boxes, router, vip):
     if kind == "bgp":
         wait_until(lambda: len(router.route(vip)) == len(HOSTS), f"both boxes as ways to {vip}", 20)
         return [f"The router's ways to {vip}: {', '.join(router.route(vip))}"]
-    wait_until(lambda: [state(box, vip) for box in boxes].count("owned") == 1, f"one box owning {vip}", 20)
-    states = [state(box, vip) for box in boxes]
-    if "standby" not in states:
-        raise LabError(f"{vip} is {' and '.join(map(str, states))}, expected owned and standby")
+    states = []
+
+    def owner():
+        states[:] = [state(box, vip) for box in boxes]
+        return states.index("owned") if sorted(map(str, states)) == ["owned", "standby"] else None
+    second.settled(owner, f"one box owning {vip} and the other standing by")
     return [f"{box.machine.name}: {vip} is {what}" for box, what in zip(boxes, states)]
 
 

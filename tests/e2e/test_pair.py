@@ -9,6 +9,7 @@ import pytest
 
 import boxes
 import harness
+import second
 from topology import ROOT, wait_until
 
 PORTS = [("echo", "TCP", 9000, 9000), ("http", "TCP", 8080, 8080), ("dgram", "UDP", 9000, 9000)]
@@ -63,9 +64,9 @@ def pair(make_lab):
                           log=pod.dir / "decap.log")
     for pod in lab.pods.values():
         wait_until((pod.dir / "decap").exists, "the tunnel's other end")
-    both.first = wait_until(lambda: (both.owner(lab.vip) is not None) + both.owner(lab.vip)
-                            if both.owner(lab.vip) is not None else None, "one owner") - 1
+    both.first = second.settled(lambda: both.owner(lab.vip), "one owner")
     yield both
+    print(both[1].tail("sluice-controlplane", 40))  # shown with what failed
     both.stop()
 
 
