@@ -62,6 +62,7 @@ struct control {
 	uv_fs_event_t config_watch;
 	uv_timer_t config_settle;
 	bool config_watched, config_written;
+	bool again; // the loop ends for a new start
 
 	// What is wrong with ourselves, for show problems. A line each; "" = nothing.
 	struct reason config_mistakes, config_notes, store_mistakes, vip_mistakes,
@@ -85,6 +86,10 @@ void conf_reload(struct control *control);
 // Its revisions and the candidate for the next.
 int conf_keep(struct control *control, struct reason *reason);
 void conf_keep_end(struct control *control);
+
+// restored.c: what a backup has left to be done, with the state locked and not read yet. Where it
+// has brought another sluice.conf that is read.
+int restored_start(struct control *control, struct reason *reason);
 
 // certificate.c: the one for names that no Secret serves, made once, put into the model.
 int certificate_start(struct control *control, struct reason *reason);

@@ -152,6 +152,8 @@ static int start_store(struct control *c, struct reason *reason)
 {
 	int error = store_open(&c->store, c->settings, reason);
 
+	if (!error)
+		error = restored_start(c, reason);
 	if (error)
 		return error;
 	error = store_leases_read(c->store, &c->leases, &c->lease_count, &c->store_mistakes);
@@ -170,9 +172,20 @@ static void stop_store(struct control *c)
 	reason_clear(&c->store_mistakes);
 }
 
+static void on_again(void *arg)
+{
+	struct control *c = arg;
+
+	if (uv_loop_alive(&c->loop) && !c->again)
+		log_notice("main", "starting anew");
+	c->again = true;
+	uv_stop(&c->loop);
+}
+
 static int start_api(struct control *c, struct reason *reason)
 {
-	struct api_options options = {.group = c->settings->group, .arg = c, .state = report};
+	struct api_options options = {
+		.group = c->settings->group, .arg = c, .state = report, .again = on_again};
 	char *path, *tokens;
 	int error;
 
@@ -295,7 +308,8 @@ static int start_service(struct control *c, struct reason *reason)
 
 static void stop_service(struct control *c)
 {
-	service_say("STOPPING=1");
+	if (!c->again)
+		service_say("STOPPING=1");
 	uv_close((uv_handle_t *)&c->alive, NULL);
 }
 
@@ -348,6 +362,7 @@ static const struct part {
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
 
+// Until the end, or until all is to start anew.
 static int run(struct control *c)
 {
 	struct reason reason = {0};
@@ -375,6 +390,18 @@ static int run(struct control *c)
 	uv_run(&c->loop, UV_RUN_DEFAULT); // what was closed
 	uv_loop_close(&c->loop);
 	reason_clear(&reason);
+	return error;
+}
+
+static int run_on(const char *config_file)
+{
+	struct control control;
+	int error;
+
+	do {
+		control = (struct control){.config_file = config_file};
+		error = run(&control);
+	} while (!error && control.again);
 	return error;
 }
 
@@ -413,7 +440,7 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct control control = {.config_file = CONFIG_FILE};
+	const char *config_file = CONFIG_FILE;
 	bool only_check = false;
 	int option;
 
@@ -422,7 +449,7 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "c:nvVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
-			control.config_file = optarg;
+			config_file = optarg;
 			break;
 		case 'n':
 			only_check = true;
@@ -446,6 +473,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (only_check)
-		return check(control.config_file);
-	return run(&control) ? 1 : 0;
+		return check(config_file);
+	return run_on(config_file) ? 1 : 0;
 }

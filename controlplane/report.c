@@ -115,6 +115,7 @@ void report(void *arg, struct api_state *state)
 		.revisions = c->revisions,
 		.health = c->health,
 		.logs = c->logs,
+		.seal = store_seal(c->store),
 	};
 	if (c->publish)
 		state->publish = publish_state(c->publish);

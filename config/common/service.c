@@ -9,6 +9,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+bool service_managed(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
 void service_say(const char *what)
 {
 	const char *path = getenv("NOTIFY_SOCKET");

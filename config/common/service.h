@@ -4,9 +4,13 @@
 // nothing is told. Any thread; never blocks.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
-// "READY=1", "WATCHDOG=1", "STOPPING=1".
+// Does a service manager run us, which starts again what has ended?
+bool service_managed(void);
+
+// "READY=1", "WATCHDOG=1", "RELOADING=1", "STOPPING=1".
 void service_say(const char *what);
 
 // How often the manager wants to hear WATCHDOG=1, in microseconds; half of it is a good pace.

@@ -23,6 +23,7 @@
 #include "publish.h"
 #include "reason.h"
 #include "revisions.h"
+#include "seal.h"
 #include "settings.h"
 #include "vip.h"
 
@@ -51,6 +52,7 @@ struct api_state {
 	struct revisions *revisions; // NULL: they cannot be kept
 	const struct health *health;
 	const struct logs *logs; // NULL: none are kept
+	const struct seal *seal; // of the state; NULL: nothing is kept
 	uint64_t started_us;     // CLOCK_REALTIME
 	unsigned source_count, problem_count;
 	const struct api_source *sources;
@@ -63,6 +65,7 @@ struct api_options {
 	const char *tokens_path;
 	void *arg;
 	void (*state)(void *arg, struct api_state *state);
+	void (*again)(void *arg); // the control plane is to start anew
 };
 
 int api_open(struct api **api, uv_loop_t *loop, const struct api_options *options,

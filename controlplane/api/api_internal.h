@@ -70,6 +70,9 @@ struct api_command {
 	enum api_need need;
 	bool changes; // asked by POST, not by GET; needs the role admin, and is audited
 	bool admin;   // needs the role admin although it changes nothing
+	bool local;   // asked by the socket alone: what it tells or takes is not for the network
+	bool again;   // when it was done, the control plane starts anew
+	size_t body;  // most bytes; 0 = API_BODY_MAX
 	json_t *(*handler)(const struct api_request *request); // NULL: out of memory
 	// Instead, where there may be many rows: JSON, or what `type` says.
 	void (*write)(const struct api_request *request, struct text *text);
@@ -84,6 +87,8 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 // The configuration's.
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
+// The box's.
+extern const struct api_command api_backup, api_restore;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];
@@ -149,6 +154,8 @@ json_t *rule_json(
 	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);
 // Does traffic flow, why not, and what to type next. traffic.c
 json_t *traffic_json(const struct api_request *request);
+// What of two configurations the dataplane reads at its start alone and differs.
+json_t *config_waiting(const char *before, const char *now);
 // False, which is told, when revisions of the configuration cannot be kept.
 bool revisions_kept(const struct api_request *request);
 // The value as a number of revisions ago; false when there is none, or it is wrong, which is told.

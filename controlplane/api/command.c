@@ -47,6 +47,8 @@ const struct api_command *const api_commands[] = {
 	&api_discard,
 	&api_commit,
 	&api_complete,
+	&api_backup,
+	&api_restore,
 	NULL,
 };
 

@@ -166,17 +166,14 @@ const struct api_command api_discard = {
 	.handler = discard,
 };
 
-// What the dataplane reads at its start alone, of what the last commit changed.
-static json_t *waiting(const struct revisions *revisions)
+json_t *config_waiting(const char *before, const char *now)
 {
 	static const char *const keys[] = {"dataplane", "ports", "routes", "snat", "timeouts",
 		"http", "access_log", "run_dir", "state_dir", "group"};
 	struct reason none = {0};
-	char *now = revisions_ago(revisions, 0, &none),
-	     *before = revisions_ago(revisions, 1, &none);
 	json_t *list = json_array();
 
-	for (unsigned i = 0; now && before && i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char *a = conf_show(now, keys[i], &none), *b = conf_show(before, keys[i], &none);
 
 		if (!a != !b || (a && strcmp(a, b) != 0))
@@ -184,6 +181,18 @@ static json_t *waiting(const struct revisions *revisions)
 		free(a);
 		free(b);
 	}
+	reason_clear(&none);
+	return list;
+}
+
+// Of what the last commit changed.
+static json_t *waiting(const struct revisions *revisions)
+{
+	struct reason none = {0};
+	char *now = revisions_ago(revisions, 0, &none),
+	     *before = revisions_ago(revisions, 1, &none);
+	json_t *list = now && before ? config_waiting(before, now) : json_array();
+
 	reason_clear(&none);
 	free(now);
 	free(before);

@@ -282,6 +282,8 @@ void exchange_head(struct exchange *x)
 	else if (x->command && (x->command->changes || x->command->admin) &&
 		 x->request.role != ROLE_ADMIN)
 		exchange_refuse(x, STATUS_FORBIDDEN, "this needs a token of the role admin");
+	else if (x->command && x->command->local && web_kind(x->web) != WEB_LOCAL)
+		exchange_refuse(x, STATUS_FORBIDDEN, "this is asked on the box itself");
 }
 
 void exchange_begin(struct exchange *x)
@@ -313,6 +315,13 @@ void exchange_begin(struct exchange *x)
 
 void exchange_clear(struct exchange *x)
 {
+	const struct api_options *options = &web_api(x->web)->options;
+
+	if (x->command && x->command->again && x->answered && x->status == STATUS_OK &&
+		options->again)
+		options->again(options->arg);
+	if (x->body)
+		explicit_bzero(x->body, x->request.body_size);
 	reason_clear(&x->reason);
 	free(x->text);
 	free(x->body);

@@ -124,7 +124,10 @@ static void row(struct text *text, const struct api_command *command)
 	text_open(text, '{');
 	operation_id(text, command);
 	text_key_string(text, "summary", command->help);
-	text_key_string(text, "x-role", command->changes || command->admin ? "admin" : "view");
+	text_key_string(text, "x-role",
+		command->local                       ? "none: asked on the box itself"
+		: command->changes || command->admin ? "admin"
+						     : "view");
 	parameters(text, command);
 	responses(text, command);
 	text_close(text, '}');

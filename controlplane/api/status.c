@@ -111,9 +111,12 @@ static json_t *version(const struct api_request *request)
 {
 	const struct publish_state *publish = &request->state->publish;
 
-	return json_pack("{s:s, s:o, s:i}", "controlplane", SLUICE_VERSION, "dataplane",
+	char start[24];
+
+	snprintf(start, sizeof(start), "%llu", (unsigned long long)request->state->started_us);
+	return json_pack("{s:s, s:o, s:i, s:s}", "controlplane", SLUICE_VERSION, "dataplane",
 		publish->connected ? json_string(publish->build) : json_null(), "channel",
-		(int)SLUICE__VERSION__VERSION_CURRENT);
+		(int)SLUICE__VERSION__VERSION_CURRENT, "start", start);
 }
 
 const struct api_command api_version = {

@@ -130,13 +130,18 @@ static enum MHD_Result queue_answer(struct exchange *x)
 	return result;
 }
 
+static size_t body_max(const struct exchange *x)
+{
+	return x->command && x->command->body ? x->command->body : API_BODY_MAX;
+}
+
 // More than the bound is read no further.
 static enum MHD_Result keep_body(struct exchange *x, const char *bytes, size_t *count)
 {
 	size_t size = x->request.body_size;
 	char *grown;
 
-	if (*count > API_BODY_MAX - size)
+	if (*count > body_max(x) - size)
 		return MHD_NO;
 	grown = realloc(x->body, size + *count + 1);
 	if (!grown)
@@ -150,12 +155,12 @@ static enum MHD_Result keep_body(struct exchange *x, const char *bytes, size_t *
 }
 
 // A length that is told is refused before the body comes; without one the connection ends.
-static bool too_large(struct exchange *x)
+static bool too_large(const struct exchange *x)
 {
 	const char *length = MHD_lookup_connection_value(
 		x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-	return length && strtoull(length, NULL, 10) > API_BODY_MAX;
+	return length && strtoull(length, NULL, 10) > body_max(x);
 }
 
 // Called when the head has come, for each part of a body, at its end, and after each resume.
@@ -176,7 +181,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		*place = x;
 		exchange_head(x);
 		if (!x->answered && too_large(x))
-			exchange_refuse(x, STATUS_TOO_LARGE, "the body has more than 1 MiB");
+			exchange_refuse(x, STATUS_TOO_LARGE,
+				x->command && x->command->body ? "the body has more than 64 MiB"
+							       : "the body has more than 1 MiB");
 		return x->answered ? queue_answer(x) : MHD_YES;
 	}
 	if (*upload_bytes)

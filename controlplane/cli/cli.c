@@ -167,19 +167,19 @@ static char *read_content(const struct cli_call *call, struct reason *reason)
 	return text;
 }
 
-int cli_ask(const struct cli_call *call, const struct cli_asker *asker)
+static int ask_once(const struct cli_call *call, const struct cli_asker *asker)
 {
 	const struct cli_command *command = call->command;
 	bool content = command->content && call->values[command->content - 1];
 	struct reason reason = {0};
 	char *text = content ? read_content(call, &reason) : NULL;
 	char *query = client_query(call);
-	const char *body = command->changes ? "" : NULL;
-	struct client_text answer = {0};
+	struct client_text body = {text, text ? strlen(text) : 0}, answer = {0};
 	enum cli_exit result = CLI_ERROR;
 
 	if (query && (!content || text))
-		result = client_fetch(asker, query, content ? text : body, &answer, &reason);
+		result = client_fetch(
+			asker, query, command->changes ? &body : NULL, &answer, &reason);
 	if (result == CLI_OK && !print_answer(command, &answer, asker)) {
 		reason_add(&reason, "the control plane's answer cannot be read");
 		result = CLI_ERROR;
@@ -191,6 +191,11 @@ int cli_ask(const struct cli_call *call, const struct cli_asker *asker)
 	free(query);
 	free(text);
 	return result;
+}
+
+int cli_ask(const struct cli_call *call, const struct cli_asker *asker)
+{
+	return call->command->run ? call->command->run(call, asker) : ask_once(call, asker);
 }
 
 int cli_run(int argc, char **argv, FILE *out, FILE *err)

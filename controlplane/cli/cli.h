@@ -34,6 +34,9 @@ struct cli_values {
 	bool typed;                // the API is told what was typed so far, as "typed"
 };
 
+struct cli_call;
+struct cli_asker;
+
 struct cli_argument {
 	const char *name;  // also the API's
 	const char *value; // what stands for its value in the usage; NULL = a flag
@@ -57,6 +60,8 @@ struct cli_command {
 	bool raw;         // in the console with their quotes
 	unsigned content; // this one, counted from 1, names a file whose content goes along
 	const struct cli_values *values[CLI_ARGUMENTS_MAX];
+	// Instead of one question and its answer: a command of several steps. An enum cli_exit.
+	int (*run)(const struct cli_call *call, const struct cli_asker *asker);
 };
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
@@ -68,6 +73,8 @@ extern const struct cli_command cli_status, cli_version, cli_vips, cli_services,
 extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cli_candidate,
 	cli_compare, cli_configure_status, cli_rollback, cli_discard, cli_configure_commit,
 	cli_commit;
+// The box's.
+extern const struct cli_command cli_backup, cli_restore;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // What several commands complete.
@@ -117,12 +124,19 @@ int cli_ask(const struct cli_call *call, const struct cli_asker *asker);
 // not like the question, else CLI_ERROR; both with the reason.
 // `body` NULL: by GET.
 enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
-	const char *body, json_t **answer, struct reason *reason);
+	const struct client_text *body, json_t **answer, struct reason *reason);
 // The same with the answer as it came, to be freed.
 enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_query,
-	const char *body, struct client_text *answer, struct reason *reason);
+	const struct client_text *body, struct client_text *answer, struct reason *reason);
 // "/v1/flows?client=198.51.100.7"; to be freed.
 char *client_query(const struct cli_call *call);
+
+// Before what cannot be taken back: asked at the terminal, unless `yes` was given. False, which is
+// told, when it is not to be.
+bool confirm(const struct cli_asker *asker, const char *yes, const char *question);
+// PASSPHRASE_MAX bytes: the first line of the file ("-": of what comes in), or asked at the
+// terminal, twice when it is a new one. False with the reason.
+bool passphrase_take(const char *file, bool new_one, char *passphrase, struct reason *reason);
 
 // A table whose columns are as wide as what is in them. Cells are added row by row.
 struct table;

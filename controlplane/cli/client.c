@@ -75,7 +75,7 @@ static int on_progress(
 }
 
 enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_query,
-	const char *body_text, struct client_text *answer, struct reason *reason)
+	const struct client_text *sent, struct client_text *answer, struct reason *reason)
 {
 	enum cli_exit result = CLI_ERROR;
 	struct client_text body = {0};
@@ -93,8 +93,11 @@ enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_q
 
 		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, asker->socket);
 		curl_easy_setopt(curl, CURLOPT_URL, url);
-		if (body_text)
-			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body_text);
+		if (sent) {
+			curl_easy_setopt(
+				curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)sent->length);
+			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, sent->bytes ? sent->bytes : "");
+		}
 		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, asker);
@@ -122,7 +125,7 @@ enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_q
 }
 
 enum cli_exit client_ask(const struct cli_asker *asker, const char *path_and_query,
-	const char *body, json_t **answer, struct reason *reason)
+	const struct client_text *body, json_t **answer, struct reason *reason)
 {
 	struct client_text text = {0};
 	enum cli_exit result = client_fetch(asker, path_and_query, body, &text, reason);

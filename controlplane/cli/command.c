@@ -51,6 +51,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_discard,
 	&cli_configure_commit,
 	&cli_commit,
+	&cli_backup,
+	&cli_restore,
 	NULL,
 };
 

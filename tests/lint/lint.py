@@ -39,7 +39,8 @@ FENCES = {
     "libuv": (r"<uv\.h>", ["controlplane/"]),
     "libedit": (r"<(histedit|editline/.*)\.h>", ["controlplane/cli/"]),
     "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/seal/",
-                              "controlplane/api/tls_front", "controlplane/health/health_tls", "controlplane/api/token"]),
+                              "controlplane/api/tls_front", "controlplane/health/health_tls", "controlplane/api/token",
+                              "controlplane/backup/envelope"]),
     "DPDK": (r"<rte_", ["dataplane/", "drivers/"]),
 }
 

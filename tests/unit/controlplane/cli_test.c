@@ -289,7 +289,7 @@ static void poor_answers_do_no_harm(void **state)
 			assert_non_null(answer);
 			if (cli_commands[j]->print)
 				cli_commands[j]->print(answer, out);
-			else
+			else if (cli_commands[j]->print_text)
 				print_copy(cli_commands[j], poor[i], out);
 			fclose(out);
 			free(text);

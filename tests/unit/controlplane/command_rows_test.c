@@ -32,7 +32,7 @@ static void every_command_asks_a_row(void **state)
 		if (!row || row->changes != command->changes)
 			fail_msg("%s is no such row", command->path);
 		for (unsigned j = 0; j < CLI_ARGUMENTS_MAX && command->arguments[j].name; j++)
-			if (command->content != j + 1 &&
+			if (!command->run && command->content != j + 1 &&
 				!has_argument(row, command->arguments[j].name))
 				fail_msg("%s has no %s", row->path, command->arguments[j].name);
 	}

@@ -24,5 +24,7 @@ struct question {
 // `answer` holds what is proposed and gets the answer; `room` bytes.
 void ask(struct terminal *terminal, struct question question, char *answer, size_t room);
 bool ask_yes(struct terminal *terminal, const char *question, bool proposed);
-// Not shown, and asked twice. False: none was given.
+// Not shown. False: none was given; Ctrl-C gives none.
+bool ask_hidden(struct terminal *terminal, const char *question, char *text, size_t room);
+// The same, at least 8 characters and asked twice.
 bool ask_password(struct terminal *terminal, const char *question, char *password, size_t room);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ask.h"
 
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <termios.h>
@@ -98,17 +99,27 @@ static void echo(struct terminal *terminal, bool on)
 	tcsetattr(fd, TCSAFLUSH, &mode);
 }
 
-static bool hidden(struct terminal *terminal, const char *question, char *text, size_t room)
+// Ends what is read, and nothing else.
+static void on_interrupt(int number)
 {
+	(void)number;
+}
+
+bool ask_hidden(struct terminal *terminal, const char *question, char *text, size_t room)
+{
+	const struct sigaction ends = {.sa_handler = on_interrupt};
+	struct sigaction before;
 	bool came;
 
+	sigaction(SIGINT, &ends, &before); // who goes has the echo back
 	echo(terminal, false); // first: who types at once is not shown, and loses nothing
 	fprintf(terminal->out, "%s: ", question);
 	fflush(terminal->out);
 	came = read_answer(terminal, text, room);
 	echo(terminal, true);
+	sigaction(SIGINT, &before, NULL);
 	fputc('\n', terminal->out);
-	return came;
+	return came && *text;
 }
 
 bool ask_password(struct terminal *terminal, const char *question, char *password, size_t room)
@@ -116,13 +127,13 @@ bool ask_password(struct terminal *terminal, const char *question, char *passwor
 	char again[256];
 
 	for (;;) {
-		if (!hidden(terminal, question, password, room) || !*password)
+		if (!ask_hidden(terminal, question, password, room))
 			return false;
 		if (strlen(password) < 8) {
 			fputs("  at least 8 characters\n", terminal->out);
 			continue;
 		}
-		if (!hidden(terminal, "The same again", again, sizeof(again)))
+		if (!ask_hidden(terminal, "The same again", again, sizeof(again)))
 			return false;
 		if (strcmp(password, again) == 0) {
 			explicit_bzero(again, sizeof(again));
