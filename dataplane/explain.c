@@ -65,7 +65,10 @@ static const char *how_text(enum route_how how)
 		return "the default of the host: no path takes it";
 	case ROUTE_BY_CATCH_ALL:
 		return "the default of all hosts: nothing else takes it";
+	case ROUTE_BY_PATTERN:
+		return "a regular expression, the longest that matches";
 	case ROUTE_NOT_FOUND:
+	case ROUTE_TOO_COSTLY:
 		break;
 	}
 	return "none";
@@ -118,6 +121,28 @@ static void explain_backends(struct explain *e)
 	explain_endpoint(e, chosen);
 }
 
+// True: the answer is a redirect.
+static bool explain_target(
+	struct explain *e, const struct http_found *found, struct route_text path)
+{
+	const struct route_target target = {found->rule->policy->rewrite, path, found->groups};
+	bool away = route_target_is_url(target.target), query, closed;
+	char out[SLUICE_PATH_LENGTH + 1];
+	size_t length = route_target_write(&target, out, SLUICE_PATH_LENGTH, &query, &closed);
+
+	if (!length)
+		snprintf(out, sizeof(out), "(more than %u bytes)", SLUICE_PATH_LENGTH);
+	else
+		out[length] = '\0';
+	if (away) {
+		step(e, "answer", "302: to %s", out);
+		e->out->status = 302;
+		return true;
+	}
+	step(e, "rewrite", "the path becomes %s", out);
+	return false;
+}
+
 static void explain_rule(struct explain *e, struct route_text path)
 {
 	const Sluice__ExplainRequest *request = e->request;
@@ -130,6 +155,13 @@ static void explain_rule(struct explain *e, struct route_text path)
 		!found.host         ? ""
 		: *found.host->name ? "\""
 				    : "\": rules without host");
+	if (found.how == ROUTE_TOO_COSTLY) {
+		step(e, "path", "a regular expression comes to no end on %.*s", (int)path.length,
+			path.text);
+		step(e, "answer", "500: %s", http_refusal_help(HTTP_ROUTE_COSTLY));
+		e->out->status = 500;
+		return;
+	}
 	if (!found.rule) {
 		step(e, "path", "no rule takes %.*s", (int)path.length, path.text);
 		step(e, "answer", "404");
@@ -145,6 +177,8 @@ static void explain_rule(struct explain *e, struct route_text path)
 		how_text(found.how));
 	step(e, "ingress", "%s", found.rule->object);
 	policy = found.rule->policy;
+	if (policy->rewrite && explain_target(e, &found, path))
+		return;
 	if (!request->tls &&
 		(policy->force_ssl_redirect ||
 			(policy->ssl_redirect &&
@@ -154,8 +188,6 @@ static void explain_rule(struct explain *e, struct route_text path)
 		e->out->status = policy->redirect_code;
 		return;
 	}
-	if (policy->rewrite)
-		step(e, "rewrite", "the path becomes %s", policy->rewrite);
 	explain_backends(e);
 }
 

@@ -129,23 +129,26 @@ static void decode_policy(struct decode *d, const char *what, const Sluice__Rule
 	check_range(d, what, "retry_on", from->retry_on, retry_on);
 	check_range(d, what, "retry_tries", from->retry_tries, tries);
 	check_range(d, what, "retry_timeout_ms", from->retry_timeout_ms, optional_timeout_range);
-	if (policy->rewrite && policy->rewrite[0] != '/')
-		mistake(d, "%s: rewrite: expected a path that begins with /", what);
+	if (policy->rewrite && policy->rewrite[0] != '/' && !route_target_is_url(policy->rewrite))
+		mistake(d, "%s: rewrite: expected a path that begins with /, or a URL", what);
+	if (policy->rewrite && !route_target_valid(policy->rewrite))
+		mistake(d, "%s: rewrite: expected a digit from 1 to 9 after each $", what);
 }
 
 static void decode_rule(
 	struct decode *d, const char *what, const Sluice__Rule *from, struct plan_rule *rule)
 {
-	bool pathless = from->kind >= SLUICE__RULE_KIND__RULE_DEFAULT;
+	bool pathless = from->kind == SLUICE__RULE_KIND__RULE_DEFAULT ||
+			from->kind == SLUICE__RULE_KIND__RULE_CATCH_ALL;
 
 	*rule = no_rule;
 	rule->kind = (enum route_kind)from->kind;
 	rule->path = from->path;
 	rule->object = from->object;
 	if ((int)from->kind < SLUICE__RULE_KIND__RULE_EXACT ||
-		from->kind > SLUICE__RULE_KIND__RULE_CATCH_ALL)
+		from->kind > SLUICE__RULE_KIND__RULE_PATTERN)
 		mistake(d, "%s: kind %d: expected 1 to %d", what, (int)from->kind,
-			SLUICE__RULE_KIND__RULE_CATCH_ALL);
+			SLUICE__RULE_KIND__RULE_PATTERN);
 	else if (pathless ? *from->path : from->path[0] != '/')
 		mistake(d, "%s: path \"%.64s\": expected %s", what, from->path,
 			pathless ? "none" : "one that begins with /");

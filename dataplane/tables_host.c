@@ -167,7 +167,11 @@ static bool paths_make(struct build *build, struct http_host *host, const char *
 	if (mistakes.count)
 		build_mistake(build, "%s: %s", what, reason_text(&mistakes));
 	reason_clear(&mistakes);
-	host->paths = paths ? edit_adopt(&build->edit, paths) : NULL;
+	if (!paths)
+		return false;
+	host->paths = edit_adopt(&build->edit, paths);
+	if (host->paths)
+		edit_made_ends(&build->edit, route_paths_end);
 	return host->paths != NULL;
 }
 
@@ -219,6 +223,12 @@ static bool slots_give(struct build *build, const struct http_host *before, stru
 	return true;
 }
 
+static void paths_replace(struct build *build, const struct http_host *host)
+{
+	edit_replace(&build->edit, host->paths);
+	edit_replaced_ends(&build->edit, route_paths_end);
+}
+
 static void host_set(struct build *build, const struct plan_host *plan)
 {
 	const struct http_site *site = site_find(build->tables, plan->site);
@@ -251,7 +261,7 @@ static void host_set(struct build *build, const struct plan_host *plan)
 	rows_put(build, &build->hosts, http_name_hash(after->site, after->name, after->name_length),
 		after->slot, before, after);
 	if (before)
-		edit_replace(&build->edit, before->paths);
+		paths_replace(build, before);
 }
 
 static void host_remove(struct build *build, const struct http_host *host)
@@ -260,7 +270,7 @@ static void host_remove(struct build *build, const struct http_host *host)
 		slots_set(&build->rules, host->rules[i].slot, NULL);
 		slot_numbers_remove(&build->store->rules, host->rules[i].slot);
 	}
-	edit_replace(&build->edit, host->paths);
+	paths_replace(build, host);
 	rows_put(build, &build->hosts, http_name_hash(host->site, host->name, host->name_length),
 		host->slot, host, NULL);
 }
@@ -300,6 +310,6 @@ void host_free(const void *value)
 {
 	const struct http_host *host = value;
 
-	free((void *)host->paths);
+	route_paths_free((struct route_paths *)host->paths);
 	free((void *)host);
 }

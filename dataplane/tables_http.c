@@ -79,7 +79,9 @@ static struct http_found look(const struct http_host *host, struct route_text pa
 		return found;
 	by_path = route_paths_lookup(host->paths, path);
 	found.how = by_path.how;
-	found.rule = by_path.how == ROUTE_NOT_FOUND ? NULL : &host->rules[by_path.rule];
+	found.rule = by_path.rule == UINT32_MAX ? NULL : &host->rules[by_path.rule];
+	if (found.how == ROUTE_BY_PATTERN)
+		memcpy(found.groups, by_path.groups, sizeof(found.groups));
 	return found;
 }
 
@@ -91,7 +93,7 @@ struct http_found tables_rule(const struct tables *tables, uint32_t site, const 
 		&tables->host_map, http_host_equal, site, (struct route_text){host, host_length});
 	struct http_found found = look(chosen, path), other;
 
-	if (found.rule || !chosen || chosen->name_length == 0)
+	if (found.rule || !chosen || chosen->name_length == 0 || found.how == ROUTE_TOO_COSTLY)
 		return found;
 	// The catch-all takes what no host's rule does; other rules without host do not.
 	other = look(

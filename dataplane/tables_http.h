@@ -60,7 +60,7 @@ struct rule_policy {
 	uint32_t retry_on; // enum retry_on
 	uint32_t retry_tries, retry_timeout_ms;
 	const char *upstream_host; // NULL = the client's
-	const char *rewrite;       // NULL = the path stays
+	const char *rewrite;       // NULL = the path stays; or a URL to redirect to
 };
 
 struct http_rule {
@@ -88,6 +88,7 @@ struct http_found {
 	const struct http_host *host; // NULL: no such host
 	const struct http_rule *rule; // NULL: no route
 	enum route_how how;
+	struct pattern_group groups[PATTERN_GROUPS]; // of ROUTE_BY_PATTERN, in the path
 };
 
 struct certificate {

@@ -55,7 +55,7 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 		"http_port", "https_port", "hsts", "hsts_subdomains", "hsts_preload",
 		"head_timeout", "idle_timeout", "body_timeout", "connect_timeout", "send_timeout",
 		"read_timeout", "head_bytes", "body_mb", "requests", "log_sample", "proxy_protocol",
-		"trusted", NULL};
+		"trusted", "regex_hosts", NULL};
 	const setting_t *group = read_group(r, root, "ingress");
 
 	*s = (struct ingress_settings){
@@ -86,6 +86,7 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 	s->pool = read_text(r, group, "pool", "the name of a pool", "");
 	read_known(r, group, keys);
 	read_bool(r, group, "classless", &s->classless);
+	read_bool(r, group, "regex_hosts", &s->regex_hosts);
 	read_vips(r, group, s);
 	read_port(r, group, "http_port", &s->http_port);
 	read_port(r, group, "https_port", &s->https_port);

@@ -11,6 +11,7 @@ struct ingress_settings {
 	char *class;      // of this name is ours, also when no IngressClass says so
 	char *controller; // IngressClasses with it are ours
 	bool classless;   // Ingresses without a class are ours
+	bool regex_hosts; // an Ingress with expressions makes all paths of its hosts such
 	unsigned address_count;
 	struct addr addresses[2]; // asked for, one of a family at most; none = any of the pools
 	char *pool;               // the only one to take an address from; "" = any

@@ -46,6 +46,7 @@ struct host_draft {
 	unsigned rule_count;
 	struct plan_rule *rules;
 	bool has_default;
+	bool regex; // all its paths are regular expressions
 	struct host_draft *next;
 };
 

@@ -10,6 +10,7 @@
 #include "front.h"
 #include "http_path.h"
 #include "limits.h"
+#include "pattern.h"
 
 uint64_t front_hash(const char *text)
 {
@@ -146,24 +147,61 @@ static void look_up(
 	one->service = backend_text(f, backend);
 }
 
-static void add_rule(struct front *f, struct front_ingress *one, struct host_draft *host,
+// Paths of ImplementationSpecific are regular expressions where the Ingress says so; those of the
+// other types if they look like one, too.
+static bool is_pattern(const struct front_ingress *one, const struct host_draft *host,
 	const struct ingress_path *path, enum rule_kind kind)
 {
-	struct rule_slot key = {.host = host,
-		.kind = kind == RULE_IMPLEMENTATION_SPECIFIC ? RULE_PREFIX : kind,
-		.path = "",
-		.owner = one};
-	struct rule_slot *slot;
-	struct plan_rule *rule;
+	const struct annotated *annotated = &one->annotated;
 
+	if (kind > RULE_IMPLEMENTATION_SPECIFIC)
+		return false;
+	if (host->regex || (annotated->regex && kind == RULE_IMPLEMENTATION_SPECIFIC))
+		return true;
+	return (annotated->regex || *annotated->policy.rewrite) && pattern_is_one(path->path);
+}
+
+// Fills in path and length; false when it is none that can be used, which is told.
+static bool take_path(struct front *f, const struct front_ingress *one,
+	const struct ingress_path *path, struct rule_slot *key)
+{
+	char error[128] = "";
+	struct pattern *pattern;
+
+	key->path = "";
+	if (key->kind == RULE_PATTERN) {
+		key->path = *path->path ? path->path : "/";
+		key->length = strlen(key->path);
+		pattern = pattern_new(key->path, error);
+		pattern_free(pattern);
+		if (!pattern)
+			problem_add(f->p, PROBLEM_ERROR, &one->ingress->object,
+				"line %u: path \"%.64s\" is no regular expression: %s; it is not "
+				"used",
+				path->line, path->path, *error ? error : "out of memory");
+		return pattern;
+	}
 	if (*path->path)
-		key.path = make_normal(f, path->path, &key.length);
-	if (!key.path) {
+		key->path = make_normal(f, path->path, &key->length);
+	if (!key->path)
 		problem_add(f->p, PROBLEM_ERROR, &one->ingress->object,
 			"line %u: path \"%.64s\" is none that a request can have; it is not used",
 			path->line, path->path);
+	return key->path;
+}
+
+static void add_rule(struct front *f, struct front_ingress *one, struct host_draft *host,
+	const struct ingress_path *path, enum rule_kind kind)
+{
+	struct rule_slot key = {.host = host, .owner = one};
+	struct rule_slot *slot;
+	struct plan_rule *rule;
+
+	if (is_pattern(one, host, path, kind))
+		kind = RULE_PATTERN;
+	key.kind = kind == RULE_IMPLEMENTATION_SPECIFIC ? RULE_PREFIX : kind;
+	if (!take_path(f, one, path, &key))
 		return;
-	}
 	if (f->rule_count == SLUICE_RULES_MAX) {
 		problem_add(f->p, PROBLEM_ERROR, &one->ingress->object,
 			"path \"%.64s\" is not served: there are %d already", path->path,
@@ -187,7 +225,7 @@ static void add_rule(struct front *f, struct front_ingress *one, struct host_dra
 	rule = &host->rules[host->rule_count++];
 	*rule = (struct plan_rule){
 		.kind = kind,
-		.path = arena_copy(f->p->arena, path->path),
+		.path = arena_copy(f->p->arena, kind == RULE_PATTERN ? key.path : path->path),
 		.object = one->name,
 		.file = one->file,
 		.line = path->line,
@@ -290,6 +328,23 @@ static size_t mask_for(size_t count)
 	return mask;
 }
 
+// As ingress-nginx does, if the settings want it: one Ingress with expressions, and all paths of
+// its hosts are such, whoever has them.
+static void mark_hosts(struct front *f, struct front_ingress *one)
+{
+	const struct ingress *ingress = one->ingress;
+
+	if (!f->p->settings->ingress.regex_hosts ||
+		!(one->annotated.regex || *one->annotated.policy.rewrite))
+		return;
+	for (unsigned i = 0; i < ingress->rule_count; i++) {
+		struct host_draft *host = host_take(f, one, ingress->rules[i].host);
+
+		if (host)
+			host->regex = true;
+	}
+}
+
 void front_hosts_make(struct front *f)
 {
 	size_t rules = 0, hosts = 0;
@@ -308,6 +363,8 @@ void front_hosts_make(struct front *f)
 	f->rules = arena_take_array(&f->p->scratch, f->rule_mask + 1, sizeof(*f->rules));
 	if (!front_pools_begin(f->p) || !f->hosts || !f->rules)
 		f->p->scratch.failed = true;
+	for (unsigned i = 0; !f->p->scratch.failed && i < f->count; i++)
+		mark_hosts(f, &f->ingresses[i]);
 	for (unsigned i = 0; !f->p->scratch.failed && i < f->count; i++)
 		add_ingress(f, &f->ingresses[i]);
 	for (size_t i = 0; !f->p->scratch.failed && i <= f->host_mask; i++)

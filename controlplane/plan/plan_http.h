@@ -31,6 +31,7 @@ enum rule_kind { // the numbers of channel.proto
 	RULE_IMPLEMENTATION_SPECIFIC,
 	RULE_DEFAULT,
 	RULE_CATCH_ALL,
+	RULE_PATTERN, // a regular expression
 };
 
 struct plan_rule {

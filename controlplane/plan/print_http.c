@@ -17,6 +17,8 @@ const char *rule_kind_name(enum rule_kind kind)
 		return "default";
 	case RULE_CATCH_ALL:
 		return "catch-all";
+	case RULE_PATTERN:
+		return "regex";
 	}
 	return "?";
 }

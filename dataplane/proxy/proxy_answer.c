@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What we answer by ourselves: refusals, each by its name, and redirects to https; and what is
-// counted of every request.
+// What we answer by ourselves: refusals, each by its name, and redirects; and what is counted
+// of every request.
 #include "proxy_parts.h"
 
 #include <stdio.h>
@@ -124,4 +124,30 @@ bool answer_redirect(struct proxy *proxy, struct session *session, const struct 
 	link_used(proxy, &session->link, head->length);
 	answer(proxy, session, &what);
 	return true;
+}
+
+enum http_refusal answer_elsewhere(struct proxy *proxy, struct session *session,
+	const struct http_found *found, struct route_text path)
+{
+	const struct h1_head *head = &proxy->request_head;
+	const struct route_target target = {found->rule->policy->rewrite, path, found->groups};
+	char location[2 * HEAD_MAX];
+	struct h1_answer what = {.status = 302, .location = location};
+	bool query, closed;
+	size_t length = route_target_write(&target, location, HEAD_MAX, &query, &closed);
+
+	if (!length)
+		return HTTP_REWRITE_LONG;
+	if (head->query.at && !closed) {
+		location[length++] = query ? '&' : '?';
+		memcpy(location + length, h1_at(head, head->query), head->query.length);
+		length += head->query.length;
+	}
+	if (length > HEAD_MAX)
+		return HTTP_REWRITE_LONG;
+	what.location_length = (uint32_t)length;
+	what.keep_alive = session->keep_alive && session->request.done;
+	link_used(proxy, &session->link, head->length);
+	answer(proxy, session, &what);
+	return HTTP_OK;
 }

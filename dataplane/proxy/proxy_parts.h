@@ -110,6 +110,9 @@ void request_count(struct proxy *proxy, struct session *session, uint16_t status
 // To https, if the rule says so. True: it is answered.
 bool answer_redirect(
 	struct proxy *proxy, struct session *session, const struct rule_policy *policy);
+// To the URL of a rewrite-target; HTTP_OK: it is answered.
+enum http_refusal answer_elsewhere(struct proxy *proxy, struct session *session,
+	const struct http_found *found, struct route_text path);
 // Value of Strict-Transport-Security for the session's site; 0: none.
 uint16_t hsts_text(const struct proxy *proxy, const struct session *session, char out[static 64]);
 

@@ -137,33 +137,62 @@ static void request_id(struct proxy *proxy, char out[32])
 	}
 }
 
-// The head that goes to the endpoint, in a chunk of its own.
-static bool write_head(struct proxy *proxy, struct session *session,
-	const struct rule_policy *policy, bool trusted)
+static bool is_trusted(const struct proxy *proxy, const struct session *session)
 {
-	char port[8], id[32];
+	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
+
+	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
+		if (prefix_contains(&listener->http->trusted[i], &session->address))
+			return true;
+	return false;
+}
+
+// The path that the endpoint is asked for, if it is another one. False: it is too long.
+static bool rewrite(
+	const struct route_target *target, struct h1_forward *how, char *out, size_t room)
+{
+	bool query, closed;
+	size_t length;
+
+	if (!target->target)
+		return true;
+	length = route_target_write(target, out, room, &query, &closed);
+	how->path = out;
+	how->path_length = (uint16_t)length;
+	how->query_mark = closed ? '\0' : query ? '&' : '?';
+	return length != 0;
+}
+
+// The head that goes to the endpoint, in a chunk of its own.
+static enum http_refusal write_head(struct proxy *proxy, struct session *session,
+	const struct http_found *found, struct route_text path)
+{
+	const struct rule_policy *policy = found->rule->policy;
+	const struct route_target target = {policy->rewrite, path, found->groups};
+	char port[8], id[32], room[HEAD_MAX];
 	struct h1_forward how = {
 		.client = session->client,
 		.client_length = session->client_length,
 		.port = port,
 		.port_length = (uint16_t)snprintf(port, sizeof(port), "%u", session->vip_port),
 		.request_id = id,
-		.path = policy->rewrite,
-		.path_length = policy->rewrite ? (uint16_t)strlen(policy->rewrite) : 0,
 		.host = policy->upstream_host,
 		.host_length = policy->upstream_host ? (uint16_t)strlen(policy->upstream_host) : 0,
 		.tls = session->tls,
-		.trusted = trusted,
+		.trusted = is_trusted(proxy, session),
 	};
+	uint32_t beside = h1_request_room(&proxy->request_head, &how);
 
+	if (!rewrite(&target, &how, room, beside < HEAD_MAX ? HEAD_MAX - beside : 0))
+		return HTTP_REWRITE_LONG;
 	request_id(proxy, id);
 	log_request_id(proxy, session, id);
 	session->head = chunk_new(proxy, h1_request_room(&proxy->request_head, &how));
 	if (!session->head)
-		return false;
+		return HTTP_OVERLOAD;
 	session->head_length = h1_write_request(
 		&proxy->request_head, &how, session->head->data, session->head->room);
-	return session->head_length != 0;
+	return session->head_length ? HTTP_OK : HTTP_OVERLOAD;
 }
 
 static void take_policy(struct proxy *proxy, struct session *session, const struct http_rule *rule)
@@ -179,16 +208,6 @@ static void take_policy(struct proxy *proxy, struct session *session, const stru
 	session->tries_left = policy->retry_tries;
 	session->retry_until =
 		policy->retry_timeout_ms ? after_ms(proxy, policy->retry_timeout_ms) : UINT64_MAX;
-}
-
-static bool is_trusted(const struct proxy *proxy, const struct session *session)
-{
-	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
-
-	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
-		if (prefix_contains(&listener->http->trusted[i], &session->address))
-			return true;
-	return false;
 }
 
 // The head is parsed: where does the request go?
@@ -211,8 +230,10 @@ static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 	found = tables_rule(
 		proxy->tables, session->site, h1_at(head, head->host), head->host.length, path);
 	if (!found.rule)
-		return HTTP_NO_ROUTE;
+		return found.how == ROUTE_TOO_COSTLY ? HTTP_ROUTE_COSTLY : HTTP_NO_ROUTE;
 	take_policy(proxy, session, found.rule);
+	if (found.rule->policy->rewrite && route_target_is_url(found.rule->policy->rewrite))
+		return answer_elsewhere(proxy, session, &found, path);
 	if (answer_redirect(proxy, session, found.rule->policy))
 		return HTTP_OK;
 	if (head->body == H1_BODY_LENGTH && head->content_length > session->body_limit)
@@ -223,8 +244,9 @@ static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 	session->pool = pool->slot;
 	session->pool_hash = pool->name_hash;
 	session->hash = hash_of(session, head, pool->upstream);
-	if (!write_head(proxy, session, found.rule->policy, is_trusted(proxy, session)))
-		return HTTP_OVERLOAD;
+	refusal = write_head(proxy, session, &found, path);
+	if (refusal != HTTP_OK)
+		return refusal;
 	link_used(proxy, &session->link, head->length);
 	return upstream_acquire(proxy, session);
 }

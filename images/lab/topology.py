@@ -225,6 +225,7 @@ http {{
 	server {{
 		listen 8080 backlog=4096;
 		listen [::]:8080 backlog=4096;
+		add_header X-Asked $request_uri;
 		location / {{ return 200 "{name} $remote_addr\\n"; }}
 		location /files/ {{ root {dir}; }}
 	}}

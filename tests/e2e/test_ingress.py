@@ -184,6 +184,71 @@ class TestTogether:
         lab.remove("rewrite")
         settle(lab, 0)
 
+    def test_groups_of_a_regular_expression(self, lab):
+        lab.apply("regex", ingress("regex", {"regex.example": [
+            path("/something(/|$)(.*)", "one", "ImplementationSpecific"),
+            path("/(v[0-9]+)/users/([^/]+)", "two", "ImplementationSpecific"),
+        ]}, {"nginx.ingress.kubernetes.io/rewrite-target": "/$2"}),
+            ingress("beside", {"regex.example": [path("/", "three"), path("/something/new", "two")]}))
+        settle(lab, 2)
+
+        def asked(text):
+            status, body, headers = curl(lab, f"http://regex.example{text}")
+            return (body.split()[0], headers["x-asked"]) if status == 200 else status
+
+        assert asked("/something") == ("web-1a", "/")
+        assert asked("/something/") == ("web-1a", "/")
+        assert asked("/SomeThing/a%20b%2Fc/d?x=1&y=/") == ("web-1a", "/a%20b%2Fc/d?x=1&y=/")
+        assert asked("/something/new") == ("web-1a", "/new")  # the expression is the longer one
+        assert asked("/somethings") == ("web-2a", "/somethings")
+        assert asked("/v12/users/me?q") == ("web-1b", "/me?q")
+        assert asked("/x/v12/users/me") == ("web-2a", "/x/v12/users/me")
+        told = lab.box.sluice("explain", "http://regex.example/something/new?x").stdout
+        assert "/something(/|$)(.*): a regular expression" in told
+        assert "the path becomes /new" in told
+        kinds = {row["path"]: row["kind"] for row in lab.rows("routes")}
+        assert kinds["/something(/|$)(.*)"] == "regex" and kinds["/"] == "prefix"
+        lab.remove("regex")
+        settle(lab, 0)
+
+    def test_targets_with_queries_and_urls(self, lab):
+        prefix = "nginx.ingress.kubernetes.io/"
+        lab.apply("targets",
+                  ingress("query", {"query.example": [path("/a/(.*)", "one")]},
+                          {f"{prefix}rewrite-target": "/index?page=$1"}),
+                  ingress("none", {"none.example": [path("/a/(.*)", "one")]},
+                          {f"{prefix}rewrite-target": "/b/$1?"}),
+                  ingress("away", {"away.example": [path("/(.*)", "one")]},
+                          {f"{prefix}rewrite-target": "https://new.example/$1"}))
+        settle(lab, 3)
+        for url, asked in (("query.example/a/x&y?z=1", "/index?page=x%26y&z=1"),
+                           ("query.example/a/x", "/index?page=x"), ("none.example/a/x?z", "/b/x")):
+            assert curl(lab, f"http://{url}")[2]["x-asked"] == asked
+        for uri, location in (("/a/b?c=d", "/a/b?c=d"), ("/%0D%0AX:%20y", "/%0D")):
+            status, _, headers = curl(lab, f"http://away.example{uri}")
+            assert (status, headers["location"]) == (302, f"https://new.example{location}")
+        lab.remove("targets")
+        settle(lab, 0)
+
+    def test_a_wrong_expression_is_told_and_the_rest_is_served(self, lab):
+        lab.apply("regex", ingress("regex", {"regex.example": [
+            path("/a(", "one", "ImplementationSpecific"),
+            path("/((a+)+)+b", "one", "ImplementationSpecific"),
+            path("/c.", "two", "ImplementationSpecific"),
+        ]}, {"nginx.ingress.kubernetes.io/use-regex": "true"}))
+        settle(lab, 1)
+        row = wait_until(lambda: [row for row in lab.rows("problems")
+                                  if "Ingress lab/default/regex" in row["object"]], "told", 3)[0]
+        assert 'path "/a(" is no regular expression: missing closing parenthesis' in row["text"]
+        assert who(lab, "http://regex.example/cd") == "web-1b"
+        assert who(lab, "http://regex.example/aab") == "web-1a"
+        started = time.monotonic()
+        assert who(lab, f"http://regex.example/{'a' * 3000}cb") == 500
+        assert time.monotonic() - started < 1
+        assert "route_costly" in lab.box.sluice("show", "requests").stdout
+        lab.remove("regex")
+        settle(lab, 0)
+
     def test_a_change_is_served_within_a_second(self, lab):
         lab.apply("quick", ingress("quick", {"quick.example": [path("/", "one")]}))
         settle(lab, 1)

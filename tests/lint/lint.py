@@ -41,6 +41,7 @@ FENCES = {
     "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/seal/",
                               "controlplane/api/tls_front", "controlplane/health/health_tls", "controlplane/api/token",
                               "controlplane/backup/envelope"]),
+    "PCRE2": (r"<pcre2", ["dataplane/proxy/route/pattern"]),
     "DPDK": (r"<rte_", ["dataplane/", "drivers/"]),
 }
 

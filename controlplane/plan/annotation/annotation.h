@@ -39,7 +39,7 @@ struct plan_policy { // of a rule
 	uint32_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
 	uint32_t retry_tries, retry_timeout_ms;
 	const char *upstream_host; // "" = the client's
-	const char *rewrite;       // "" = the path stays
+	const char *rewrite;       // "" = the path stays; $1 to $9: groups; a URL: redirected to
 };
 
 struct plan_upstream { // how the proxy speaks with the endpoints of a pool
@@ -59,6 +59,7 @@ struct annotated {
 	struct plan_upstream upstream;
 	enum algorithm algorithm;
 	bool passthrough;
+	bool regex;               // its paths may be regular expressions
 	const char *proxy_secret; // proxy-ssl-secret, "namespace/name"; "" = none
 };
 

@@ -19,6 +19,7 @@ void annotation_force_ssl_redirect(const struct annotation *a, struct annotated 
 void annotation_preserve_trailing_slash(const struct annotation *a, struct annotated *out);
 // rewrite.c
 void annotation_rewrite_target(const struct annotation *a, struct annotated *out);
+void annotation_use_regex(const struct annotation *a, struct annotated *out);
 void annotation_upstream_vhost(const struct annotation *a, struct annotated *out);
 // timeout.c
 void annotation_connect_timeout(const struct annotation *a, struct annotated *out);

@@ -160,18 +160,21 @@ static void put_scheme(struct writer *w, const struct h1_head *head, const struc
 static void put_request_line(
 	struct writer *w, const struct h1_head *head, const struct h1_forward *how)
 {
+	char mark = '?';
+
 	put_at(w, head, head->method_text);
 	put_text(w, " ");
 	if (how->path) {
 		put(w, how->path, how->path_length);
+		mark = how->query_mark;
 	} else if (head->form == H1_FORM_ORIGIN) {
 		put_at(w, head, head->target); // path and query
 		return;
 	} else {
 		put_at(w, head, head->path);
 	}
-	if (head->query.at) {
-		put_text(w, "?");
+	if (head->query.at && mark) {
+		put(w, &mark, 1);
 		put_at(w, head, head->query);
 	}
 }

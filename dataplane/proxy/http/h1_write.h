@@ -28,6 +28,7 @@ struct h1_forward {
 	const char *port;       // of the listener, as text
 	const char *request_id; // 32 digits; used unless the client brought one
 	const char *path;       // instead of the request's, its query stays; NULL = that
+	char query_mark;        // between such a path and the query; 0 = the query goes, too
 	const char *host;       // instead of the request's; NULL = that
 	uint16_t client_length, port_length, path_length, host_length;
 	bool tls;

@@ -114,10 +114,33 @@ static uint32_t choose_path(const struct route_paths *paths, struct route_text p
 	return best;
 }
 
+// Of the expressions that are longer than what is found so far, the first that matches. False: one
+// of them was too costly.
+static bool choose_pattern(const struct route_paths *paths, struct route_text path,
+	uint32_t longer_than, struct route_found *found)
+{
+	for (uint32_t i = 0; i < paths->pattern_count; i++) {
+		const struct route_pattern *it = route_pattern_at(paths, i);
+		enum pattern_result result;
+
+		if (it->length <= longer_than)
+			break;
+		result = pattern_match(it->pattern, path.text, path.length, found->groups);
+		if (result == PATTERN_COSTLY)
+			return false;
+		if (result == PATTERN_YES) {
+			found->how = ROUTE_BY_PATTERN;
+			found->rule = it->rule;
+			break;
+		}
+	}
+	return true;
+}
+
 struct route_found route_paths_lookup(const struct route_paths *paths, struct route_text path)
 {
 	struct route_found found = {.how = ROUTE_NOT_FOUND, .rule = ROUTE_NONE};
-	uint32_t chosen = ROUTE_NONE;
+	uint32_t chosen = ROUTE_NONE, length = 0;
 
 	if (path.length && path.text[0] == '/')
 		chosen = choose_path(paths, path);
@@ -126,7 +149,14 @@ struct route_found route_paths_lookup(const struct route_paths *paths, struct ro
 
 		found.how = it->exact ? ROUTE_BY_EXACT : ROUTE_BY_PREFIX;
 		found.rule = it->rule;
-	} else if (paths->by_default != ROUTE_NONE) {
+		length = it->length + it->slash;
+	}
+	if (paths->pattern_count && found.how != ROUTE_BY_EXACT && path.length &&
+		path.text[0] == '/' && !choose_pattern(paths, path, length, &found)) {
+		found.how = ROUTE_TOO_COSTLY;
+		found.rule = ROUTE_NONE;
+	}
+	if (found.how == ROUTE_NOT_FOUND && paths->by_default != ROUTE_NONE) {
 		found.how = paths->catches_all ? ROUTE_BY_CATCH_ALL : ROUTE_BY_DEFAULT;
 		found.rule = paths->by_default;
 	}

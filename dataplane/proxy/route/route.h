@@ -3,7 +3,9 @@
 // one block of memory, then never changed; any thread may look up. A lookup costs one probe for
 // each depth at which the host has paths, however many there are.
 //
-// The longest path wins, and of equal ones the exact. Else the host's default.
+// The longest path wins, and of equal ones the exact. Else the host's default. A path that is a
+// regular expression is as long as it is written: it wins over a shorter prefix, never over an
+// exact path. Each that could win is tried, the longest first.
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +14,7 @@
 
 #include "limits.h"
 #include "reason.h"
+#include "route_target.h"
 
 enum route_kind { // the numbers of channel.proto
 	ROUTE_EXACT = 1,
@@ -19,11 +22,7 @@ enum route_kind { // the numbers of channel.proto
 	ROUTE_IMPLEMENTATION_SPECIFIC, // ours: the same as prefix
 	ROUTE_DEFAULT,                 // what no path of the host takes; the path is not looked at
 	ROUTE_CATCH_ALL, // the same, of the host without name: what nothing else takes
-};
-
-struct route_text {
-	const char *text;
-	size_t length;
+	ROUTE_PATTERN,   // a regular expression
 };
 
 struct route_rule {
@@ -37,20 +36,25 @@ enum route_how {
 	ROUTE_BY_PREFIX,
 	ROUTE_BY_DEFAULT,
 	ROUTE_BY_CATCH_ALL,
+	ROUTE_BY_PATTERN,
+	ROUTE_TOO_COSTLY, // an expression came to no end within its bound: none is found
 };
 
 struct route_found {
 	enum route_how how;
-	uint32_t rule; // its index in the list
+	uint32_t rule;                               // its index in the list
+	struct pattern_group groups[PATTERN_GROUPS]; // of ROUTE_BY_PATTERN, in the path
 };
 
-struct route_paths; // one block of malloc()
+struct route_paths; // one block of malloc(), and the expressions
 
 // 0 or -ENOMEM. A rule that makes no sense is left out, with a line in `reason`. Of two that are
 // the same once their paths are made normal the first in the list wins; "/a/" wins over "/a" for
 // all that both take.
 int route_paths_build(struct route_paths **paths, const struct route_rule *rules, uint32_t count,
 	struct reason *reason);
+void route_paths_end(void *paths);                // ahead of free()
+void route_paths_free(struct route_paths *paths); // both
 // `path` as http_path_normalise() leaves it; "*" takes no path, only a default.
 struct route_found route_paths_lookup(const struct route_paths *paths, struct route_text path);
 

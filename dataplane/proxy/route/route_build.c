@@ -14,6 +14,7 @@ struct builder {
 	struct reason *reason;
 	uint32_t text; // offset of what is free of the block's text
 	char *raw;     // room for the path being made normal, twice
+	bool failed;   // no memory
 };
 
 // A rule's path may have a % that begins no escape: it means itself. The length, or 0.
@@ -75,6 +76,38 @@ static void add_path(struct builder *builder, struct route_path path)
 	paths->deepest = depth > paths->deepest ? depth : paths->deepest;
 }
 
+static void add_pattern(struct builder *builder, uint32_t index, const char *text)
+{
+	struct route_paths *paths = builder->paths;
+	char error[128] = "expected one that begins with /";
+	struct pattern *pattern = NULL;
+
+	if (text[0] == '/')
+		pattern = pattern_new(text, error);
+	if (pattern) {
+		*route_pattern_at(paths, paths->pattern_count++) =
+			(struct route_pattern){pattern, text, (uint32_t)strlen(text), index};
+		return;
+	}
+	builder->failed |= !*error;
+	if (*error)
+		reason_add(
+			builder->reason, "path \"%.64s\": no regular expression: %s", text, error);
+}
+
+// As ingress-nginx orders them: the longest first, and those of one length from the end of the
+// alphabet.
+static int compare_patterns(const void *left, const void *right)
+{
+	const struct route_pattern *a = left, *b = right;
+
+	if (a->length != b->length)
+		return a->length < b->length ? 1 : -1;
+	if (strcmp(b->written, a->written) != 0)
+		return strcmp(b->written, a->written);
+	return a->rule < b->rule ? -1 : 1;
+}
+
 static void take_rule(struct builder *builder, uint32_t index)
 {
 	struct route_paths *paths = builder->paths;
@@ -89,6 +122,10 @@ static void take_rule(struct builder *builder, uint32_t index)
 			paths->by_default = index;
 			paths->catches_all = rule->kind == ROUTE_CATCH_ALL;
 		}
+		return;
+	}
+	if (rule->kind == ROUTE_PATTERN) {
+		add_pattern(builder, index, text);
 		return;
 	}
 	if (text[0] == '/' && strlen(text) <= SLUICE_PATH_LENGTH)
@@ -112,14 +149,16 @@ int route_paths_build(struct route_paths **out, const struct route_rule *rules, 
 	struct reason *reason)
 {
 	struct builder builder = {.rules = rules, .reason = reason};
-	size_t text = 0, size = 2, bytes;
+	size_t text = 0, size = 2, patterns = 0, bytes;
 
 	while (size < 2 * (size_t)count)
 		size *= 2;
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		text += rules[i].path ? 3 * strlen(rules[i].path) + 1 : 1;
+		patterns += rules[i].kind == ROUTE_PATTERN;
+	}
 	bytes = sizeof(struct route_paths) + size * sizeof(struct route_slot) +
-		count * sizeof(struct route_path) + text;
+		count * sizeof(struct route_path) + patterns * sizeof(struct route_pattern) + text;
 	builder.raw = malloc(2 * (3 * SLUICE_PATH_LENGTH + 1));
 	builder.paths = bytes < UINT32_MAX ? malloc(bytes) : NULL;
 	if (!builder.raw || !builder.paths) {
@@ -130,8 +169,11 @@ int route_paths_build(struct route_paths **out, const struct route_rule *rules, 
 	*builder.paths = (struct route_paths){
 		.by_default = ROUTE_NONE,
 		.mask = (uint32_t)size - 1,
-		.paths = (uint32_t)(sizeof(struct route_paths) + size * sizeof(struct route_slot)),
+		.patterns =
+			(uint32_t)(sizeof(struct route_paths) + size * sizeof(struct route_slot)),
 	};
+	builder.paths->paths =
+		builder.paths->patterns + (uint32_t)(patterns * sizeof(struct route_pattern));
 	builder.paths->text = builder.paths->paths + count * (uint32_t)sizeof(struct route_path);
 	builder.text = builder.paths->text;
 	for (size_t i = 0; i < size; i++)
@@ -139,6 +181,28 @@ int route_paths_build(struct route_paths **out, const struct route_rule *rules, 
 	for (uint32_t i = 0; i < count; i++)
 		take_rule(&builder, i);
 	free(builder.raw);
+	if (builder.failed) {
+		route_paths_free(builder.paths);
+		return -ENOMEM;
+	}
+	if (builder.paths->pattern_count > 1)
+		qsort(route_pattern_at(builder.paths, 0), builder.paths->pattern_count,
+			sizeof(struct route_pattern), compare_patterns);
 	*out = builder.paths;
 	return 0;
+}
+
+void route_paths_end(void *block)
+{
+	const struct route_paths *paths = block;
+
+	for (uint32_t i = 0; i < paths->pattern_count; i++)
+		pattern_free(route_pattern_at(paths, i)->pattern);
+}
+
+void route_paths_free(struct route_paths *paths)
+{
+	if (paths)
+		route_paths_end(paths);
+	free(paths);
 }

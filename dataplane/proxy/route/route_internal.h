@@ -2,7 +2,8 @@
 // What building and looking up share: the shape of the block, and how a path is hashed.
 //
 // An open hash table by kind and by the path's elements, so that the hash of every prefix falls out
-// on the way to that of the whole. Slots, paths and their text lie behind the head, in this order.
+// on the way to that of the whole. Slots, patterns
+// (the longest first), paths and their text lie behind the head, in this order.
 #pragma once
 
 #include "route.h"
@@ -20,6 +21,13 @@ struct route_path {
 	uint32_t rule;
 };
 
+struct route_pattern {
+	struct pattern *pattern;
+	const char *written; // while it is built
+	uint32_t length;     // as it is written
+	uint32_t rule;
+};
+
 struct route_slot {
 	uint32_t hash;
 	uint32_t index; // of the path, or ROUTE_NONE
@@ -33,13 +41,19 @@ struct route_paths {
 	bool exact;          // there are exact paths
 	uint32_t mask;
 	uint32_t path_count;
-	uint32_t paths, text; // offsets
+	uint32_t patterns, paths, text; // offsets
+	uint32_t pattern_count;
 	struct route_slot slots[];
 };
 
 static inline const struct route_path *route_path_at(const struct route_paths *paths, uint32_t i)
 {
 	return (const struct route_path *)((const char *)paths + paths->paths) + i;
+}
+
+static inline struct route_pattern *route_pattern_at(const struct route_paths *paths, uint32_t i)
+{
+	return (struct route_pattern *)((const char *)paths + paths->patterns) + i;
 }
 
 // Of up to 8 bytes at a time, each byte counted.

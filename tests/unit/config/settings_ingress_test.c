@@ -39,11 +39,12 @@ static void defaults(void **state)
 
 static void read_all(void **state)
 {
-	static const char text[] = REST
-		"ingress = { class = \"c\"; controller = \"x/y\"; classless = false;\n"
-		"addresses = [ \"192.0.2.100\", \"2001:db8::1\" ]; pool = \"p\"; http_port = "
-		"8080;\n"
-		"https_port = 8443; hsts = 0; trusted = [ \"198.51.100.7/24\" ]; body_mb = 0; };";
+	static const char text[] =
+		REST "ingress = { class = \"c\"; controller = \"x/y\"; classless = false;\n"
+		     "addresses = [ \"192.0.2.100\", \"2001:db8::1\" ]; pool = \"p\"; http_port = "
+		     "8080;\n"
+		     "https_port = 8443; hsts = 0; regex_hosts = true; trusted = [ "
+		     "\"198.51.100.7/24\" ]; body_mb = 0; };";
 	struct reason reason = {0};
 	struct settings *s = settings_parse(text, "t.conf", &reason);
 
@@ -55,6 +56,7 @@ static void read_all(void **state)
 	assert_int_equal(s->ingress.trusted_count, 1);
 	assert_int_equal(s->ingress.trusted[0].addr.byte[15], 0); // without host bits
 	assert_int_equal(s->ingress.body_mb, 0);
+	assert_true(s->ingress.regex_hosts);
 	settings_free(s);
 }
 

@@ -193,7 +193,8 @@ static void wrong_sites_and_rules(void **state)
 		"host \"A.example\" path \"a\": rewrite: expected at most 4096 visible characters "
 		"of ASCII\n"
 		"host \"A.example\" path \"a\": redirect_code 200: expected 300 to 308\n"
-		"host \"A.example\" path \"a\": rewrite: expected a path that begins with /\n"
+		"host \"A.example\" path \"a\": rewrite: expected a path that begins with /, or a "
+		"URL\n"
 		"host \"A.example\" path \"a\": weight of a backend 1000001: expected 0 to "
 		"1000000");
 	sample_init(&s);

@@ -16,6 +16,7 @@
 #define P   ROUTE_PREFIX
 #define I   ROUTE_IMPLEMENTATION_SPECIFIC
 #define D   ROUTE_DEFAULT
+#define R   ROUTE_PATTERN
 #define MAX 8
 
 // A case: rules, a request's path, and the index of the rule it takes (-1: none).
@@ -78,6 +79,37 @@ static const struct {
 	{{{"/x", P}, {NULL, D}}, "/x", 0},
 	{{{NULL, D}}, "*", 0},
 	{{{"/", P}}, "*", -1},
+	// regular expressions: the longest as written, whatever the case; exact paths go first
+	{{{"/a(/|$)(.*)", R}}, "/a", 0},
+	{{{"/a(/|$)(.*)", R}}, "/a/b", 0},
+	{{{"/a(/|$)(.*)", R}}, "/A/b", 0},
+	{{{"/a(/|$)(.*)", R}}, "/ab", -1},
+	{{{"/a(/|$)(.*)", R}}, "/x/a/b", -1},
+	{{{"/a|/b", R}}, "/b/c", 0},
+	{{{"/a|/b", R}}, "/x/b", -1},
+	{{{"/foo", R}}, "/foobar", 0},
+	{{{"/a", P}, {"/a.*", R}}, "/a/b", 1},
+	{{{"/a/b", P}, {"/a.*", R}}, "/a/b/c", 0}, // of one length the plain one
+	{{{"/a/b/c", P}, {"/a.*", R}}, "/a/b/c", 0},
+	{{{"/abc", P}, {"/a.*", R}}, "/abcd", 1},
+	{{{"/abcd", P}, {"/a.*", R}}, "/abcd", 0},
+	{{{"/", P}, {"/[0-9]+$", R}}, "/7", 1},
+	{{{"/", P}, {"/[0-9]+$", R}}, "/7a", 0},
+	{{{"/ab", E}, {"/a[b]/?.*", R}}, "/ab", 0},
+	{{{"/ab", E}, {"/a[b]/?.*", R}}, "/ab/", 1},
+	{{{"/a.*", R}, {"/a.*b", R}}, "/aab", 1},
+	{{{"/a.*", R}, {"/a.*b", R}}, "/aac", 0},
+	{{{"/a.x", R}, {"/a.b", R}, {"/a..", R}}, "/axb", 1},
+	{{{"/a..", R}, {"/ab.", R}}, "/abc", 1}, // of one length the last of the alphabet
+	{{{"/a.*", R}, {NULL, D}}, "/b", 1},
+	{{{"/a.*", R}, {NULL, D}}, "*", 1},
+	{{{"/.*", R}}, "*", -1},
+	{{{"/x?", R}}, "/", 0},
+	{{{"/b{2}", R}}, "/bB", 0},
+	{{{"/xy{0}z", R}}, "/xz", 0},
+	{{{"/(?!api)(.*)", R}}, "/web", 0},
+	{{{"/(?!api)(.*)", R}}, "/api/x", -1},
+	{{{"/a%20b", R}}, "/a b", -1}, // it is the path made normal that is looked at
 	// rules written as URLs are
 	{{{"/a%20b", P}}, "/a b", 0},
 	{{{"/100%", E}}, "/100%25", 0},
@@ -119,7 +151,7 @@ static void takes_the_rule_the_api_says(void **state)
 			fail_msg("case %zu: %s takes rule %d, not %d", i, cases[i].path,
 				(int)found.rule, cases[i].expected);
 		assert_int_equal(found.how == ROUTE_NOT_FOUND, cases[i].expected < 0);
-		free(paths);
+		route_paths_free(paths);
 	}
 }
 
@@ -167,6 +199,73 @@ static void leaves_out_what_makes_no_sense(void **state)
 		assert_int_equal(look(paths, "/bad").how, ROUTE_NOT_FOUND);
 		reason_clear(&reason);
 		free(paths);
+	}
+}
+
+static void finds_what_the_groups_took(void **state)
+{
+	static const struct route_rule rules[] = {{"/a(/|$)(x)?(.*)", R}};
+	struct route_paths *paths = build(rules, 1);
+	struct route_found found = look(paths, "/A/b");
+
+	assert_int_equal(found.how, ROUTE_BY_PATTERN);
+	assert_int_equal(found.groups[0].length, 4);
+	assert_int_equal(found.groups[1].at, 2);
+	assert_int_equal(found.groups[1].length, 1);
+	assert_int_equal(found.groups[2].length, 0);
+	assert_int_equal(found.groups[3].at, 3);
+	assert_int_equal(found.groups[3].length, 1);
+	assert_int_equal(found.groups[4].length, 0);
+	route_paths_free(paths);
+}
+
+static void tells_a_wrong_expression(void **state)
+{
+	static const struct route_rule rules[] = {{"/a(", R}, {"b", R}, {"/c", R}};
+	struct reason reason = {0};
+	struct route_paths *paths;
+
+	assert_int_equal(route_paths_build(&paths, rules, 3, &reason), 0);
+	assert_int_equal(reason.count, 2);
+	assert_non_null(strstr(reason_text(&reason), "\"/a(\": no regular expression: missing"));
+	assert_int_equal(look(paths, "/c").rule, 2);
+	reason_clear(&reason);
+	route_paths_free(paths);
+}
+
+// Whatever it is that matching would take, it ends; and no other rule is used then.
+static void an_expression_without_end_is_given_up(void **state)
+{
+	static const struct route_rule rules[] = {{"/((a+)+)+b", R}, {"/", P}, {NULL, D}};
+	struct route_paths *paths = build(rules, 3);
+	char path[4096] = "/";
+
+	memset(path + 1, 'a', 40);
+	memcpy(path + 41, "cb", 2);
+	assert_int_equal(look(paths, path).how, ROUTE_TOO_COSTLY);
+	memset(path + 1, 'a', sizeof(path) - 2);
+	memcpy(path + sizeof(path) - 3, "cb", 2);
+	assert_int_equal(look(paths, path).how, ROUTE_TOO_COSTLY);
+	assert_int_equal(look(paths, path).rule, UINT32_MAX);
+	assert_int_equal(look(paths, "/aab").how, ROUTE_BY_PATTERN);
+	assert_int_equal(look(paths, "/aac").how, ROUTE_BY_PREFIX);
+	route_paths_free(paths);
+}
+
+// What an ordinary expression needs of the longest path there may be.
+static void an_ordinary_one_is_not(void **state)
+{
+	static const char *ordinary[] = {
+		"/a(/|$)(.*)", "/(.*)/(.*)", "/([^/]+)/([^/]+)(/.*)?", "/(?:[a-z0-9]+/)*", "/.*x$"};
+	char path[2048] = "/a/";
+
+	memset(path + 3, 'b', sizeof(path) - 4);
+	for (size_t i = 0; i < sizeof(ordinary) / sizeof(ordinary[0]); i++) {
+		const struct route_rule rule = {ordinary[i], R};
+		struct route_paths *paths = build(&rule, 1);
+
+		assert_int_not_equal(look(paths, path).how, ROUTE_TOO_COSTLY);
+		route_paths_free(paths);
 	}
 }
 
@@ -294,6 +393,10 @@ int main(void)
 		cmocka_unit_test(tells_how),
 		cmocka_unit_test(the_first_of_equals_wins),
 		cmocka_unit_test(leaves_out_what_makes_no_sense),
+		cmocka_unit_test(finds_what_the_groups_took),
+		cmocka_unit_test(tells_a_wrong_expression),
+		cmocka_unit_test(an_expression_without_end_is_given_up),
+		cmocka_unit_test(an_ordinary_one_is_not),
 		cmocka_unit_test(no_rules_no_route),
 		cmocka_unit_test(knows_a_host),
 		cmocka_unit_test(folds_a_host),

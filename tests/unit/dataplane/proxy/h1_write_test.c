@@ -119,6 +119,7 @@ static void changes_path_host_and_fields(void **state)
 
 	how.path = "/new";
 	how.path_length = 4;
+	how.query_mark = '?';
 	how.host = "inner.example";
 	how.host_length = 13;
 	how.change = (struct h1_change){adds, removes, 2, 1};
@@ -126,6 +127,15 @@ static void changes_path_host_and_fields(void **state)
 		&how,
 		"GET /new?q HTTP/1.1\r\nHost: inner.example\r\n" OWN
 		"D: e\r\nX-A: 1\r\nX-B: \r\n\r\n");
+	how = plain;
+	how.path = "/new?a=b";
+	how.path_length = 8;
+	how.query_mark = '&';
+	assert_request("GET /old?q HTTP/1.1\r\nHost: a\r\n\r\n", &how,
+		"GET /new?a=b&q HTTP/1.1\r\nHost: a\r\n" OWN "\r\n");
+	how.query_mark = '\0';
+	assert_request("GET /old?q HTTP/1.1\r\nHost: a\r\n\r\n", &how,
+		"GET /new?a=b HTTP/1.1\r\nHost: a\r\n" OWN "\r\n");
 	assert_request("GET http://a?q HTTP/1.1\r\nHost: a\r\n\r\n", &plain,
 		"GET /?q HTTP/1.1\r\nHost: a\r\n" OWN "\r\n");
 	assert_request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &plain,
