@@ -30,6 +30,9 @@ struct channel_handlers {
 	// Calls channel_send_explained() before it returns.
 	void (*explain)(void *arg, struct channel *channel, uint64_t id,
 		const Sluice__ExplainRequest *request);
+	// Calls channel_send_captured() before it returns.
+	void (*capture)(void *arg, struct channel *channel, uint64_t id,
+		const Sluice__CaptureRequest *request);
 	// Calls channel_send_flows(), now or later, once. The id is the channel's own, not the
 	// client's; when the client is gone by then, the answer is dropped.
 	void (*flows)(
@@ -49,5 +52,6 @@ void channel_poll(struct channel *channel);
 void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stats *stats);
 void channel_send_explained(
 	struct channel *channel, uint64_t id, const Sluice__Explained *explained);
+void channel_send_captured(struct channel *channel, uint64_t id, const Sluice__Captured *captured);
 void channel_send_flows(struct channel *channel, uint64_t id, const struct flow_view *views,
 	uint32_t count, uint64_t total);

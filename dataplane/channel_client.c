@@ -79,7 +79,7 @@ static void client_write(struct channel *channel, struct client *client)
 }
 
 // The answer to the request the client waits for, or the hello.
-static void client_reply(struct channel *channel, struct client *client, const Sluice__Reply *reply)
+void client_answer(struct channel *channel, struct client *client, const Sluice__Reply *reply)
 {
 	Sluice__Result too_long = SLUICE__RESULT__INIT;
 	Sluice__Reply instead = SLUICE__REPLY__INIT;
@@ -109,8 +109,7 @@ static void client_reply(struct channel *channel, struct client *client, const S
 	client_write(channel, client);
 }
 
-static void reply_result(
-	struct channel *channel, struct client *client, bool applied, const char *reason)
+void client_result(struct channel *channel, struct client *client, bool applied, const char *reason)
 {
 	Sluice__Reply reply = SLUICE__REPLY__INIT;
 	Sluice__Result result = SLUICE__RESULT__INIT;
@@ -123,7 +122,7 @@ static void reply_result(
 	reply.id = client->request_id;
 	reply.body_case = SLUICE__REPLY__BODY_RESULT;
 	reply.result = &result;
-	client_reply(channel, client, &reply);
+	client_answer(channel, client, &reply);
 }
 
 static bool has_newer_writer(const struct channel *channel, const struct client *client)
@@ -144,7 +143,7 @@ static void do_transaction(
 	int error = -EINVAL;
 
 	if (has_newer_writer(channel, client)) {
-		reply_result(channel, client, false,
+		client_result(channel, client, false,
 			"another control plane has connected since and sends transactions");
 		return;
 	}
@@ -156,7 +155,7 @@ static void do_transaction(
 	plan_change_free(change);
 	if (error < 0 && !reason.text)
 		reason_add(&reason, "the transaction: %s", strerror(-error));
-	reply_result(channel, client, error == 0, error < 0 ? reason_text(&reason) : "");
+	client_result(channel, client, error == 0, error < 0 ? reason_text(&reason) : "");
 	reason_clear(&reason);
 }
 
@@ -166,7 +165,7 @@ static void do_stats(struct channel *channel, struct client *client, const struc
 		sluice__stats_request__unpack(NULL, request->length, request->body);
 
 	if (!message) {
-		reply_result(channel, client, false, "stats: does not parse");
+		client_result(channel, client, false, "stats: does not parse");
 		return;
 	}
 	channel->handlers.stats(channel->handlers.arg, channel, client->work, message);
@@ -191,7 +190,7 @@ static void do_flows(struct channel *channel, struct client *client, const struc
 	struct reason reason = {0};
 
 	if (!message) {
-		reply_result(channel, client, false, "flows: does not parse");
+		client_result(channel, client, false, "flows: does not parse");
 		return;
 	}
 	filter.limit = message->limit ? message->limit : FLOWS_DEFAULT;
@@ -213,7 +212,7 @@ static void do_flows(struct channel *channel, struct client *client, const struc
 			&reason, "flows: vip port %u: expected at most 65535", message->vip_port);
 	sluice__flows_request__free_unpacked(message, NULL);
 	if (reason.count)
-		reply_result(channel, client, false, reason_text(&reason));
+		client_result(channel, client, false, reason_text(&reason));
 	else
 		channel->handlers.flows(channel->handlers.arg, channel, client->work, &filter);
 	reason_clear(&reason);
@@ -226,11 +225,25 @@ static void do_explain(
 		sluice__explain_request__unpack(NULL, request->length, request->body);
 
 	if (!message) {
-		reply_result(channel, client, false, "explain: does not parse");
+		client_result(channel, client, false, "explain: does not parse");
 		return;
 	}
 	channel->handlers.explain(channel->handlers.arg, channel, client->work, message);
 	sluice__explain_request__free_unpacked(message, NULL);
+}
+
+static void do_capture(
+	struct channel *channel, struct client *client, const struct request *request)
+{
+	Sluice__CaptureRequest *message =
+		sluice__capture_request__unpack(NULL, request->length, request->body);
+
+	if (!message) {
+		client_result(channel, client, false, "capture: does not parse");
+		return;
+	}
+	channel->handlers.capture(channel->handlers.arg, channel, client->work, message);
+	sluice__capture_request__free_unpacked(message, NULL);
 }
 
 static void do_request(
@@ -252,7 +265,7 @@ static void do_request(
 		request.kind = REQUEST_NONE;
 	switch (request.kind) {
 	case REQUEST_NONE:
-		reply_result(channel, client, false,
+		client_result(channel, client, false,
 			whole ? "a request this dataplane does not know" : "does not parse");
 		break;
 	case REQUEST_TRANSACTION:
@@ -266,6 +279,9 @@ static void do_request(
 		break;
 	case REQUEST_EXPLAIN:
 		do_explain(channel, client, &request);
+		break;
+	case REQUEST_CAPTURE:
+		do_capture(channel, client, &request);
 		break;
 	}
 }
@@ -378,96 +394,5 @@ void client_open(struct channel *channel, struct client *client, int fd)
 	channel->handlers.hello(channel->handlers.arg, &hello);
 	reply.body_case = SLUICE__REPLY__BODY_HELLO;
 	reply.hello = &hello;
-	client_reply(channel, client, &reply);
-}
-
-static struct client *client_working(struct channel *channel, uint64_t work)
-{
-	for (unsigned i = 0; i < CLIENTS_MAX; i++)
-		if (channel->clients[i].state == CLIENT_WORKING && channel->clients[i].work == work)
-			return &channel->clients[i];
-	return NULL;
-}
-
-void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stats *stats)
-{
-	struct client *client = client_working(channel, id);
-	Sluice__Reply reply = SLUICE__REPLY__INIT;
-
-	if (!client)
-		return;
-	reply.id = client->request_id;
-	reply.body_case = SLUICE__REPLY__BODY_STATS;
-	reply.stats = (Sluice__Stats *)stats;
-	client_reply(channel, client, &reply);
-}
-
-static ProtobufCBinaryData bytes_of(const struct addr *addr)
-{
-	size_t length;
-	const uint8_t *bytes = addr_bytes(addr, &length);
-
-	return (ProtobufCBinaryData){length, (uint8_t *)bytes};
-}
-
-static void set_flow(Sluice__Flow *flow, const struct flow_view *view)
-{
-	sluice__flow__init(flow);
-	flow->worker = view->worker;
-	flow->protocol = (Sluice__L4Protocol)view->protocol;
-	flow->mode = (Sluice__Mode)view->mode;
-	flow->state = (char *)flow_state_name((enum flow_state)view->state);
-	flow->client = bytes_of(&view->client);
-	flow->client_port = ntohs(view->client_port);
-	flow->vip = bytes_of(&view->vip);
-	flow->vip_port = ntohs(view->vip_port);
-	flow->endpoint = bytes_of(&view->endpoint);
-	flow->endpoint_port = ntohs(view->endpoint_port);
-	flow->source = bytes_of(&view->source);
-	flow->source_port = ntohs(view->source_port);
-	flow->idle_ms = view->idle_ms;
-	flow->expires_ms = view->expires_ms;
-	flow->packets = view->packets;
-}
-
-void channel_send_flows(struct channel *channel, uint64_t id, const struct flow_view *views,
-	uint32_t count, uint64_t total)
-{
-	struct client *client = client_working(channel, id);
-	Sluice__Reply reply = SLUICE__REPLY__INIT;
-	Sluice__Flows message = SLUICE__FLOWS__INIT;
-	Sluice__Flow *flows = calloc((size_t)count + 1, sizeof(*flows));
-	Sluice__Flow **pointers = calloc((size_t)count + 1, sizeof(Sluice__Flow *));
-
-	if (client && flows && pointers) {
-		for (uint32_t i = 0; i < count; i++) {
-			set_flow(&flows[i], &views[i]);
-			pointers[i] = &flows[i];
-		}
-		message.n_flows = count;
-		message.flows = pointers;
-		message.total = total;
-		reply.id = client->request_id;
-		reply.body_case = SLUICE__REPLY__BODY_FLOWS;
-		reply.flows = &message;
-		client_reply(channel, client, &reply);
-	} else if (client) {
-		reply_result(channel, client, false, "flows: out of memory");
-	}
-	free(flows);
-	free(pointers);
-}
-
-void channel_send_explained(
-	struct channel *channel, uint64_t id, const Sluice__Explained *explained)
-{
-	struct client *client = client_working(channel, id);
-	Sluice__Reply reply = SLUICE__REPLY__INIT;
-
-	if (!client)
-		return;
-	reply.id = client->request_id;
-	reply.body_case = SLUICE__REPLY__BODY_EXPLAINED;
-	reply.explained = (Sluice__Explained *)(uintptr_t)explained;
-	client_reply(channel, client, &reply);
+	client_answer(channel, client, &reply);
 }

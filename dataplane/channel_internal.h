@@ -50,3 +50,7 @@ struct channel {
 void client_open(struct channel *channel, struct client *client, int fd);
 void client_close(struct channel *channel, struct client *client);
 void client_event(struct channel *channel, struct client *client, uint32_t events);
+// The answer to the request the client waits for, or the hello.
+void client_answer(struct channel *channel, struct client *client, const Sluice__Reply *reply);
+void client_result(
+	struct channel *channel, struct client *client, bool applied, const char *reason);

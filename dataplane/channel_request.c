@@ -53,7 +53,7 @@ static bool field(struct cursor *cursor, struct request *request)
 	case WIRE_BYTES:
 		if (!varint(cursor, &value) || !skip(cursor, value))
 			return false;
-		if (tag >> 3 > FIELD_ID && tag >> 3 <= FIELD_ID + REQUEST_EXPLAIN) {
+		if (tag >> 3 > FIELD_ID && tag >> 3 <= FIELD_ID + REQUEST_LAST) {
 			request->kind = (enum request_kind)((tag >> 3) - FIELD_ID);
 			request->body = cursor->at - value;
 			request->length = (size_t)value;

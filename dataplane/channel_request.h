@@ -16,6 +16,8 @@ enum request_kind {
 	REQUEST_STATS,
 	REQUEST_FLOWS,
 	REQUEST_EXPLAIN,
+	REQUEST_CAPTURE,
+	REQUEST_LAST = REQUEST_CAPTURE,
 };
 
 struct request {

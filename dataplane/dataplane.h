@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "access_writer.h"
+#include "capture.h"
 #include "channel.h"
 #include "clock.h"
 #include "host.h"
@@ -34,6 +35,18 @@ struct flows_request {
 };
 
 #define FLOWS_REQUESTS_MAX 16
+
+// The capture that runs, or ran last: of the main lcore; workers know of its lanes alone.
+struct capture_run {
+	uint64_t id; // 0: none yet
+	struct capture *capture;
+	bool stopping;  // the workers have no lanes any more, or will not have them after `grace`
+	uint64_t grace; // token
+	uint32_t left;  // so many more are wanted
+	usec_t until;   // it ends by itself
+	usec_t asked;   // who wants it asked last
+	uint64_t tsc, realtime_ns; // the same moment
+};
 
 struct dataplane {
 	struct settings *settings;
@@ -76,6 +89,8 @@ struct dataplane {
 	struct flows_request flows[FLOWS_REQUESTS_MAX];
 	unsigned announcement_count, announcement_room;
 	struct announcement *announcements;
+	struct capture *capture; // what workers look at; NULL: none
+	struct capture_run capture_run;
 	usec_t neighbours_due, links_due;
 	bool link_up[SLUICE_PORTS_MAX];
 	uint64_t host_drops[DROP_COUNT]; // by the main lcore
@@ -113,6 +128,14 @@ int supervise(struct dataplane *dataplane, struct reason *reason);
 void stats_hello(void *dataplane, Sluice__Hello *hello);
 void stats_send(
 	void *dataplane, struct channel *channel, uint64_t id, const Sluice__StatsRequest *request);
+
+// capture_request.c
+void capture_request(void *dataplane, struct channel *channel, uint64_t id,
+	const Sluice__CaptureRequest *request);
+void capture_step(
+	struct dataplane *dataplane); // ends what nobody asks after; at least every second
+// The main lcore's lane, or NULL.
+struct capture_lane *capture_lane(struct dataplane *dataplane);
 
 // explain.c
 void explain_request(void *dataplane, struct channel *channel, uint64_t id,

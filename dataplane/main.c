@@ -54,6 +54,7 @@ static int start_channel(struct dataplane *dataplane, struct reason *reason)
 		.stats = stats_send,
 		.flows = plan_flows,
 		.explain = explain_request,
+		.capture = capture_request,
 	};
 	char path[4096];
 

@@ -226,6 +226,7 @@ static struct worker *worker_new(struct dataplane *dataplane, unsigned id)
 	worker->adaptive = settings->dataplane.idle == IDLE_ADAPTIVE;
 	worker->tables = tables_pointer(dataplane->store);
 	worker->fib = host_fib_pointer(dataplane->host);
+	worker->capture = &dataplane->capture;
 	worker->qsbr = dataplane->qsbr;
 	worker->ifaces = dataplane->ifaces;
 	worker->inbox = dataplane->inboxes[id];

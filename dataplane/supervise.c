@@ -67,11 +67,12 @@ static bool give_to_twins(struct dataplane *dataplane)
 	for (unsigned i = 0; i < n; i++) {
 		const struct iface *iface = &dataplane->ifaces[packet_note(mbufs[i])->iface];
 		int error = host_write(iface, mbufs[i]);
+		enum drop drop = error == -EAGAIN ? DROP_HOST_FULL : DROP_HOST_WRITE;
 
-		if (error == -EAGAIN)
-			dataplane->host_drops[DROP_HOST_FULL]++;
-		else if (error)
-			dataplane->host_drops[DROP_HOST_WRITE]++;
+		if (error)
+			dataplane->host_drops[drop]++;
+		if (error && capture_lane(dataplane))
+			capture_drop(capture_lane(dataplane), iface->port, mbufs[i], 0, drop);
 		rte_pktmbuf_free(mbufs[i]);
 	}
 	return n == HOST_BURST;
@@ -140,6 +141,7 @@ static int turn(struct dataplane *dataplane, int epoll)
 	int n;
 
 	watch_links(dataplane);
+	capture_step(dataplane);
 	wait = smaller(smaller(wait, LINKS_EVERY_MS), host_timeout_ms(dataplane->host));
 	__atomic_store_n(&doorbell->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (!rte_ring_empty(dataplane->host_ring) || !rte_ring_empty(dataplane->resolve_ring))

@@ -99,6 +99,10 @@ static void fragments(struct worker *worker, unsigned n)
 		fragment_process(worker->fragments, packet, worker->flows->now, &release);
 		for (unsigned j = 0; j < release.count; j++)
 			if (rte_ring_enqueue(worker->inbox, release.mbufs[j])) {
+				if (worker->lane)
+					capture_drop(worker->lane,
+						worker->ifaces[packet->iface].port,
+						release.mbufs[j], 0, DROP_HANDOFF_FULL);
 				worker->counters.drops[DROP_HANDOFF_FULL]++;
 				rte_pktmbuf_free(release.mbufs[j]);
 			}
@@ -192,11 +196,17 @@ static void rare(struct worker *worker, unsigned n)
 
 static void drop_marked(struct worker *worker, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (worker->packets[i].next == PACKET_DROP) {
-			worker->counters.drops[worker->packets[i].drop]++;
-			rte_pktmbuf_free(worker->packets[i].mbuf);
-		}
+	for (unsigned i = 0; i < n; i++) {
+		const struct packet *packet = &worker->packets[i];
+
+		if (packet->next != PACKET_DROP)
+			continue;
+		worker->counters.drops[packet->drop]++;
+		if (unlikely(worker->lane != NULL))
+			capture_drop(worker->lane, worker->ifaces[packet->iface].port, packet->mbuf,
+				packet->family, packet->drop);
+		rte_pktmbuf_free(packet->mbuf);
+	}
 }
 
 // The burst in worker->packets, classified, to its end. `steps`: what classify says of it.
@@ -246,6 +256,8 @@ static unsigned receive(struct worker *worker, struct worker_port *port)
 
 	if (n == 0)
 		return 0;
+	if (unlikely(worker->lane != NULL))
+		capture_frames(worker->lane, CAPTURE_IN, port->port->index, mbufs, n);
 	since = stage_end(worker, STAGE_RECEIVE, since);
 	steps = classify(port->classify, mbufs, worker->packets, n);
 	since = stage_end(worker, STAGE_CLASSIFY, since);
@@ -310,6 +322,14 @@ static void housekeeping(struct worker *worker)
 		worker_command_step(worker);
 }
 
+static void take_lane(struct worker *worker)
+{
+	struct capture *capture = __atomic_load_n(worker->capture, __ATOMIC_ACQUIRE);
+
+	worker->lane = capture ? &capture->lanes[worker->id] : NULL;
+	worker->transmitter.lane = worker->rewriter.lane = worker->lane;
+}
+
 unsigned worker_round(struct worker *worker)
 {
 	uint64_t begin = rte_rdtsc();
@@ -323,6 +343,7 @@ unsigned worker_round(struct worker *worker)
 	worker->opener.tables = __atomic_load_n(worker->tables, __ATOMIC_ACQUIRE);
 	worker->opener.fib = __atomic_load_n(worker->fib, __ATOMIC_ACQUIRE);
 	worker->transmitter.fib = worker->opener.fib;
+	take_lane(worker);
 	if (worker->proxy)
 		proxy_begin(worker->proxy, worker->opener.tables, worker->opener.fib,
 			(usec_t)(((__uint128_t)(begin - worker->tick_base) * worker->usec_scale) >>

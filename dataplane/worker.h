@@ -8,6 +8,7 @@
 #include <rte_ring.h>
 #include <stdint.h>
 
+#include "capture.h"
 #include "classify.h"
 #include "flow_stage.h"
 #include "fragment.h"
@@ -75,6 +76,8 @@ struct worker {
 	bool adaptive;
 	const struct tables *const *tables; // the snapshots' pointers
 	const struct fib *const *fib;
+	struct capture *const *capture;
+	struct capture_lane *lane; // ours of it; NULL: no capture
 	struct rte_rcu_qsbr *qsbr;
 	struct worker_port ports[SLUICE_PORTS_MAX];
 	unsigned port_count;

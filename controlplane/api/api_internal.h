@@ -14,6 +14,8 @@ enum api_argument_kind {
 	ARGUMENT_NUMBER,   // 1..4294967295
 	ARGUMENT_PORT,     // 1..65535
 	ARGUMENT_PROTOCOL, // tcp, udp
+	ARGUMENT_IP,       // tcp, udp, icmp
+	ARGUMENT_STAGE,    // in, out, drop
 	ARGUMENT_URL,      // http://host/path, https://host/path
 	ARGUMENT_FLAG,     // given or not; its value does not matter
 };
@@ -23,6 +25,9 @@ struct api_argument {
 	enum api_argument_kind kind;
 	const char *help;
 };
+
+// "tcp|udp"; NULL: it is no choice.
+const char *api_choices(enum api_argument_kind kind);
 
 #define API_ARGUMENTS_MAX 8
 
@@ -37,6 +42,7 @@ enum api_need {
 	WANT_RULE_STATS,     // with the rules
 	WANT_SUMS,           // with listeners, pools and rules
 	NEED_EXPLANATION,    // 503 without it
+	NEED_CAPTURED,       // 503 without it
 };
 
 enum api_role { // what who asks may do
@@ -59,6 +65,7 @@ struct api_request {
 	const Sluice__Stats *stats;            // NULL: none came
 	const Sluice__Flows *flows;
 	const Sluice__Explained *explained;
+	const Sluice__Captured *captured;
 	const char *why;        // none came
 	struct reason *refused; // what is in it after the handler is told with 400
 };
@@ -83,7 +90,8 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 	api_flows, api_workers, api_ports, api_drops, api_problems, api_ingresses, api_routes,
 	api_certificates, api_requests, api_explain, api_bgp, api_clusters, api_vrrp, api_drain,
 	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
-	api_log, api_log_level, api_pools, api_neighbours, api_host_routes;
+	api_log, api_log_level, api_pools, api_neighbours, api_host_routes, api_capture,
+	api_capture_next, api_capture_end;
 // The configuration's.
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
@@ -101,6 +109,9 @@ int api_request_set(struct api_request *request, const struct api_command *comma
 // The question to the dataplane that the values ask for. `address` has room for three addresses.
 void api_flows_filter(const struct api_request *request, Sluice__FlowsRequest *filter,
 	struct addr address[static 3]);
+
+void api_capture_question(const struct api_command *command, const struct api_request *request,
+	Sluice__CaptureRequest *question, struct addr address[static 2]);
 
 struct explain_text { // what an ExplainRequest refers to
 	char host[512], path[8192];

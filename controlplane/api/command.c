@@ -25,6 +25,9 @@ const struct api_command *const api_commands[] = {
 	&api_certificates,
 	&api_requests,
 	&api_explain,
+	&api_capture,
+	&api_capture_next,
+	&api_capture_end,
 	&api_clusters,
 	&api_bgp,
 	&api_vrrp,
@@ -90,6 +93,38 @@ static bool is_number(const char *text, unsigned long most)
 	return *end == '\0' && errno == 0 && number >= 1 && number <= most;
 }
 
+const char *api_choices(enum api_argument_kind kind)
+{
+	switch (kind) {
+	case ARGUMENT_PROTOCOL:
+		return "tcp|udp";
+	case ARGUMENT_IP:
+		return "tcp|udp|icmp";
+	case ARGUMENT_STAGE:
+		return "in|out|drop";
+	case ARGUMENT_TEXT:
+	case ARGUMENT_ADDRESS:
+	case ARGUMENT_NUMBER:
+	case ARGUMENT_PORT:
+	case ARGUMENT_URL:
+	case ARGUMENT_FLAG:
+		break;
+	}
+	return NULL;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t n = strlen(value);
+
+	for (const char *at = choices; n && at; at = strchr(at, '|')) {
+		at += *at == '|';
+		if (strncmp(at, value, n) == 0 && (at[n] == '|' || at[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 // NULL when it is one, else what was expected.
 static const char *expected(enum api_argument_kind kind, const char *value)
 {
@@ -107,7 +142,11 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 	case ARGUMENT_PORT:
 		return is_number(value, UINT16_MAX) ? NULL : "a number from 1 to 65535";
 	case ARGUMENT_PROTOCOL:
-		return strcmp(value, "tcp") == 0 || strcmp(value, "udp") == 0 ? NULL : "tcp or udp";
+		return is_choice(api_choices(kind), value) ? NULL : "tcp or udp";
+	case ARGUMENT_IP:
+		return is_choice(api_choices(kind), value) ? NULL : "tcp, udp or icmp";
+	case ARGUMENT_STAGE:
+		return is_choice(api_choices(kind), value) ? NULL : "in, out or drop";
 	case ARGUMENT_URL:
 		return api_explain_question(value, &text, &question)
 			       ? NULL

@@ -93,6 +93,7 @@ static void handle(struct exchange *x)
 
 	if ((command->need == NEED_STATS && !x->request.stats) ||
 		(command->need == NEED_FLOWS && !x->request.flows) ||
+		(command->need == NEED_CAPTURED && !x->request.captured) ||
 		(command->need == NEED_EXPLANATION && !x->request.explained)) {
 		exchange_refuse(x, STATUS_UNAVAILABLE, x->request.why);
 		return;
@@ -123,6 +124,7 @@ static void resume(struct exchange *x)
 	x->request.stats = NULL;
 	x->request.flows = NULL;
 	x->request.explained = NULL;
+	x->request.captured = NULL;
 	web_resume(x);
 }
 
@@ -156,11 +158,22 @@ static void on_explained(void *arg, const Sluice__Explained *explained, const ch
 	resume(x);
 }
 
+static void on_captured(void *arg, const Sluice__Captured *captured, const char *why)
+{
+	struct exchange *x = arg;
+
+	x->request.captured = captured;
+	x->request.why = why;
+	handle(x);
+	resume(x);
+}
+
 // Asks the dataplane what the row needs. 0: the answer will come.
 static int ask(struct exchange *x, struct publish *publish)
 {
 	Sluice__ExplainRequest question;
 	struct explain_text text;
+	Sluice__CaptureRequest capture;
 	Sluice__FlowsRequest filter;
 	struct addr address[3];
 
@@ -184,6 +197,9 @@ static int ask(struct exchange *x, struct publish *publish)
 		if (!api_explain_filter(&x->request, &text, &question))
 			return -EINVAL;
 		return publish_explain(publish, &question, on_explained, x);
+	case NEED_CAPTURED:
+		api_capture_question(x->command, &x->request, &capture, address);
+		return publish_capture(publish, &capture, on_captured, x);
 	case NEED_FLOWS:
 		api_flows_filter(&x->request, &filter, address);
 		return publish_flows(publish, &filter, on_flows, x);

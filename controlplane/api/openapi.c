@@ -4,6 +4,22 @@
 
 #include <string.h>
 
+// "in|out|drop"
+static void choices(struct text *text, const char *all)
+{
+	char one[32];
+
+	text_key_string(text, "type", "string");
+	text_key(text, "enum");
+	text_open(text, '[');
+	for (size_t n; *all; all += n + (all[n] == '|')) {
+		n = strcspn(all, "|");
+		snprintf(one, sizeof(one), "%.*s", (int)n, all);
+		text_string(text, one);
+	}
+	text_close(text, ']');
+}
+
 // {"type": "string", ...} of an argument.
 static void schema(struct text *text, enum api_argument_kind kind)
 {
@@ -22,12 +38,9 @@ static void schema(struct text *text, enum api_argument_kind kind)
 		text_key_number(text, "maximum", kind == ARGUMENT_PORT ? UINT16_MAX : UINT32_MAX);
 		break;
 	case ARGUMENT_PROTOCOL:
-		text_key_string(text, "type", "string");
-		text_key(text, "enum");
-		text_open(text, '[');
-		text_string(text, "tcp");
-		text_string(text, "udp");
-		text_close(text, ']');
+	case ARGUMENT_IP:
+	case ARGUMENT_STAGE:
+		choices(text, api_choices(kind));
 		break;
 	case ARGUMENT_URL:
 		text_key_string(text, "type", "string");

@@ -55,12 +55,14 @@ struct cli_command {
 	// Instead, where there may be very many rows: out of the text, which it may change. Gives
 	// the warning in it, or NULL.
 	const char *(*print_text)(char *bytes, size_t length, FILE *out);
+	unsigned own;     // this argument, counted from 1, is not the API's
 	bool positional;  // the second word is the first argument's value
 	unsigned tail;    // this argument, counted from 1, takes all words that are left
 	bool raw;         // in the console with their quotes
 	unsigned content; // this one, counted from 1, names a file whose content goes along
 	const struct cli_values *values[CLI_ARGUMENTS_MAX];
-	// Instead of one question and its answer: a command of several steps. An enum cli_exit.
+	// Instead of one question and its answer: a command of several steps, or one that lasts. An
+	// enum cli_exit.
 	int (*run)(const struct cli_call *call, const struct cli_asker *asker);
 };
 
@@ -68,7 +70,8 @@ extern const struct cli_command cli_status, cli_version, cli_vips, cli_services,
 	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems, cli_ingresses, cli_routes,
 	cli_certificates, cli_requests, cli_explain, cli_bgp, cli_clusters, cli_vrrp, cli_drain_vip,
 	cli_drain_box, cli_undrain_vip, cli_undrain_box, cli_token_list, cli_token_create,
-	cli_token_delete, cli_log, cli_log_level, cli_pools, cli_neighbours, cli_host_routes;
+	cli_token_delete, cli_log, cli_log_level, cli_pools, cli_neighbours, cli_host_routes,
+	cli_capture;
 // The configuration's.
 extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cli_candidate,
 	cli_compare, cli_configure_status, cli_rollback, cli_discard, cli_configure_commit,
@@ -116,6 +119,11 @@ struct client_text {
 	char *bytes; // with a zero behind them
 	size_t length;
 };
+
+// Ctrl-C ends what lasts, and no program, from interrupt_catch() on.
+void interrupt_catch(void);
+int interrupt_seen(void);
+void interrupt_forget(void);
 
 // Asks and prints. An enum cli_exit.
 int cli_ask(const struct cli_call *call, const struct cli_asker *asker);

@@ -154,7 +154,7 @@ char *client_query(const struct cli_call *call)
 	for (unsigned i = 0; i < CLI_ARGUMENTS_MAX; i++) {
 		char *value;
 
-		if (!call->values[i])
+		if (!call->values[i] || i + 1 == call->command->own)
 			continue;
 		value = curl_easy_escape(NULL, call->values[i], 0);
 		fprintf(file, "%c%s=%s", separator, call->command->arguments[i].name,

@@ -24,19 +24,6 @@ struct console {
 	bool json, configuring, aborted, done;
 };
 
-static volatile sig_atomic_t interrupts;
-
-static void on_interrupt(int number)
-{
-	(void)number;
-	interrupts = 1;
-}
-
-static int interrupted(void)
-{
-	return interrupts;
-}
-
 static char *prompt(EditLine *edit)
 {
 	struct console *console;
@@ -145,6 +132,10 @@ static void ask(struct console *console, const struct cli_call *call, const stru
 	char *text = NULL, *filtered;
 	size_t size;
 
+	if (call->command->run && !filters->count) { // seen as it comes
+		cli_ask(call, &asker);
+		return;
+	}
 	asker.out = open_memstream(&text, &size);
 	if (!asker.out)
 		return;
@@ -364,7 +355,7 @@ static int start(struct console *console)
 	setlocale(LC_CTYPE, "");
 	umask(077); // of the history
 	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt}, NULL);
+	interrupt_catch();
 	console->edit = el_init("sluice", stdin, stdout, stderr);
 	console->history = history_init();
 	if (!console->edit || !console->history)
@@ -408,7 +399,7 @@ int console_run(const char *socket, bool json)
 		.asker = {.socket = socket,
 			.out = stdout,
 			.err = stdout,
-			.interrupted = interrupted}};
+			.interrupted = interrupt_seen}};
 	int error = start(&console);
 
 	if (!error)
@@ -421,7 +412,7 @@ int console_run(const char *socket, bool json)
 		fflush(stdout);
 		el_resize(console.edit);
 		line = el_gets(console.edit, &length);
-		interrupts = 0;
+		interrupt_forget();
 		if (!line || length <= 0) { // Ctrl-D
 			putchar('\n');
 			console.done = !console.configuring;

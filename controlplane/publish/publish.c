@@ -405,82 +405,8 @@ struct publish_state publish_state(const struct publish *p)
 	return state;
 }
 
-struct question {
-	publish_stats_fn stats;
-	publish_flows_fn flows;
-	publish_explain_fn explain;
-	void *arg;
-};
-
-static void on_answer(void *arg, const Sluice__Reply *reply, const char *why)
+int publish_request(
+	struct publish *p, Sluice__Request *request, connection_reply_fn done, void *arg)
 {
-	struct question *q = arg;
-	const char *odd =
-		"the dataplane's answer is of another kind: install both from one release";
-
-	if (q->stats) {
-		if (reply && reply->body_case == SLUICE__REPLY__BODY_STATS)
-			q->stats(q->arg, reply->stats, "");
-		else
-			q->stats(q->arg, NULL, reply ? odd : why);
-	} else if (q->explain) {
-		if (reply && reply->body_case == SLUICE__REPLY__BODY_EXPLAINED)
-			q->explain(q->arg, reply->explained, "");
-		else
-			q->explain(q->arg, NULL, reply ? odd : why);
-	} else {
-		if (reply && reply->body_case == SLUICE__REPLY__BODY_FLOWS)
-			q->flows(q->arg, reply->flows, "");
-		else
-			q->flows(q->arg, NULL, reply ? odd : why);
-	}
-	free(q);
-}
-
-static int ask(struct publish *p, Sluice__Request *request, struct question question)
-{
-	struct question *q = malloc(sizeof(*q));
-	int error;
-
-	if (!q)
-		return -ENOMEM;
-	*q = question;
-	error = connection_request(p->connection, request, PATIENCE_ASK, on_answer, q);
-	if (error)
-		free(q);
-	return error;
-}
-
-int publish_stats(struct publish *p, enum publish_detail detail, publish_stats_fn done, void *arg)
-{
-	Sluice__StatsRequest stats = SLUICE__STATS_REQUEST__INIT;
-	Sluice__Request request = SLUICE__REQUEST__INIT;
-
-	stats.members = detail == PUBLISH_ENDPOINTS;
-	stats.rules = detail == PUBLISH_RULES || detail == PUBLISH_SUMS;
-	stats.listeners = detail == PUBLISH_SUMS || detail == PUBLISH_LISTENERS;
-	stats.pools = detail == PUBLISH_SUMS || detail == PUBLISH_ENDPOINTS;
-	request.body_case = SLUICE__REQUEST__BODY_STATS;
-	request.stats = &stats;
-	return ask(p, &request, (struct question){.stats = done, .arg = arg});
-}
-
-int publish_flows(
-	struct publish *p, const Sluice__FlowsRequest *filter, publish_flows_fn done, void *arg)
-{
-	Sluice__Request request = SLUICE__REQUEST__INIT;
-
-	request.body_case = SLUICE__REQUEST__BODY_FLOWS;
-	request.flows = (Sluice__FlowsRequest *)(uintptr_t)filter;
-	return ask(p, &request, (struct question){.flows = done, .arg = arg});
-}
-
-int publish_explain(struct publish *p, const Sluice__ExplainRequest *question,
-	publish_explain_fn done, void *arg)
-{
-	Sluice__Request request = SLUICE__REQUEST__INIT;
-
-	request.body_case = SLUICE__REQUEST__BODY_EXPLAIN;
-	request.explain = (Sluice__ExplainRequest *)(uintptr_t)question;
-	return ask(p, &request, (struct question){.explain = done, .arg = arg});
+	return connection_request(p->connection, request, PATIENCE_ASK, done, arg);
 }

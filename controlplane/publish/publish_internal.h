@@ -37,3 +37,8 @@ enum patience {
 // Sets the request's id. 0, -ENOTCONN, -EMSGSIZE or -ENOMEM.
 int connection_request(struct connection *connection, Sluice__Request *request,
 	enum patience patience, connection_reply_fn done, void *arg);
+
+// What publish.c does for publish_ask.c.
+struct publish;
+int publish_request(
+	struct publish *publish, Sluice__Request *request, connection_reply_fn done, void *arg);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A worker's records for the access log, on their way to who writes them. One thread puts, one
-// takes; neither ever waits: what finds no room is lost, which the caller counts.
+// takes; neither ever waits: what finds no room is lost, which the caller counts. A record_ring.h
+// of entries.
 #pragma once
 
 #include "access_log.h"
 #include "addr.h"
+#include "record_ring.h"
 
 #include <stdbool.h>
 
@@ -15,8 +17,7 @@
 // The texts of `record` lie in `text`, or live for ever; vip and upstream are still to be written
 // out, from the addresses.
 struct log_entry {
-	uint32_t bytes; // all of it, to the next
-	bool skip;      // none: the ring's end
+	struct record head;
 	struct addr vip, upstream;
 	struct access_record record;
 	char text[];

@@ -102,11 +102,16 @@ static uint16_t l4_checksum(const struct packet *packet)
 		       : rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)packet->l3, packet->l4);
 }
 
-// The answer takes the place of what it answers.
-static void replace(struct packet *packet, const struct packet *answer)
+// The answer takes the place of what it answers, which is dropped.
+static void replace(struct rewriter *rewriter, struct packet *packet, const struct packet *answer)
 {
 	uint16_t iface = packet->iface;
+	enum drop drop = packet->drop;
 
+	rewriter->drops[drop]++;
+	if (unlikely(rewriter->lane != NULL))
+		capture_drop(rewriter->lane, rewriter->ifaces[iface].port, packet->mbuf,
+			packet->family, drop);
 	rte_pktmbuf_free(packet->mbuf);
 	*packet = *answer;
 	packet->iface = iface;
@@ -149,8 +154,7 @@ void rewrite_reset(struct rewriter *rewriter, struct packet *packet, enum drop d
 				!!(packet->tcp_flags & RTE_TCP_SYN_FLAG) +
 				!!(packet->tcp_flags & RTE_TCP_FIN_FLAG),
 			RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
-	rewriter->drops[drop]++;
-	replace(packet, &answer);
+	replace(rewriter, packet, &answer);
 }
 
 bool rewrite_client_reset(struct rewriter *rewriter, const struct flow *flow, struct packet *packet)
@@ -204,8 +208,7 @@ static void icmp_error(struct rewriter *rewriter, struct packet *packet, enum dr
 
 		memcpy(icmp + 2, &checksum, 2);
 	}
-	rewriter->drops[drop]++;
-	replace(packet, &answer);
+	replace(rewriter, packet, &answer);
 }
 
 void rewrite_unreachable(struct rewriter *rewriter, struct packet *packet, enum drop drop)

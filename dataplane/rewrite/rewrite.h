@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "capture.h"
 #include "fib.h"
 #include "iface.h"
 #include "open.h"
@@ -15,9 +16,10 @@ struct rewriter {
 	struct opener *opener;
 	const struct iface *ifaces;
 	struct rte_mempool *pool; // for what we answer ourselves
-	uint64_t *drops;        // counters by enum drop: for packets that are replaced by an answer
-	uint32_t answer_credit; // answers that may be sent now
-	uint32_t answer_tick;   // when credit was last given
+	uint64_t *drops; // counters by enum drop: for packets that are replaced by an answer
+	struct capture_lane *lane; // NULL: no capture
+	uint32_t answer_credit;    // answers that may be sent now
+	uint32_t answer_tick;      // when credit was last given
 	uint16_t ip_id;
 	uint32_t deleted_before; // opener->deleted when this burst was looked up
 };

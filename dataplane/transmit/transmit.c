@@ -10,9 +10,14 @@
 
 #define FRAGMENTS_MAX 64
 
-static void drop_mbuf(struct transmitter *transmitter, struct rte_mbuf *mbuf, enum drop drop)
+// An IP packet for this interface that is not a frame yet.
+static void drop_packet(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint8_t family,
+	uint16_t iface, enum drop drop)
 {
 	transmitter->drops[drop]++;
+	if (unlikely(transmitter->lane != NULL))
+		capture_drop(
+			transmitter->lane, transmitter->ifaces[iface].port, mbuf, family, drop);
 	rte_pktmbuf_free(mbuf);
 }
 
@@ -32,9 +37,16 @@ static void flush_port(struct transmitter *transmitter, unsigned index)
 		sent = (uint16_t)rte_ring_enqueue_burst(
 			transmitter->relays[index], (void **)buffer->mbufs, buffer->count, NULL);
 	} else {
+		if (unlikely(transmitter->lane != NULL))
+			capture_frames(transmitter->lane, CAPTURE_OUT, (uint16_t)index,
+				buffer->mbufs, buffer->count);
 		sent = port_tx(port, transmitter->queue, buffer->mbufs, buffer->count);
 	}
 	if (unlikely(sent < buffer->count)) {
+		for (uint16_t i = sent; unlikely(transmitter->lane != NULL) && i < buffer->count;
+			i++)
+			capture_drop(transmitter->lane, (uint16_t)index, buffer->mbufs[i], 0,
+				DROP_TX_FULL);
 		transmitter->drops[DROP_TX_FULL] += buffer->count - sent;
 		rte_pktmbuf_free_bulk(&buffer->mbufs[sent], buffer->count - sent);
 	}
@@ -69,7 +81,7 @@ void transmit_frame(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint
 	if (iface->vlan) {
 		mbuf->vlan_tci = iface->vlan;
 		if (rte_vlan_insert(&mbuf)) {
-			drop_mbuf(transmitter, mbuf, DROP_NO_BUFFER);
+			drop_packet(transmitter, mbuf, 0, number, DROP_NO_BUFFER);
 			return;
 		}
 	}
@@ -124,7 +136,7 @@ static void hold(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint8_t
 		same += transmitter->held[i].iface == iface &&
 			addr_compare(&transmitter->held[i].neighbour, neighbour) == 0;
 	if (same == TRANSMIT_HELD_HOP || transmitter->held_count == TRANSMIT_HELD_MAX) {
-		drop_mbuf(transmitter, mbuf, DROP_NEIGHBOUR_QUEUE_FULL);
+		drop_packet(transmitter, mbuf, family, iface, DROP_NEIGHBOUR_QUEUE_FULL);
 		return;
 	}
 	transmitter->held[transmitter->held_count++] = (struct transmit_held){
@@ -161,7 +173,7 @@ static void send_fragments(struct transmitter *transmitter, struct packet *packe
 	int32_t count;
 
 	if (packet->family == 6) {
-		drop_mbuf(transmitter, packet->mbuf, DROP_TOO_BIG);
+		drop_packet(transmitter, packet->mbuf, 6, iface, DROP_TOO_BIG);
 		return;
 	}
 	if (packet->mbuf->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) {
@@ -184,7 +196,7 @@ static void send_fragments(struct transmitter *transmitter, struct packet *packe
 		ip->hdr_checksum = 0;
 		ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4);
 		if (!rte_pktmbuf_prepend(pieces[i], RTE_ETHER_HDR_LEN))
-			drop_mbuf(transmitter, pieces[i], DROP_NO_BUFFER);
+			drop_packet(transmitter, pieces[i], 0, iface, DROP_NO_BUFFER);
 		else if (hop)
 			send_to(transmitter, pieces[i], 4, hop);
 		else
@@ -268,7 +280,8 @@ void transmit_held(struct transmitter *transmitter)
 			}
 		}
 		if (transmitter->now - held->since > TRANSMIT_HELD_TICKS) {
-			drop_mbuf(transmitter, held->mbuf, DROP_NO_NEIGHBOUR);
+			drop_packet(transmitter, held->mbuf, held->family, held->iface,
+				DROP_NO_NEIGHBOUR);
 			continue;
 		}
 		transmitter->held[kept++] = *held;

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "capture.h"
 #include "fib.h"
 #include "iface.h"
 #include "packet.h"
@@ -40,6 +41,7 @@ struct transmitter {
 	struct rte_ring *resolve; // neighbours that the main lcore shall ask for
 	struct rte_mempool *pool; // for what must be fragmented
 	uint64_t *drops;
+	struct capture_lane *lane; // NULL: no capture
 	uint32_t now;
 	uint64_t resolve_asked; // doorbell: something was put into `resolve`
 	struct transmit_buffer buffers[SLUICE_PORTS_MAX];

@@ -116,6 +116,7 @@ static void make_worker(struct world *world, unsigned id)
 	worker->stop = &world->stop;
 	worker->tables = tables_pointer(world->tables);
 	worker->fib = (const struct fib *const *)&world->fib;
+	worker->capture = &world->capture;
 	worker->qsbr = world->qsbr;
 	worker->ifaces = world->ifaces;
 	worker->inbox = world->inboxes[id];

@@ -42,6 +42,7 @@ struct world {
 	struct fib *fib, *fib_before;
 	struct tables_store *tables;
 	struct rte_rcu_qsbr *qsbr;
+	struct capture *capture; // NULL: none runs
 	struct owner_rule rule;
 	struct open_sources snat;
 	struct rte_ring *host, *resolve;
