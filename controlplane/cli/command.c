@@ -314,7 +314,7 @@ void cli_command_usage(const struct cli_command *command, FILE *out)
 	}
 	fprintf(out, " [--json]\n    %s\n", command->help);
 	for (unsigned i = 0; i < CLI_ARGUMENTS_MAX && command->arguments[i].name; i++)
-		fprintf(out, "    %-9s %s\n", command->arguments[i].name,
+		fprintf(out, "    %-11s %s\n", command->arguments[i].name,
 			command->arguments[i].help);
 }
 
