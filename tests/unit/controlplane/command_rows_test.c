@@ -29,8 +29,10 @@ static void every_command_asks_a_row(void **state)
 		if (!command->path) // the console's own
 			continue;
 		row = api_command_find(command->path);
-		if (!row || row->changes != command->changes)
+		if (!row || row->changes != command->changes) {
 			fail_msg("%s is no such row", command->path);
+			return;
+		}
 		for (unsigned j = 0; j < CLI_ARGUMENTS_MAX && command->arguments[j].name; j++)
 			if (!command->run && command->content != j + 1 &&
 				!has_argument(row, command->arguments[j].name))
