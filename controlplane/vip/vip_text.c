@@ -202,7 +202,9 @@ char *keepalived_text(const struct settings *s, const char *fifo)
 	fprintf(f,
 		"# Written by sluice-controlplane from sluice.conf; changes are lost.\n"
 		"global_defs {\n\trouter_id sluice\n\tvrrp_version 3\n\tvrrp_notify_fifo %s\n"
-		"\tvrrp_startup_delay " STARTUP_DELAY_S "\n\tvrrp_rt_priority 20\n}\n",
+		"\tvrrp_startup_delay " STARTUP_DELAY_S "\n\tvrrp_rt_priority 20\n"
+		// On a CPU that it shares, or one of software, 10 ms (its default) are soon over.
+		"\tvrrp_rlimit_rttime 1000000\n}\n",
 		fifo);
 	for (unsigned i = 0; i < pair->group_count; i++) {
 		const struct pair_group *group = &pair->groups[i];

@@ -5,6 +5,7 @@ that configures it, two NICs as taps on a lab's switch, and ssh to its third thr
 Software emulation unless SLUICE_ACCEL says otherwise: KVM that is nested need not run a kernel."""
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -17,17 +18,22 @@ from pathlib import Path
 from topology import LabError, run
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x2, 0x1000, 0x4000
+IFF_MULTI_QUEUE = 0x100
+PATIENCE = float(os.environ.get("SLUICE_PATIENCE", "1"))  # of who waits, on a machine with other work
 OVMF = Path("/usr/share/OVMF")
 MANAGEMENT = "[Match]\nMACAddress=52:54:00:5c:00:00\n\n[Network]\nDHCP=ipv4\n"
 NIC_ADDRESSES = ("0000:00:04.0", "0000:00:05.0")
 
 
-def open_tap(machine, name):
+def open_taps(machine, name, queues):
+    """The tap as files, one a queue."""
+    kind = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (IFF_MULTI_QUEUE if queues > 1 else 0)
+    taps = []
     with machine.entered():
-        tap = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(tap, TUNSETIFF,
-                struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
-    return tap
+        for _ in range(queues):
+            taps.append(os.open("/dev/net/tun", os.O_RDWR))
+            fcntl.ioctl(taps[-1], TUNSETIFF, struct.pack("16sH22x", name.encode(), kind))
+    return taps
 
 
 def free_port():
@@ -50,67 +56,113 @@ def make_volume(target, files):
         source.unlink()
 
 
-class Machine:
-    """folder: what it needs is kept there, and the console's log."""
+@dataclasses.dataclass
+class Hardware:
+    uefi: bool = False
+    cpus: int = 2
+    memory_mb: int = 2048
+    disk_gb: int = 4
+    nics: tuple = ("virtio-net-pci", "virtio-net-pci")
+    queues: int = 1  # of NICs of virtio
+    iommu: bool = False
+    cdrom: Path | None = None
 
-    def __init__(self, folder, image, uefi=False, disk_gb=4, memory_mb=2048):
-        self.folder, self.uefi, self.memory_mb = Path(folder), uefi, memory_mb
+
+class Machine:
+    """folder: what it needs is kept there, and the console's log. Without an image its disk is blank."""
+
+    def __init__(self, folder, image, hardware=None):
+        self.folder, self.hardware = Path(folder), hardware or Hardware()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.disk, self.log = self.folder / "disk.qcow2", self.folder / "console.log"
-        self.key = self.folder / "ssh-key"
+        self.key, self.socket = self.folder / "ssh-key", self.folder / "console"
         self.port, self.process = free_port(), None
         if not self.key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key)
         if not self.disk.exists():
-            run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b",
-                Path(image).resolve(), self.disk, f"{disk_gb}G")
+            behind = ["-F", "qcow2", "-b", Path(image).resolve()] if image else []
+            run("qemu-img", "create", "-q", "-f", "qcow2", *behind, self.disk,
+                f"{self.hardware.disk_gb}G")
 
     def configure(self, configuration, **files):
         make_volume(self.folder / "cidata.img", {
             "sluice.conf": configuration, "management.network": MANAGEMENT,
             "authorized_keys": self.key.with_suffix(".pub").read_text(), **files})
 
-    def start(self, switch=None, bridges=("wan", "lan"), more=(), nic="virtio-net-pci"):
+    def command(self):
+        """QEMU's, without the NICs that carry packets."""
+        hardware = self.hardware
         accel = os.environ.get("SLUICE_ACCEL", "tcg,thread=multi")
         words = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-M", "q35", "-accel",
-                 accel, "-cpu", "max", "-smp", "2", "-m", self.memory_mb, "-boot", "c",
-                 "-serial", f"file:{self.log}", "-device", "virtio-rng-pci,addr=7.0",
+                 accel, "-cpu", "max", "-smp", hardware.cpus, "-m", hardware.memory_mb,
+                 "-chardev", f"socket,id=c,path={self.socket},server=on,wait=off,logfile={self.log}",
+                 "-serial", "chardev:c", "-device", "virtio-rng-pci,addr=7.0",
                  "-device", "i6300esb", "-action", "watchdog=reset",
-                 "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap",
                  "-netdev", f"user,id=m,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
-                 "-device", "virtio-net-pci,netdev=m,addr=3.0,mac=52:54:00:5c:00:00", *more]
+                 "-device", "virtio-net-pci,netdev=m,addr=3.0,mac=52:54:00:5c:00:00",
+                 "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap"]
+        if hardware.iommu:  # before the NICs that are behind it
+            words[1:1] = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
+        if hardware.cdrom:
+            words += ["-drive", f"file={hardware.cdrom},media=cdrom,format=raw,readonly=on",
+                      "-boot", "d"]
         volume = self.folder / "cidata.img"
         if volume.exists():
             words += ["-drive", f"file={volume},if=virtio,format=raw,readonly=on"]
-        if self.uefi:
+        if hardware.uefi:
             variables = self.folder / "vars.fd"
             if not variables.exists():
                 variables.write_bytes((OVMF / "OVMF_VARS_4M.fd").read_bytes())
             words += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
                       "-drive", f"if=pflash,format=raw,file={variables}"]
-        taps = []
+        return words
+
+    def nic(self, number, taps):
+        """One that carries packets, at a PCI address known beforehand."""
+        hardware, kind = self.hardware, self.hardware.nics[number]
+        files = f"fd={taps[0]}" if len(taps) == 1 else "fds=" + ":".join(map(str, taps))
+        more = ""
+        if kind.startswith("virtio"):
+            more = f",mq=on,vectors={2 * len(taps) + 2}" if len(taps) > 1 else ""
+            more += ",disable-legacy=on,iommu_platform=on" if hardware.iommu else ""
+        return ["-netdev", f"tap,id=n{number},{files},vhost=off", "-device",
+                f"{kind},netdev=n{number},addr={4 + number}.0,"
+                f"mac=52:54:00:5c:{self.folder.name.encode()[-1]:02x}:{number + 1:02x}{more}"]
+
+    def start(self, switch=None, bridges=("wan", "lan"), more=()):
+        words, files = [*self.command(), *more], []
         for number, bridge in enumerate(bridges if switch else ()):
             name = f"{self.folder.name[:8]}-{bridge}"
-            taps.append(open_tap(switch, name))
+            virtio = self.hardware.nics[number].startswith("virtio")
+            taps = open_taps(switch, name, self.hardware.queues if virtio else 1)
             switch.ip(f"link set {name} master {bridge} up")
-            words += ["-netdev", f"tap,id=n{number},fd={taps[-1]},vhost=off", "-device",
-                      f"{nic},netdev=n{number},addr={4 + number}.0,"
-                      f"mac=52:54:00:5c:{self.folder.name.encode()[-1]:02x}:{number + 1:02x}"]
+            words += self.nic(number, taps)
+            files += taps
         self.log.write_text("")
         self.process = subprocess.Popen(
-            [str(word) for word in words], stdin=subprocess.DEVNULL, pass_fds=taps,
+            [str(word) for word in words], stdin=subprocess.DEVNULL, pass_fds=files,
             stdout=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"),
             start_new_session=True)
-        for tap in taps:
-            os.close(tap)
+        for file in files:
+            os.close(file)
         (self.folder / "qemu.pid").write_text(f"{self.process.pid}\n")
+
+    def type(self, text):
+        """On the serial console."""
+        with socket.socket(socket.AF_UNIX) as terminal:
+            terminal.connect(str(self.socket))
+            terminal.sendall(text.encode())
+
+    def wait_for(self, text, seconds=240):
+        """Until the console has said so."""
+        self.wait(lambda: text in self.log.read_text(errors="replace"), text, seconds)
 
     def console(self, lines=40):
         return "\n".join(self.log.read_text(errors="replace").split("\n")[-lines:])
 
     def ssh(self, *words, check=True, timeout=60):
         done = run("ssh", "-p", self.port, "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o",
-                   "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10",
+                   "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=30",
                    "-o", "BatchMode=yes", "admin@127.0.0.1", *words, check=False, timeout=timeout)
         if check and done.returncode:
             raise LabError(f"{' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}")
@@ -124,7 +176,7 @@ class Machine:
         return json.loads(self.ssh(f"show {noun} --json").stdout)
 
     def wait(self, condition, what, seconds=240):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * PATIENCE
         while True:
             if self.process.poll() is not None:
                 raise LabError(f"the machine ended: {(self.folder / 'qemu.log').read_text()}\n"
@@ -137,9 +189,18 @@ class Machine:
             time.sleep(1)
 
     def wait_up(self, seconds=240):
-        """Until the console answers over ssh."""
+        """Until the console answers over ssh. It is not asked before there is a login: a machine
+        of software has better things to do."""
+        self.wait_for("login:", seconds)
         self.wait(lambda: self.ssh("show status", check=False).returncode == 0,
                   "`show status` over ssh", seconds)
+
+    def wait_end(self, seconds=240):
+        """Until it has turned itself off."""
+        try:
+            self.process.wait(timeout=seconds * PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"not off within {seconds} s; console:\n{self.console()}") from None
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -4,6 +4,7 @@
 Ends with its ends of everything when Enter is pressed, or at once with --once. See images/vm/run."""
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,14 +15,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 import ingresses  # noqa: E402
 import topology  # noqa: E402
 from appliance import default_settings, libconfig  # noqa: E402
-from machine import NIC_ADDRESSES, Machine  # noqa: E402
+from lab import ask_http, ask_udp, service_address, spread  # noqa: E402
+from machine import NIC_ADDRESSES, Hardware, Machine  # noqa: E402
 from topology import BOX_HOST, ROOT, LabError, Topology, wait_until  # noqa: E402
 
 
-def configuration(host=BOX_HOST, **more):
+def configuration(host=BOX_HOST, workers=(1,), **more):
     """The lab's, as the firmware has it: its NICs by PCI address."""
     settings = default_settings("/etc/sluice")
-    settings["dataplane"] = {"workers": [1], "main_cpu": 0, "memory_mb": 512, "flows": 65536}
+    settings["dataplane"] = {"workers": list(workers), "main_cpu": 0, "memory_mb": 512, "flows": 65536}
     for port, pci in zip(settings["ports"], NIC_ADDRESSES, strict=True):
         port["kind"], port["device"] = "pci", pci
         port["addresses"] = [a.replace(f".{BOX_HOST}/", f".{host}/").replace(f"::{BOX_HOST}/",
@@ -45,14 +47,17 @@ def manifests(folder):
     return {f"manifests/{file.name}": file.read_text() for file in files}, chain
 
 
-def serves(lab, chain, seconds=60):
-    """Until HTTPS by curl goes through: what each of the lab's commands was served by."""
+def serves(lab, box, chain, seconds=60):
+    """Until HTTPS by curl goes through: [(what the client did, who answered)], L4 and L7."""
     command = ingresses.commands(chain)[-1]
     wait_until(lambda: lab.client.run(*command, "-sS", "--fail", "--max-time", "2",
                                       check=False).returncode == 0,
                f"an answer to {ingresses.shown(command)}", seconds, 0.5)
-    return [(ingresses.shown(one), ingresses.ask(lab.client, one))
-            for one in ingresses.commands(chain)]
+    web, echo = service_address(box, "web"), service_address(box, "echo")
+    return [(f"curl http://{web}/", spread(ask_http(lab.client, f"http://{web}/", 10))),
+            (f"UDP to {echo} port 7", spread(ask_udp(lab.client, echo, 7, 10))),
+            *((ingresses.shown(one), ingresses.ask(lab.client, one))
+              for one in ingresses.commands(chain))]
 
 
 def bring_up(options, lab, folder):
@@ -62,7 +67,8 @@ def bring_up(options, lab, folder):
     machines = []
     for number in range(2 if options.pair else 1):
         more = {"pair": {"interface": "wan", "priority": 150 - 50 * number}} if options.pair else {}
-        box = Machine(folder / f"box{number + 1}", options.image, uefi=options.uefi)
+        box = Machine(folder / f"box{number + 1}", options.image,
+                      Hardware(uefi=options.uefi))
         box.configure(configuration(BOX_HOST + number, **more), **files)
         box.start(lab.switch)
         machines.append(box)
@@ -77,6 +83,7 @@ def main():
     parser.add_argument("image")
     options = parser.parse_args()
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     machines = []
     with tempfile.TemporaryDirectory(prefix="sluice-vm-") as folder:
         lab = Topology("slvm", Path(folder))
@@ -86,7 +93,7 @@ def main():
             for box in machines:
                 box.wait_up()
             print(f"Up after {time.monotonic() - started:.0f} s", flush=True)
-            for command, answer in serves(lab, chain):
+            for command, answer in serves(lab, machines[0], chain):
                 print(f"$ {command}\n  served by {answer}")
             for box in machines:
                 print(f"\n$ ssh -p {box.port} -i {box.key} admin@127.0.0.1 show status\n"

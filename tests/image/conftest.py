@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "images" / "vm"), str(ROOT / "images" / "lab")]
 import topology  # noqa: E402
 import vm  # noqa: E402
-from machine import Machine  # noqa: E402
+from machine import Hardware, Machine  # noqa: E402
 
 BUILD = os.environ.get("SLUICE_BUILD", str(ROOT / "build"))
 CACHE = Path(os.environ.get("SLUICE_CACHE", "/var/cache/sluice"))
@@ -42,7 +42,7 @@ def images(tmp_path_factory):
     if not sums.exists() or sums.stat().st_mtime < newest:
         for old in out.iterdir():
             old.unlink()
-        build(out, "--only", "qcow2,raucb")
+        build(out, "--only", "qcow2,raucb,iso")
     return out
 
 
@@ -56,17 +56,19 @@ def lab(tmp_path):
 
 @pytest.fixture
 def started(images, lab, tmp_path):
-    """(machine, chain of the lab's certificate) of a configured machine that was started."""
+    """Starts a configured machine; (machine, chain of the lab's certificate). Its disk may be there
+    already, in tmp_path/box1."""
     machines = []
 
-    def start(uefi=False, **options):
+    def start(more=(), **hardware):
         files, chain = vm.manifests(tmp_path)
         lab.create()
         lab.serve()
-        box = Machine(tmp_path / "box1", next(images.glob("*.qcow2")), uefi=uefi)
-        box.configure(vm.configuration(), **files)
+        box = Machine(tmp_path / "box1", next(images.glob("*.qcow2")), Hardware(**hardware))
+        workers = list(range(1, box.hardware.cpus))
+        box.configure(vm.configuration(workers=workers), **files)
         machines.append(box)
-        box.start(lab.switch, **options)
+        box.start(lab.switch, more=more)
         return box, chain
 
     yield start

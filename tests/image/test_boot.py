@@ -1,26 +1,49 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The firmware starts by UEFI, configured from a volume, and serves. By BIOS it does in
-test_update.py, which goes on from there."""
+"""The firmware starts, configured from a volume, and serves, on other machines than that of
+test_update.py (BIOS; virtio by uio_pci_generic), which goes on from there."""
 
-import pytest
 import vm
+from machine import NIC_ADDRESSES, Hardware, Machine
 
 
-def check_serves(lab, chain):
-    for command, answer in vm.serves(lab, chain):
+def check_serves(lab, box, chain):
+    for command, answer in vm.serves(lab, box, chain):
         assert "nobody" not in answer, f"{command}: {answer}"
 
 
-def test_uefi(lab, started):
-    box, chain = started(uefi=True)
+def drivers(box):
+    links = box.shell("readlink " + " ".join(
+        f"/sys/bus/pci/devices/{address}/driver" for address in NIC_ADDRESSES)).stdout
+    return {link.rsplit("/", 1)[-1] for link in links.split()}
+
+
+def test_installed_then_uefi_and_vfio(images, lab, started, tmp_path):
+    """The CD, started by BIOS, asks for the disk and writes it, which is blank. What it wrote starts by
+    UEFI; behind an IOMMU, its NICs are driven by vfio-pci with a queue for each of two workers."""
+    iso = next(images.glob("*.iso"))
+    installer = Machine(tmp_path / "box1", None, Hardware(cdrom=iso))
+    try:
+        installer.start(more=["-no-reboot"])
+        installer.wait_for("Install Sluice (asks for the disk)")
+        installer.type("\r")
+        installer.wait_for("On which disk?")
+        installer.type("\r")
+        installer.wait_end()
+    finally:
+        installer.stop()
+    assert "Sluice is installed on /dev/vda" in installer.log.read_text(errors="replace")
+
+    box, chain = started(uefi=True, iommu=True, cpus=3, queues=2)
     box.wait_up()
     assert box.shell("ls -d /sys/firmware/efi").stdout.strip() == "/sys/firmware/efi"
-    check_serves(lab, chain)
+    assert drivers(box) == {"vfio-pci"}
+    check_serves(lab, box, chain)
+    assert all(row["queues"] == 2 for row in box.show("ports")["ports"])
 
 
-@pytest.mark.by_hand
-@pytest.mark.parametrize("nic", ["e1000e", "vmxnet3"])
-def test_other_nics(lab, started, nic):
-    box, chain = started(nic=nic)
+def test_other_nics(lab, started):
+    """One of Intel's and VMware's, in one machine."""
+    box, chain = started(nics=("e1000e", "vmxnet3"))
     box.wait_up()
-    check_serves(lab, chain)
+    assert drivers(box) == {"uio_pci_generic"}
+    check_serves(lab, box, chain)
