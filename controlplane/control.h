@@ -91,6 +91,9 @@ void conf_keep_end(struct control *control);
 // has brought another sluice.conf that is read.
 int restored_start(struct control *control, struct reason *reason);
 
+// secrets.c: what must not leave the box, for who takes it out of texts.
+bool secrets_tell(void *control, struct redact *redact);
+
 // certificate.c: the one for names that no Secret serves, made once, put into the model.
 int certificate_start(struct control *control, struct reason *reason);
 

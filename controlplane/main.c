@@ -184,8 +184,11 @@ static void on_again(void *arg)
 
 static int start_api(struct control *c, struct reason *reason)
 {
-	struct api_options options = {
-		.group = c->settings->group, .arg = c, .state = report, .again = on_again};
+	struct api_options options = {.group = c->settings->group,
+		.arg = c,
+		.state = report,
+		.again = on_again,
+		.secrets = secrets_tell};
 	char *path, *tokens;
 	int error;
 

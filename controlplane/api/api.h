@@ -22,6 +22,7 @@
 #include "plan.h"
 #include "publish.h"
 #include "reason.h"
+#include "redact.h"
 #include "revisions.h"
 #include "seal.h"
 #include "settings.h"
@@ -66,6 +67,8 @@ struct api_options {
 	void *arg;
 	void (*state)(void *arg, struct api_state *state);
 	void (*again)(void *arg); // the control plane is to start anew
+	// Tells each secret that the box knows. False: some could not be told.
+	bool (*secrets)(void *arg, struct redact *redact);
 };
 
 int api_open(struct api **api, uv_loop_t *loop, const struct api_options *options,

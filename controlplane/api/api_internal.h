@@ -59,6 +59,7 @@ struct api_request {
 	const char *from;   // "unix", or the client's address
 	enum api_role role; // at least what the row needs
 	struct tokens *tokens;
+	const struct api_options *options;
 	const char *body;                      // of a POST, with a zero behind it; "" = none
 	size_t body_size;                      // without that zero
 	const char *values[API_ARGUMENTS_MAX]; // in the order of the row's arguments; NULL = none
@@ -96,7 +97,7 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
 // The box's.
-extern const struct api_command api_backup, api_restore;
+extern const struct api_command api_backup, api_restore, api_support;
 
 // Every row; the last has no path.
 extern const struct api_command *const api_commands[];

@@ -52,6 +52,7 @@ const struct api_command *const api_commands[] = {
 	&api_complete,
 	&api_backup,
 	&api_restore,
+	&api_support,
 	NULL,
 };
 

@@ -100,6 +100,7 @@ static void handle(struct exchange *x)
 	}
 	take_state(x, &state);
 	x->request.state = &state;
+	x->request.options = &web_api(x->web)->options;
 	x->request.tokens = web_api(x->web)->tokens;
 	x->request.refused = &x->reason;
 	json = command->handler ? command->handler(&x->request) : NULL;

@@ -28,7 +28,8 @@ bool archive_name_ok(const char *name)
 	if (strlen(name) > ARCHIVE_NAME_MAX)
 		return false;
 	if (strncmp(name, ARCHIVE_BESIDE, strlen(ARCHIVE_BESIDE)) != 0 &&
-		strncmp(name, ARCHIVE_STATE, strlen(ARCHIVE_STATE)) != 0)
+		strncmp(name, ARCHIVE_STATE, strlen(ARCHIVE_STATE)) != 0 &&
+		strncmp(name, ARCHIVE_SUPPORT, strlen(ARCHIVE_SUPPORT)) != 0)
 		return false;
 	for (;;) {
 		size_t length = strcspn(at, "/");

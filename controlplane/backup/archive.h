@@ -10,6 +10,7 @@
 //     conf/prod.kubeconfig       beside sluice.conf or in a folder there
 //     sluice.conf                whatever it is called
 //     state/leases               in the state folder; what is sealed there is in the clear here
+//     support/show/vips.json     not of a backup: what is on its way into a support bundle
 #pragma once
 
 #include "reason.h"
@@ -22,6 +23,7 @@
 #define ARCHIVE_CONF       "sluice.conf"
 #define ARCHIVE_BESIDE     "conf/"
 #define ARCHIVE_STATE      "state/"
+#define ARCHIVE_SUPPORT    "support/"
 #define ARCHIVE_NAME_MAX   255
 #define ARCHIVE_FILES_MAX  20000
 #define ARCHIVE_BYTES_MAX  (64u << 20)

@@ -40,6 +40,17 @@ static const struct backup_kept *kept_by(const char *name)
 	return NULL;
 }
 
+static bool is_known(const char *name)
+{
+	size_t n = strlen(ARCHIVE_STATE);
+
+	if (strncmp(name, ARCHIVE_STATE, n) != 0)
+		return strncmp(name, ARCHIVE_SUPPORT, strlen(ARCHIVE_SUPPORT)) != 0;
+	name += n;
+	n = strlen(REVISIONS);
+	return kept_by(name) || (strncmp(name, REVISIONS, n) == 0 && backup_is_revision(name + n));
+}
+
 // What may be there, and that the box would run with it.
 static int check(const struct staging *s)
 {
@@ -48,16 +59,10 @@ static int check(const struct staging *s)
 	struct settings *settings;
 	int error = -EINVAL;
 
-	for (unsigned i = 0; i < s->archive->count; i++) {
-		const char *name = s->archive->files[i].name;
-		size_t n = strlen(ARCHIVE_STATE);
-
-		if (strncmp(name, ARCHIVE_STATE, n) == 0 && !kept_by(name + n) &&
-			(strncmp(name + n, REVISIONS, strlen(REVISIONS)) != 0 ||
-				!backup_is_revision(name + n + strlen(REVISIONS))))
+	for (unsigned i = 0; i < s->archive->count; i++)
+		if (!is_known(s->archive->files[i].name))
 			reason_add(s->reason, "%s: the backup has what this version does not know",
-				name);
-	}
+				s->archive->files[i].name);
 	if (!conf || strlen((const char *)conf->bytes) != conf->length) {
 		reason_add(s->reason, "the backup has no configuration");
 		return error;

@@ -96,7 +96,7 @@ static int help(char *const *words, unsigned count, FILE *out, FILE *err)
 
 #define INDENTED_MAX (1024 * 1024) // bytes; what is longer is for programs
 
-static void print_json(const struct client_text *text, FILE *out)
+void cli_print_json(const struct client_text *text, FILE *out)
 {
 	json_t *json = text->length <= INDENTED_MAX
 			       ? json_loadb(text->bytes, text->length, JSON_DECODE_ANY, NULL)
@@ -134,7 +134,7 @@ static bool print_answer(
 	if (!text->bytes)
 		return false;
 	if (asker->json) {
-		print_json(text, asker->out);
+		cli_print_json(text, asker->out);
 		return true;
 	}
 	if (!command->print_text)

@@ -77,7 +77,7 @@ extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cl
 	cli_compare, cli_configure_status, cli_rollback, cli_discard, cli_configure_commit,
 	cli_commit;
 // The box's.
-extern const struct cli_command cli_backup, cli_restore;
+extern const struct cli_command cli_backup, cli_restore, cli_support;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // What several commands complete.
@@ -125,6 +125,8 @@ void interrupt_catch(void);
 int interrupt_seen(void);
 void interrupt_forget(void);
 
+// An answer as JSON for people, while it is not too long for them.
+void cli_print_json(const struct client_text *text, FILE *out);
 // Asks and prints. An enum cli_exit.
 int cli_ask(const struct cli_call *call, const struct cli_asker *asker);
 

@@ -54,6 +54,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_commit,
 	&cli_backup,
 	&cli_restore,
+	&cli_support,
 	NULL,
 };
 
@@ -99,28 +100,43 @@ static void list_fitting(
 	free(text);
 }
 
-static void list_ambiguous(const struct cli_command *const *found, unsigned count, const char *word,
-	struct reason *reason)
+// `at`: which of its words is not clear.
+static void list_ambiguous(const struct cli_command *const *found, unsigned count, unsigned at,
+	const char *word, struct reason *reason)
 {
 	size_t size;
 	char *text;
 	FILE *file = open_memstream(&text, &size);
-	const char *before = "";
 
 	if (!file)
 		return;
 	for (unsigned i = 0; i < count; i++) {
-		const char *whole = found[i]->words[cli_begins(found[i]->words[0], word) ? 0 : 1];
+		const char *whole = found[i]->words[cli_depth(found[i]) > at ? at : 0];
+		bool told = false;
 
-		if (found[i]->words[1] && cli_begins(found[i]->words[1], word))
-			whole = found[i]->words[1];
-		if (strcmp(whole, before) != 0)
-			fprintf(file, "%s%s", *before ? ", " : "", whole);
-		before = whole;
+		for (unsigned j = 0; j < i; j++)
+			told |= strcmp(found[j]->words[cli_depth(found[j]) > at ? at : 0], whole) ==
+				0;
+		if (!told)
+			fprintf(file, "%s%s", i ? ", " : "", whole);
 	}
 	fclose(file);
 	reason_add(reason, "\"%s\" may be %s: type more of it", word, text);
 	free(text);
+}
+
+// Only those that fit the most words: "s vi" is "show vips", and not a file of support-bundle.
+static unsigned longest(const struct cli_command **found, unsigned n, unsigned count)
+{
+	unsigned most = 0, left = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (cli_depth(found[i]) <= count && cli_depth(found[i]) > most)
+			most = cli_depth(found[i]);
+	for (unsigned i = 0; i < n; i++)
+		if (cli_depth(found[i]) >= most)
+			found[left++] = found[i];
+	return left;
 }
 
 // The commands that fit as many of the words as they have; a whole first word wins over those it
@@ -137,7 +153,7 @@ static unsigned list_found(
 		if (cli_fits(cli_commands[i], words, count) &&
 			(!whole || strcmp(cli_commands[i]->words[0], words[0]) == 0))
 			found[n++] = cli_commands[i];
-	return n;
+	return longest(found, n, count);
 }
 
 const struct cli_command *cli_find(char *const *words, unsigned count, struct reason *reason)
@@ -170,7 +186,7 @@ const struct cli_command *cli_find(char *const *words, unsigned count, struct re
 		return found[0];
 	for (unsigned i = 1; i < fitting; i++)
 		if (count > 1 || strcmp(found[i]->words[0], found[0]->words[0]) != 0) {
-			list_ambiguous(found, fitting, words[at], reason);
+			list_ambiguous(found, fitting, at, words[at], reason);
 			return NULL;
 		}
 	list_fitting(words, 1, "the command goes on", reason);

@@ -42,6 +42,7 @@ FENCES = {
                               "controlplane/api/tls_front", "controlplane/health/health_tls", "controlplane/api/token",
                               "controlplane/backup/envelope"]),
     "PCRE2": (r"<pcre2", ["dataplane/proxy/route/pattern"]),
+    "zlib": (r"<zlib\.h>", ["controlplane/cli/tar"]),
     "DPDK": (r"<rte_", ["dataplane/", "drivers/"]),
 }
 
