@@ -13,6 +13,7 @@
 //   ignore link=0    serves it no longer: the other end is going to leave
 //   udp link=0 family=4 mode=sweep|steady|paced flows=N window=N seconds=S warm=S rate=R
 //   tcp link=0 family=4 window=N first=N seconds=S warm=S
+//   syn link=0 family=4 first=N seconds=S rate=R away=1    a flood; rate 0: what there is room for
 //
 // One thread, which measures; the tests' run script is the only caller.
 #include <arpa/inet.h>
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "syn_run.h"
 #include "tcp_run.h"
 #include "udp_run.h"
 
@@ -179,6 +181,23 @@ static int order_tcp(struct link *link, struct net *net, const struct words *wor
 	return rc;
 }
 
+static int order_syn(struct link *link, struct net *net, const struct words *words)
+{
+	struct syn_order order = {
+		.seconds = number_of(words, "seconds", 1),
+		.rate = number_of(words, "rate", 0),
+		.first = (uint32_t)number_of(words, "first", 0),
+		.away = number_of(words, "away", 0) != 0,
+	};
+	struct syn_result result;
+
+	syn_run(link, net, &order, &result);
+	return reply(json_pack("{s:f,s:I,s:f,s:I,s:I,s:I}", "seconds", result.seconds, "sent",
+		(json_int_t)result.sent, "pps", (double)result.sent / result.seconds, "answered",
+		(json_int_t)result.answered, "reset", (json_int_t)result.reset, "next",
+		(json_int_t)result.next));
+}
+
 static int order_resolve(struct link *link, struct net *net, const struct words *words)
 {
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
@@ -216,6 +235,8 @@ static int obey(struct world *world, char *line)
 		return order_udp(link, net, &words);
 	if (strcmp(words.word[0], "tcp") == 0)
 		return order_tcp(link, net, &words);
+	if (strcmp(words.word[0], "syn") == 0)
+		return order_syn(link, net, &words);
 	if (strcmp(words.word[0], "ignore") == 0) {
 		link->served = false;
 		return reply(json_pack("{s:b}", "ok", 1));

@@ -233,6 +233,7 @@ class Sluice:
         wanted["dataplane"].update(workers=[peers.cpu], main_cpu=peers.other, idle=peers.idle)
         for port in wanted["ports"]:
             port["kind"] = peers.kind
+        self.change(wanted)
         self.box = Appliance(peers.net.box, peers.net.dir, wanted, peers.build)
         self.box.start("sluice-dataplane")
         peers.processes.append(self.box.processes["sluice-dataplane"])
@@ -242,6 +243,9 @@ class Sluice:
         if not result.applied:
             raise LabError(result.reason)
         peers.wait_http(self.vip, "sluice-dataplane.log")
+
+    def change(self, wanted):
+        """What a benchmark wants else of sluice.conf."""
 
     def plan(self):
         import ipaddress
