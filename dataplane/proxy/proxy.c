@@ -16,13 +16,15 @@
 #include "proxy_parts.h"
 
 #include <errno.h>
+#include <rte_cycles.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 #include <string.h>
 
 #define LINGER_US       2000000
-#define HANDSHAKE_STEPS 1 // a worker's round: layer 4 must not wait for more
-#define ROUNDS_MOST     4 // of sessions and TCP, a worker's round
+#define HANDSHAKE_STEPS 1   // a worker's round: layer 4 must not wait for more
+#define ROUNDS_MOST     4   // of sessions and TCP, a worker's round
+#define TURN_US         100 // of sessions, a worker's round: layer 4 waits for them, too
 
 void session_mark(struct proxy *proxy, struct session *session)
 {
@@ -319,9 +321,10 @@ static void run(struct proxy *proxy, struct session *session)
 		}
 }
 
-static void run_marked(struct proxy *proxy)
+// Until then; what is left comes first in the next round. False: there is some.
+static bool run_marked(struct proxy *proxy, uint64_t until)
 {
-	struct session *session = proxy->dirty;
+	struct session *session = proxy->dirty, **last = proxy->dirty_last;
 
 	proxy->dirty = NULL;
 	proxy->dirty_last = &proxy->dirty;
@@ -335,7 +338,14 @@ static void run_marked(struct proxy *proxy)
 		if (session->ended)
 			pieces_give(&proxy->sessions, session);
 		session = next;
+		if (session && rte_rdtsc() > until) {
+			*last = proxy->dirty;
+			proxy->dirty_last = proxy->dirty ? proxy->dirty_last : last;
+			proxy->dirty = session;
+			return false;
+		}
 	}
+	return true;
 }
 
 void proxy_begin(
@@ -348,16 +358,17 @@ void proxy_begin(
 
 bool proxy_run(struct proxy *proxy)
 {
-	bool busy = false;
+	uint64_t until = rte_rdtsc() + proxy->turn_cycles;
+	bool busy = false, whole = true;
 
 	deadlines_run(proxy);
 	if (tls_poll(proxy->tls, HANDSHAKE_STEPS))
 		busy = true; // more handshakes wait for their turn
-	for (unsigned i = 0; i < ROUNDS_MOST; i++) {
+	for (unsigned i = 0; i < ROUNDS_MOST && whole; i++) {
 		if (!proxy->dirty && tcp_next_us(proxy->tcp) > proxy->now)
 			break;
 		busy = true;
-		run_marked(proxy);
+		whole = run_marked(proxy, until);
 		tcp_run(proxy->tcp, proxy->now);
 	}
 	return busy;
@@ -384,6 +395,7 @@ struct proxy *proxy_new(const struct proxy_config *config)
 		return NULL;
 	proxy->config = *config;
 	proxy->dirty_last = &proxy->dirty;
+	proxy->turn_cycles = rte_get_tsc_hz() * TURN_US / 1000000;
 	proxy->ip_id = (uint16_t)rte_rand();
 	tcp_config_default(&tcp);
 	tcp.connections = config->connections;

@@ -174,6 +174,7 @@ struct proxy {
 	struct tls *tls;
 	usec_t now;
 	struct session *dirty, **dirty_last;
+	uint64_t turn_cycles; // most of a round's for them
 	struct pieces sessions, upstreams, slices, small, large;
 	struct upstream *idle_oldest, *idle_newest;
 	struct endpoint_links *endpoints; // SLUICE_ENDPOINTS_MAX

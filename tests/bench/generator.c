@@ -11,7 +11,7 @@
 //       vip_port=N pod_port=N    what the world looks like on this link
 //   resolve link=0 family=4 seconds=5    waits for the link, then asks for the VIP's MAC; serves
 //   ignore link=0    serves it no longer: the other end is going to leave
-//   udp link=0 family=4 mode=sweep|steady|paced flows=N window=N seconds=S warm=S rate=R
+//   udp link=0 family=4 mode=sweep|steady|paced flows=N window=N seconds=S warm=S rate=R nap=US
 //   tcp link=0 family=4 window=N first=N seconds=S warm=S
 //   syn link=0 family=4 first=N seconds=S rate=R away=1    a flood; rate 0: what there is room for
 //
@@ -23,6 +23,7 @@
 #include <rte_eal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "syn_run.h"
@@ -123,6 +124,7 @@ static int order_udp(struct link *link, struct net *net, const struct words *wor
 		.seconds = number_of(words, "seconds", 1),
 		.warm_seconds = number_of(words, "warm", 0.1),
 		.rate = number_of(words, "rate", 0),
+		.nap_us = (uint32_t)number_of(words, "nap", 0),
 	};
 	struct udp_result *result = malloc(sizeof *result);
 	int rc;
@@ -280,6 +282,7 @@ int main(int argc, char **argv)
 	rc = rte_eal_init(argc, argv);
 	if (rc < 0)
 		return EXIT_FAILURE;
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // naps are meant as they are
 	pool = rte_pktmbuf_pool_create(
 		"buffers", BUFFERS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (pool == NULL) {

@@ -12,31 +12,12 @@ import json
 import statistics
 import time
 
-import hugepages
-import plan
-from machines import RING_LOG2, Generator, favour
-from peers import Peers, Sluice
+from third_port import ThirdPort, machines
 from topology import LabError
 
 TRANSFERS, REQUESTS, NEW = 4, 32, 2
 LEAD = 1.0  # seconds that the connections are there before
 PHASES = ("quiet", "away", "flood")
-
-
-class Flooded(Sluice):
-    def change(self, wanted):
-        names = plan.FAMILIES[4]
-        wanted["ports"].append({
-            "name": "flood", "kind": "memif", "device": str(self.peers.flood_socket), "mtu": 1500,
-            "options": f"role=client,rsize={RING_LOG2}", "addresses": [names["box"]]})
-        wanted["routes"] = [{"to": "198.19.0.0/16", "via": names["peer"]}]
-
-    def memory(self):
-        """Kilobytes of the dataplane, with its hugepages."""
-        pid = self.box.processes["sluice-dataplane"].pid
-        with open(f"/proc/{pid}/smaps_rollup") as stream:
-            rows = dict(line.split(":", 1) for line in stream if ":" in line)
-        return sum(int(rows[key].split()[0]) for key in ("Rss", "Private_Hugetlb", "Shared_Hugetlb"))
 
 
 def clients(peers, vip, seconds):
@@ -66,12 +47,12 @@ def results(peers, started):
     return found
 
 
-def phase(peers, balancer, generator, name, seconds):
+def phase(peers, balancer, name, seconds):
     memory, before = balancer.memory(), balancer.counters()
     started = clients(peers, balancer.vip, seconds)
     sent = None
     if name != "quiet":
-        sent = generator.do("syn", "box", 4, seconds=seconds - LEAD - 0.3, away=int(name == "away"),
+        sent = peers.generator.do("syn", "box", 4, seconds=seconds - LEAD - 0.3, away=int(name == "away"),
                             first=peers.first)
         peers.first = sent["next"]
     rows = results(peers, started)
@@ -91,16 +72,13 @@ def phase(peers, balancer, generator, name, seconds):
     return row
 
 
-def alone(peers, balancer, generator, seconds):
+def alone(peers, balancer, seconds):
     """The flood by itself, both sides ahead of all: what the worker takes, what a SYN costs."""
-    both = generator.process.pid, balancer.box.processes["sluice-dataplane"].pid
-    for pid in both:
-        favour(pid)
+    balancer.favour()
     before = balancer.counters()
-    sent = generator.do("syn", "box", 4, seconds=seconds, first=peers.first)
+    sent = peers.generator.do("syn", "box", 4, seconds=seconds, first=peers.first)
     after = balancer.counters()
-    for pid in both:
-        favour(pid, 0)
+    balancer.favour(0)
     peers.first = sent["next"]
     return {"syns_per_second": sent["pps"], "answered": sent["answered"] / max(sent["sent"], 1),
             "cycles_per_syn": (after["busy"] - before["busy"]) / max(sent["sent"], 1),
@@ -110,31 +88,20 @@ def alone(peers, balancer, generator, seconds):
 
 def run(args, say):
     seconds, turns = max(4, round(args.seconds * 12)), max(1, min(args.turns, 3))
-    hugepages.reserve(384)
     rows = {name: [] for name in PHASES}
-    try:
-        with Peers(args.build, args.idle, args.kind) as peers:
-            generator = Generator(peers.build, peers.dir, peers.other, eager=False)
-            peers.first, peers.flood_socket = 0, generator.sockets["box"]
-            balancer = Flooded(peers)
-            try:
-                generator.order(plan.net_order(generator.LINKS["box"], 4, "tcp")
-                                .replace(f"vip={plan.FAMILIES[4]['vip']}", f"vip={balancer.vip}")
-                                .replace("vip_port=80", "vip_port=443"))
-                generator.do("resolve", "box", 4, seconds=10)
-                alone(peers, balancer, generator, 0.2)
-                by_itself = alone(peers, balancer, generator, 2)
-                for turn in range(turns + 1):
-                    for name in PHASES:
-                        row = phase(peers, balancer, generator, name, seconds if turn else 4)
-                        if turn:  # the first is to warm up
-                            rows[name].append(row)
-            finally:
-                generator.do("ignore", "box", 4)
-                balancer.close()
-                generator.close()
-    finally:
-        hugepages.give_back()
+    with machines(args) as peers:
+        peers.first = 0
+        balancer = ThirdPort(peers)
+        try:
+            balancer.syn()
+            alone(peers, balancer, 0.2)
+            by_itself = alone(peers, balancer, 2)
+            for turn in range(turns + 1):
+                for name in PHASES:
+                    row = phase(peers, balancer, name, seconds if turn else 4)
+                    rows[name] += [row] if turn else []  # the first is to warm up
+        finally:
+            balancer.close()
     result = {name: {key: statistics.median(row[key] for row in found) for key in found[0]}
               for name, found in rows.items()}
     result["alone"] = by_itself

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <rte_prefetch.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "walk.h"
 
@@ -252,7 +253,8 @@ static void run_timed(struct udp *udp)
 	const double hz = (double)rte_get_tsc_hz();
 	const struct udp_order *order = udp->order;
 	uint64_t start = rte_rdtsc(), from = start + (uint64_t)(order->warm_seconds * hz), end;
-	uint64_t last = start, seen = 0, first = 0, now = start, due;
+	uint64_t last = start, seen = 0, first = 0, now = start, due, empty = 0;
+	const struct timespec nap = {0, order->nap_us * 1000L};
 
 	end = from + (uint64_t)(order->seconds * hz);
 	udp->timed = order->mode == UDP_PACED;
@@ -265,6 +267,9 @@ static void run_timed(struct udp *udp)
 			due = (uint64_t)((double)(now - start) * order->rate / hz);
 			if (due > udp->sent)
 				inject(udp, (uint32_t)RTE_MIN(due - udp->sent, (uint64_t)BURST));
+			else if (nap.tv_nsec && udp->result->empty_polls != empty)
+				nanosleep(&nap, NULL);
+			empty = udp->result->empty_polls;
 		} else if (turn % 64 == 0) {
 			now = rte_rdtsc();
 			if (udp->forwarded != seen) {

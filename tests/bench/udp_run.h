@@ -21,7 +21,8 @@ struct udp_order {
 	uint32_t flows;
 	uint32_t window;
 	double seconds, warm_seconds;
-	double rate; // clients' datagrams a second
+	double rate;     // clients' datagrams a second
+	uint32_t nap_us; // of UDP_PACED, while nothing is to be done; 0 = none
 };
 
 struct udp_result {
