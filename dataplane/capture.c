@@ -55,7 +55,7 @@ void capture_frames(struct capture_lane *lane, enum capture_stage stage, uint16_
 {
 	const struct captured what = {.stage = (uint8_t)stage, .port = port};
 
-	if (lane->trace || !(lane->filter->stages >> stage & 1))
+	if (lane->burst || !(lane->filter->stages >> stage & 1))
 		return;
 	for (unsigned i = 0; i < n; i++)
 		put(lane, &what, mbufs[i]);
@@ -66,7 +66,7 @@ void capture_drop(struct capture_lane *lane, uint16_t port, struct rte_mbuf *mbu
 {
 	const struct captured what = {.stage = CAPTURE_DROP, .drop = (uint8_t)drop, .port = port};
 
-	if (lane->trace || !(lane->filter->stages >> CAPTURE_DROP & 1))
+	if (lane->burst || !(lane->filter->stages >> CAPTURE_DROP & 1))
 		return;
 	if (family)
 		rte_pktmbuf_mtod(mbuf, struct rte_ether_hdr *)->ether_type =

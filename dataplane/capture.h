@@ -29,11 +29,14 @@ struct captured {
 	uint8_t frame[];
 };
 
+struct trace_burst;
+
 struct capture_lane {
 	const struct capture_filter *filter;
 	struct record_ring *ring;
 	uint32_t left; // so many more are wanted at most
-	bool trace;    // the way of packets, and no frames; trace.h
+	// NULL: frames. Else the way of packets is noted, and no frames are (trace.h).
+	struct trace_burst *burst;
 	uint64_t lost;
 } __rte_cache_aligned;
 

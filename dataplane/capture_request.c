@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "stats_internal.h"
+#include "trace_text.h"
 
 #define SECONDS_DEFAULT 60
 #define SECONDS_MAX     86400
@@ -25,8 +26,10 @@ struct capture_lane *capture_lane(struct dataplane *dataplane)
 
 static void capture_free(struct capture *capture)
 {
-	for (unsigned i = 0; capture && i < CAPTURE_LANES; i++)
+	for (unsigned i = 0; capture && i < CAPTURE_LANES; i++) {
 		record_ring_free(capture->lanes[i].ring);
+		free(capture->lanes[i].burst);
+	}
 	free(capture);
 }
 
@@ -128,9 +131,9 @@ static struct capture *capture_new(const struct dataplane *dataplane,
 			continue;
 		*lane = (struct capture_lane){.filter = &capture->filter,
 			.ring = record_ring_new(CAPTURE_RING_BYTES),
-			.left = count,
-			.trace = trace};
-		if (!lane->ring) {
+			.burst = trace ? calloc(1, sizeof(struct trace_burst)) : NULL,
+			.left = count};
+		if (!lane->ring || (trace && !lane->burst)) {
 			capture_free(capture);
 			return NULL;
 		}
@@ -176,17 +179,23 @@ static uint64_t time_of(const struct capture_run *run, uint64_t tsc)
 }
 
 // The lane with the oldest frame, or -1.
+static uint64_t tsc_of(const struct capture_lane *lane, const void *record)
+{
+	return lane->burst ? ((const struct traced *)record)->tsc
+			   : ((const struct captured *)record)->tsc;
+}
+
 static int oldest(struct capture *capture)
 {
-	const struct captured *best = NULL;
+	uint64_t best = 0;
 	int found = -1;
 
 	for (int i = 0; i < CAPTURE_LANES; i++) {
-		const struct captured *first =
-			capture->lanes[i].ring ? record_ring_first(capture->lanes[i].ring) : NULL;
+		const struct capture_lane *lane = &capture->lanes[i];
+		const void *first = lane->ring ? record_ring_first(lane->ring) : NULL;
 
-		if (first && (!best || first->tsc < best->tsc)) {
-			best = first;
+		if (first && (found < 0 || tsc_of(lane, first) < best)) {
+			best = tsc_of(lane, first);
 			found = i;
 		}
 	}
@@ -214,6 +223,44 @@ static bool tell_packet(const struct dataplane *dataplane, struct answer *answer
 	return true;
 }
 
+static bool tell_trace(const struct dataplane *dataplane, struct answer *answer,
+	const struct traced *traced, int lane, Sluice__Captured *out)
+{
+	struct trace_step *steps = answer_alloc(answer, TRACE_STEPS_MAX * sizeof(*steps));
+	Sluice__TracedPacket *row = answer_alloc(answer, sizeof(*row));
+	Sluice__TraceStep *texts = answer_alloc(answer, TRACE_STEPS_MAX * sizeof(*texts));
+	Sluice__TraceStep **list =
+		answer_alloc(answer, TRACE_STEPS_MAX * sizeof(Sluice__TraceStep *));
+
+	if (!steps || !row || !texts || !list)
+		return false;
+	sluice__traced_packet__init(row);
+	row->time_ns = time_of(&dataplane->capture_run, traced->tsc);
+	row->worker = (uint32_t)lane;
+	row->port = answer_text(dataplane->ports[dataplane->ifaces[traced->iface].port].name);
+	row->steps = list;
+	row->n_steps = trace_text(dataplane, traced, (unsigned)lane, steps);
+	for (size_t i = 0; i < row->n_steps; i++) {
+		sluice__trace_step__init(&texts[i]);
+		texts[i].stage = answer_text(steps[i].stage);
+		texts[i].text = steps[i].text;
+		list[i] = &texts[i];
+	}
+	out->traces[out->n_traces++] = row;
+	return true;
+}
+
+// One of this lane. How many bytes are in the answer for it, 0: out of memory.
+static size_t tell_one(const struct dataplane *dataplane, struct answer *answer, int lane,
+	const void *first, Sluice__Captured *out)
+{
+	if (dataplane->capture_run.capture->lanes[lane].burst)
+		return tell_trace(dataplane, answer, first, lane, out) ? TRACE_TEXT : 0;
+	return tell_packet(dataplane, answer, first, lane, out)
+		       ? sizeof(struct captured) + ((const struct captured *)first)->kept
+		       : 0;
+}
+
 // What has come, oldest first, up to the size of an answer.
 static void tell(struct dataplane *dataplane, struct answer *answer, Sluice__Captured *out)
 {
@@ -221,21 +268,26 @@ static void tell(struct dataplane *dataplane, struct answer *answer, Sluice__Cap
 	size_t bytes = 0;
 
 	out->packets = answer_alloc(answer, ANSWER_ROWS * sizeof(Sluice__CapturedPacket *));
+	out->traces = answer_alloc(answer, ANSWER_ROWS * sizeof(Sluice__TracedPacket *));
 	for (unsigned i = 0; i < CAPTURE_LANES; i++)
 		out->lost += __atomic_load_n(&run->capture->lanes[i].lost, __ATOMIC_RELAXED);
-	while (out->packets && run->left) {
+	while (out->packets && out->traces && run->left) {
 		int lane = oldest(run->capture);
-		const struct captured *first;
+		struct record_ring *ring;
+		const struct record *first;
+		size_t told;
 
 		if (lane < 0)
 			return;
-		first = record_ring_first(run->capture->lanes[lane].ring);
-		out->more = bytes >= ANSWER_BYTES || out->n_packets == ANSWER_ROWS;
-		if (out->more || !tell_packet(dataplane, answer, first, lane, out))
+		ring = run->capture->lanes[lane].ring;
+		first = record_ring_first(ring);
+		out->more = bytes >= ANSWER_BYTES || out->n_packets + out->n_traces == ANSWER_ROWS;
+		told = out->more ? 0 : tell_one(dataplane, answer, lane, first, out);
+		if (!told)
 			return;
-		bytes += first->kept;
+		bytes += told;
 		run->left--;
-		record_ring_drop(run->capture->lanes[lane].ring, &first->record);
+		record_ring_drop(ring, first);
 	}
 }
 

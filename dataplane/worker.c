@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "host.h"
+#include "trace.h"
 
 #define NAP_AFTER   2 // empty rounds
 #define NAP_NS      20000
@@ -209,6 +210,13 @@ static void drop_marked(struct worker *worker, unsigned n)
 	}
 }
 
+// A trace notes what has become of the burst by now.
+static inline void follow(struct worker *worker, enum trace_point point, unsigned n)
+{
+	if (unlikely(worker->lane != NULL))
+		trace_burst(worker, point, n);
+}
+
 // The burst in worker->packets, classified, to its end. `steps`: what classify says of it.
 static void process(struct worker *worker, unsigned n, uint32_t steps, uint64_t since)
 {
@@ -216,15 +224,19 @@ static void process(struct worker *worker, unsigned n, uint32_t steps, uint64_t 
 	struct packet *packets = worker->packets;
 	bool dropped;
 
+	follow(worker, TRACE_CLASSIFIED, n);
 	if (unlikely(steps & PACKET_STEP(PACKET_FRAGMENT)))
 		fragments(worker, n);
 	worker->rewriter.deleted_before = worker->opener.deleted;
 	if (flow_lookup(worker->flows, packets, n)) {
 		since = stage_end(worker, STAGE_FLOW, since);
+		follow(worker, TRACE_LOOKED_UP, n);
 		open_missed(worker, n);
+		follow(worker, TRACE_OPENED, n);
 		since = stage_end(worker, STAGE_PICK, since);
 	} else {
 		since = stage_end(worker, STAGE_FLOW, since);
+		follow(worker, TRACE_LOOKED_UP, n);
 	}
 	steps = rewrite(&worker->rewriter, packets, n);
 	// A SYN may have ended one connection and begin another.
@@ -232,6 +244,7 @@ static void process(struct worker *worker, unsigned n, uint32_t steps, uint64_t 
 		open_missed(worker, n);
 		steps |= rewrite(&worker->rewriter, packets, n);
 	}
+	follow(worker, TRACE_REWRITTEN, n);
 	since = stage_end(worker, STAGE_REWRITE, since);
 	if (steps & PACKET_STEP(PACKET_PROXY)) {
 		proxy_input(worker->proxy, packets, n);
@@ -241,7 +254,9 @@ static void process(struct worker *worker, unsigned n, uint32_t steps, uint64_t 
 		rare(worker, n);
 		since = stage_end(worker, STAGE_HOST, since);
 	}
+	follow(worker, TRACE_SENDING, n);
 	dropped = transmit(&worker->transmitter, packets, n);
+	follow(worker, TRACE_DONE, n);
 	if (unlikely(dropped || (steps & ~common)))
 		drop_marked(worker, n);
 	stage_end(worker, STAGE_TRANSMIT, since);

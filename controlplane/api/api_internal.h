@@ -13,6 +13,7 @@ enum api_argument_kind {
 	ARGUMENT_ADDRESS,
 	ARGUMENT_NUMBER,   // 1..4294967295
 	ARGUMENT_PORT,     // 1..65535
+	ARGUMENT_OFFSET,   // from 0 on
 	ARGUMENT_PROTOCOL, // tcp, udp
 	ARGUMENT_IP,       // tcp, udp, icmp
 	ARGUMENT_STAGE,    // in, out, drop
@@ -92,7 +93,7 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 	api_certificates, api_requests, api_explain, api_bgp, api_clusters, api_vrrp, api_drain,
 	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
 	api_log, api_log_level, api_pools, api_neighbours, api_host_routes, api_capture,
-	api_capture_next, api_capture_end;
+	api_capture_next, api_capture_end, api_trace, api_requests_log;
 // The configuration's.
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;

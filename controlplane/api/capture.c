@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // POST /v1/capture, GET /v1/capture/next, POST /v1/capture/end: frames as the dataplane received,
-// sent and dropped them. Who begins a capture asks for what has come, again and again: one that
-// nobody asks after for five seconds ends by itself.
+// sent and dropped them. POST /v1/trace begins one that notes the way of packets instead. Who
+// begins a capture asks for what has come, again and again: one that nobody asks after for five
+// seconds ends by itself.
 #include "api_internal.h"
 
 #include <netinet/in.h>
@@ -14,6 +15,7 @@ enum { // of the row that begins one
 	PROTOCOL,
 	PORT_NUMBER,
 	STAGE,
+	VIP = STAGE, // of a trace
 	COUNT,
 	SECONDS,
 };
@@ -58,7 +60,7 @@ void api_capture_question(const struct api_command *command, const struct api_re
 	const char *const *values = request->values;
 
 	sluice__capture_request__init(question);
-	if (command != &api_capture) {
+	if (command != &api_capture && command != &api_trace) {
 		// One that is not named is none; nothing is begun.
 		question->capture = values[CAPTURE] ? number(values[CAPTURE]) : UINT64_MAX;
 		question->stop = command == &api_capture_end;
@@ -69,7 +71,11 @@ void api_capture_question(const struct api_command *command, const struct api_re
 	set_address(&question->host, &address[0], values[HOST]);
 	question->protocol = protocol_number(values[PROTOCOL]);
 	question->l4_port = number(values[PORT_NUMBER]);
-	question->stage = stage_number(values[STAGE]);
+	question->trace = command == &api_trace;
+	if (question->trace)
+		set_address(&question->vip, &address[1], values[VIP]);
+	else
+		question->stage = stage_number(values[STAGE]);
 	question->count = number(values[COUNT]);
 	question->seconds = number(values[SECONDS]);
 }
@@ -129,6 +135,31 @@ static void packets(struct text *text, const Sluice__Captured *captured)
 	text_close(text, ']');
 }
 
+static void traces(struct text *text, const Sluice__Captured *captured)
+{
+	text_key(text, "traces");
+	text_open(text, '[');
+	for (size_t i = 0; i < captured->n_traces; i++) {
+		const Sluice__TracedPacket *packet = captured->traces[i];
+
+		text_open(text, '{');
+		text_key_number(text, "time_ns", packet->time_ns);
+		text_key_string(text, "port", packet->port);
+		text_key_number(text, "worker", packet->worker);
+		text_key(text, "steps");
+		text_open(text, '[');
+		for (size_t j = 0; j < packet->n_steps; j++) {
+			text_open(text, '{');
+			text_key_string(text, "stage", packet->steps[j]->stage);
+			text_key_string(text, "text", packet->steps[j]->text);
+			text_close(text, '}');
+		}
+		text_close(text, ']');
+		text_close(text, '}');
+	}
+	text_close(text, ']');
+}
+
 static void next(const struct api_request *request, struct text *text)
 {
 	const Sluice__Captured *captured = request->captured;
@@ -143,6 +174,7 @@ static void next(const struct api_request *request, struct text *text)
 	text_put(text, captured->more ? "true" : "false");
 	text_key_number(text, "lost", captured->lost);
 	packets(text, captured);
+	traces(text, captured);
 	text_close(text, '}');
 }
 
@@ -157,6 +189,26 @@ const struct api_command api_capture = {
 			[PORT_NUMBER] = {"port-number", ARGUMENT_PORT,
 				"only from or to this port of TCP or UDP"},
 			[STAGE] = {"stage", ARGUMENT_STAGE, "only received, sent or dropped ones"},
+			[COUNT] = {"count", ARGUMENT_NUMBER, "end after so many"},
+			[SECONDS] = {"seconds", ARGUMENT_NUMBER,
+				"end after this time, at most 86400; 60 if not given"},
+		},
+	.need = NEED_CAPTURED,
+	.changes = true,
+	.handler = begin,
+};
+
+const struct api_command api_trace = {
+	.path = "/v1/trace",
+	.help = "begin to note the way of packets through the stages",
+	.arguments =
+		{
+			[PORT] = {"port", ARGUMENT_TEXT, "only what this port received"},
+			[HOST] = {"host", ARGUMENT_ADDRESS, "only from or to this address"},
+			[PROTOCOL] = {"protocol", ARGUMENT_IP, "tcp, udp or icmp"},
+			[PORT_NUMBER] = {"port-number", ARGUMENT_PORT,
+				"only from or to this port of TCP or UDP"},
+			[VIP] = {"vip", ARGUMENT_ADDRESS, "only of flows of this VIP"},
 			[COUNT] = {"count", ARGUMENT_NUMBER, "end after so many"},
 			[SECONDS] = {"seconds", ARGUMENT_NUMBER,
 				"end after this time, at most 86400; 60 if not given"},

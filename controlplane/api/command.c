@@ -28,6 +28,8 @@ const struct api_command *const api_commands[] = {
 	&api_capture,
 	&api_capture_next,
 	&api_capture_end,
+	&api_trace,
+	&api_requests_log,
 	&api_clusters,
 	&api_bgp,
 	&api_vrrp,
@@ -107,6 +109,7 @@ const char *api_choices(enum api_argument_kind kind)
 	case ARGUMENT_ADDRESS:
 	case ARGUMENT_NUMBER:
 	case ARGUMENT_PORT:
+	case ARGUMENT_OFFSET:
 	case ARGUMENT_URL:
 	case ARGUMENT_FLAG:
 		break;
@@ -142,6 +145,10 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 		return is_number(value, UINT32_MAX) ? NULL : "a number, at least 1";
 	case ARGUMENT_PORT:
 		return is_number(value, UINT16_MAX) ? NULL : "a number from 1 to 65535";
+	case ARGUMENT_OFFSET:
+		return strspn(value, "0123456789") == strlen(value) && *value && strlen(value) < 19
+			       ? NULL
+			       : "a number";
 	case ARGUMENT_PROTOCOL:
 		return is_choice(api_choices(kind), value) ? NULL : "tcp or udp";
 	case ARGUMENT_IP:

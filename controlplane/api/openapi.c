@@ -31,6 +31,10 @@ static void schema(struct text *text, enum api_argument_kind kind)
 	case ARGUMENT_FLAG:
 		text_key_string(text, "type", "string");
 		break;
+	case ARGUMENT_OFFSET:
+		text_key_string(text, "type", "integer");
+		text_key_number(text, "minimum", 0);
+		break;
 	case ARGUMENT_NUMBER:
 	case ARGUMENT_PORT:
 		text_key_string(text, "type", "integer");

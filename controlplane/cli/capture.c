@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define WRITE_ARGUMENT 7
-#define TIME_TEXT      40
 
 struct taker {
 	const struct cli_asker *asker;
@@ -39,18 +38,6 @@ static uint32_t from_hex(char *text)
 		count++;
 	}
 	return count;
-}
-
-static const char *time_text(uint64_t time_ns, char text[static TIME_TEXT])
-{
-	time_t seconds = (time_t)(time_ns / 1000000000);
-	struct tm tm = {0};
-	size_t n;
-
-	localtime_r(&seconds, &tm);
-	n = strftime(text, TIME_TEXT, "%H:%M:%S", &tm);
-	snprintf(text + n, TIME_TEXT - n, ".%06u", (unsigned)(time_ns / 1000 % 1000000));
-	return text;
 }
 
 static void print_packet(json_t *row, const uint8_t *frame, uint32_t kept, FILE *out)

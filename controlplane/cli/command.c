@@ -33,6 +33,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_history,
 	&cli_version,
 	&cli_explain,
+	&cli_trace,
 	&cli_capture,
 	&cli_drain_vip,
 	&cli_drain_box,

@@ -9,6 +9,18 @@
 
 static const struct client_text nothing; // a POST's body
 
+const char *time_text(uint64_t time_ns, char text[static TIME_TEXT])
+{
+	time_t seconds = (time_t)(time_ns / 1000000000);
+	struct tm tm = {0};
+	size_t n;
+
+	localtime_r(&seconds, &tm);
+	n = strftime(text, TIME_TEXT, "%H:%M:%S", &tm);
+	snprintf(text + n, TIME_TEXT - n, ".%06u", (unsigned)(time_ns / 1000 % 1000000));
+	return text;
+}
+
 // {"capture": 7} of the begin; 0: it was refused, which is told.
 static json_int_t begin(
 	const struct cli_call *call, const struct cli_asker *asker, struct reason *reason)

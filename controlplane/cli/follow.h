@@ -5,6 +5,10 @@
 
 #include "cli.h"
 
+#define TIME_TEXT 40
+// "12:00:00.123456", of the terminal's time zone.
+const char *time_text(uint64_t time_ns, char text[static TIME_TEXT]);
+
 struct follower {
 	const char *what; // "capturing": told when it has begun
 	void *arg;

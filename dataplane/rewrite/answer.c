@@ -115,6 +115,7 @@ static void replace(struct rewriter *rewriter, struct packet *packet, const stru
 	rte_pktmbuf_free(packet->mbuf);
 	*packet = *answer;
 	packet->iface = iface;
+	packet->drop = (uint8_t)drop;
 }
 
 static void write_reset(

@@ -47,7 +47,8 @@ void rewrite_icmp_error(struct rewriter *rewriter, struct packet *packet);
 void rewrite_echo(struct rewriter *rewriter, struct packet *packet);
 
 // Answers of our own. The packet's mbuf is replaced by the answer (PACKET_ROUTE) and what it was is
-// counted as `drop`; when no answer may be sent (rate, buffers), it is only that drop.
+// counted as `drop`, which stays in the packet; when no answer may be sent (rate, buffers), it is
+// only that drop.
 void rewrite_reset(struct rewriter *rewriter, struct packet *packet, enum drop drop);
 void rewrite_unreachable(struct rewriter *rewriter, struct packet *packet, enum drop drop);
 void rewrite_time_exceeded(struct rewriter *rewriter, struct packet *packet);

@@ -45,9 +45,10 @@ static void every_row_is_in_the_console(void **state)
 	(void)state;
 	for (unsigned i = 0; api_commands[i]; i++) {
 		const struct api_command *row = api_commands[i];
-		bool found = row == &api_metrics || row == &api_openapi ||        // of programs
-			     row == &api_complete ||                              // of Tab and ?
-			     row == &api_capture_next || row == &api_capture_end; // of capture
+		bool found = row == &api_metrics || row == &api_openapi || // of programs
+			     row == &api_complete ||                       // of Tab and ?
+			     row == &api_capture_next || row == &api_capture_end ||
+			     row == &api_requests_log; // of capture
 
 		for (unsigned j = 0; cli_commands[j]; j++)
 			found |= cli_commands[j]->path &&
