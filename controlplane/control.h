@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "cluster.h"
+#include "drains.h"
 #include "health.h"
 #include "logs.h"
 #include "model.h"
@@ -44,6 +45,7 @@ struct control {
 	struct vip *vip;
 	struct status *status;
 	struct health *health;
+	struct drains *drains;
 	struct api *api;
 	struct logs *logs;
 	unsigned source_count;
@@ -66,7 +68,7 @@ struct control {
 
 	// What is wrong with ourselves, for show problems. A line each; "" = nothing.
 	struct reason config_mistakes, config_notes, store_mistakes, vip_mistakes,
-		revision_mistakes;
+		revision_mistakes, drain_notes;
 	struct api_source *told_sources; // what api/ was told last, until it asks again
 	struct plan_problem *told_problems;
 };
@@ -115,6 +117,7 @@ void announce_serving(void *control);
 // checks.c: health/ among the steps, before plan/.
 int checks_start(struct control *control, struct reason *reason);
 void checks_stop(struct control *control);
+void checks_drained(void *control); // the endpoints that are have changed
 
 // https.c: the API on the network, as the settings say; what cannot be is told in `reason`.
 void https_follow(struct control *control, struct reason *reason);

@@ -100,6 +100,22 @@ static void tell_source(struct api_source *told, const struct source *source)
 	told->nodes = state.objects[OBJECT_NODE];
 }
 
+// A drain lasts until somebody ends it, and the address may be another pod's by then.
+static void tell_drains(struct control *c)
+{
+	char text[DRAIN_TEXT];
+
+	reason_clear(&c->drain_notes);
+	for (size_t i = 0; c->drains && i < drains_count(c->drains); i++) {
+		struct drain drain = drains_at(c->drains, i);
+
+		drain_format(&drain, text);
+		reason_add(&c->drain_notes,
+			"endpoint %s gets no new connections: `undrain endpoint %s` ends that",
+			text, text);
+	}
+}
+
 void report(void *arg, struct api_state *state)
 {
 	struct control *c = arg;
@@ -114,6 +130,9 @@ void report(void *arg, struct api_state *state)
 		.vip = c->vip,
 		.revisions = c->revisions,
 		.health = c->health,
+		.drains = c->drains,
+		.arg = c,
+		.drained = checks_drained,
 		.logs = c->logs,
 		.seal = store_seal(c->store),
 	};
@@ -131,6 +150,8 @@ void report(void *arg, struct api_state *state)
 	if (c->vip)
 		vip_mistakes(c->vip, &c->vip_mistakes);
 	add_lines(&lines, PROBLEM_ERROR, "announcing", &c->vip_mistakes);
+	tell_drains(c);
+	add_lines(&lines, PROBLEM_WARNING, "drain", &c->drain_notes);
 	state->problems = lines.problems;
 	state->problem_count = lines.count;
 	for (unsigned i = 0; i < c->source_count; i++)

@@ -196,6 +196,7 @@ static void do_flows(struct channel *channel, struct client *client, const struc
 	filter.limit = message->limit ? message->limit : FLOWS_DEFAULT;
 	if (filter.limit > FLOWS_MAX)
 		filter.limit = FLOWS_MAX;
+	filter.clear = message->clear;
 	filter.protocol = (uint8_t)message->protocol;
 	filter.vip_port = htons((uint16_t)message->vip_port);
 	filter_address(message->client, &filter.by_client, &filter.client, "client", &reason);

@@ -263,7 +263,7 @@ void plan_flows(void *arg, struct channel *channel, uint64_t id, const struct fl
 	struct dataplane *dataplane = arg;
 	struct flows_request request = {.id = id};
 
-	request.command.kind = COMMAND_DUMP;
+	request.command.kind = filter->clear ? COMMAND_CLEAR : COMMAND_DUMP;
 	request.command.filter = *filter;
 	request.command.views = calloc(filter->limit, sizeof(struct flow_view));
 	if (dataplane->flows_count == FLOWS_REQUESTS_MAX || !request.command.views) {

@@ -41,7 +41,8 @@ struct worker_counters {
 
 enum worker_command_kind {
 	COMMAND_SWEEP,
-	COMMAND_DUMP
+	COMMAND_DUMP,
+	COMMAND_CLEAR
 };
 
 // Something the main lcore wants done with the flows, a few records a round. The worker clears its
@@ -50,7 +51,7 @@ struct worker_command {
 	enum worker_command_kind kind;
 	uint32_t cursor; // next record
 	uint32_t proxy_cursor;
-	// COMMAND_DUMP
+	// COMMAND_DUMP, COMMAND_CLEAR
 	struct flow_filter filter;
 	struct flow_view *views; // room for filter.limit
 	uint32_t view_count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the main lcore asks of a worker's flows, done a few records a round so that packets do not
-// wait: sweeping flows whose endpoint is gone, and listing flows.
+// wait: sweeping flows whose endpoint is gone, listing flows, and ending those that somebody names.
 #include "worker.h"
 
 #include <netinet/in.h>
@@ -19,12 +19,10 @@ void doorbell_ring(struct doorbell *doorbell)
 
 // UDP: the next packet of the client opens a new flow. TCP: the client is told, now and whenever it
 // sends again.
-static void sweep_one(struct worker *worker, struct flow *flow)
+static void end_flow(struct worker *worker, struct flow *flow)
 {
 	struct packet packet;
 
-	if (tables_endpoint(worker->opener.tables, flow->endpoint))
-		return;
 	switch ((enum flow_state)flow->state) {
 	case FLOW_TCP_SYN:
 	case FLOW_TCP_ESTABLISHED:
@@ -48,6 +46,12 @@ static void sweep_one(struct worker *worker, struct flow *flow)
 		open_delete(&worker->opener, flow);
 		break;
 	}
+}
+
+static void sweep_one(struct worker *worker, struct flow *flow)
+{
+	if (!tables_endpoint(worker->opener.tables, flow->endpoint))
+		end_flow(worker, flow);
 }
 
 static struct addr flow_address(const struct flow_key *key, const uint8_t *bytes)
@@ -97,18 +101,21 @@ static bool view_matches(const struct flow_view *view, const struct flow_filter 
 	return !filter->vip_port || filter->vip_port == view->vip_port;
 }
 
-static void dump_one(
-	const struct worker *worker, struct worker_command *command, const struct flow *flow)
+// Lists the flow, or ends it, when it is wanted.
+static void dump_one(struct worker *worker, struct worker_command *command, struct flow *flow)
 {
 	struct flow_view view;
 
-	if (flow->state == FLOW_AFFINITY)
+	if (flow->state == FLOW_AFFINITY ||
+		(command->kind == COMMAND_CLEAR && flow->state == FLOW_TCP_RESET))
 		return;
 	view_of(worker, flow, &view);
 	if (!view_matches(&view, &command->filter))
 		return;
 	command->total++;
-	if (command->view_count < command->filter.limit)
+	if (command->kind == COMMAND_CLEAR)
+		end_flow(worker, flow);
+	else if (command->view_count < command->filter.limit)
 		command->views[command->view_count++] = view;
 }
 

@@ -16,6 +16,7 @@ static void free_api(struct api *api)
 	for (unsigned i = 0; i <= WEB_METRICS; i++)
 		web_close(api->webs[i]);
 	tokens_close(api->tokens);
+	baseline_clear(&api->baseline);
 	free(api->socket_path);
 	free(api->group);
 	if (api->pair)

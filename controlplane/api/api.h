@@ -17,6 +17,7 @@
 // to the log. Loop thread only.
 #pragma once
 
+#include "drains.h"
 #include "health.h"
 #include "logs.h"
 #include "plan.h"
@@ -52,9 +53,12 @@ struct api_state {
 	struct vip *vip;             // NULL: there is none
 	struct revisions *revisions; // NULL: they cannot be kept
 	const struct health *health;
-	const struct logs *logs; // NULL: none are kept
-	const struct seal *seal; // of the state; NULL: nothing is kept
-	uint64_t started_us;     // CLOCK_REALTIME
+	struct drains *drains;      // NULL: there are none
+	void *arg;                  // of:
+	void (*drained)(void *arg); // they have changed; may be NULL
+	const struct logs *logs;    // NULL: none are kept
+	const struct seal *seal;    // of the state; NULL: nothing is kept
+	uint64_t started_us;        // CLOCK_REALTIME
 	unsigned source_count, problem_count;
 	const struct api_source *sources;
 	const struct plan_problem *problems; // the control plane's own, beside the plan's

@@ -17,6 +17,7 @@ enum api_argument_kind {
 	ARGUMENT_PROTOCOL, // tcp, udp
 	ARGUMENT_IP,       // tcp, udp, icmp
 	ARGUMENT_STAGE,    // in, out, drop
+	ARGUMENT_ENDPOINT, // an address, or one with a port
 	ARGUMENT_URL,      // http://host/path, https://host/path
 	ARGUMENT_FLAG,     // given or not; its value does not matter
 };
@@ -60,6 +61,7 @@ struct api_request {
 	const char *from;   // "unix", or the client's address
 	enum api_role role; // at least what the row needs
 	struct tokens *tokens;
+	struct baseline *baseline;
 	const struct api_options *options;
 	const char *body;                      // of a POST, with a zero behind it; "" = none
 	size_t body_size;                      // without that zero
@@ -78,6 +80,7 @@ struct api_command {
 	struct api_argument arguments[API_ARGUMENTS_MAX]; // up to the first without a name
 	enum api_need need;
 	bool changes; // asked by POST, not by GET; needs the role admin, and is audited
+	bool cleared; // its counters are those since they were cleared
 	bool admin;   // needs the role admin although it changes nothing
 	bool local;   // asked by the socket alone: what it tells or takes is not for the network
 	bool again;   // when it was done, the control plane starts anew
@@ -93,7 +96,8 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 	api_certificates, api_requests, api_explain, api_bgp, api_clusters, api_vrrp, api_drain,
 	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
 	api_log, api_log_level, api_pools, api_neighbours, api_host_routes, api_capture,
-	api_capture_next, api_capture_end, api_trace, api_requests_log;
+	api_capture_next, api_capture_end, api_trace, api_requests_log, api_flows_clear,
+	api_neighbours_clear, api_counters_clear;
 // The configuration's.
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
@@ -109,8 +113,9 @@ json_t *api_help(void);
 int api_request_set(struct api_request *request, const struct api_command *command,
 	const char *name, const char *value, struct reason *reason);
 // The question to the dataplane that the values ask for. `address` has room for three addresses.
-void api_flows_filter(const struct api_request *request, Sluice__FlowsRequest *filter,
-	struct addr address[static 3]);
+// False: those to be ended are not named.
+bool api_flows_filter(const struct api_command *command, const struct api_request *request,
+	Sluice__FlowsRequest *filter, struct addr address[static 3]);
 
 void api_capture_question(const struct api_command *command, const struct api_request *request,
 	Sluice__CaptureRequest *question, struct addr address[static 2]);

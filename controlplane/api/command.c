@@ -30,6 +30,9 @@ const struct api_command *const api_commands[] = {
 	&api_capture_end,
 	&api_trace,
 	&api_requests_log,
+	&api_flows_clear,
+	&api_neighbours_clear,
+	&api_counters_clear,
 	&api_clusters,
 	&api_bgp,
 	&api_vrrp,
@@ -110,6 +113,7 @@ const char *api_choices(enum api_argument_kind kind)
 	case ARGUMENT_NUMBER:
 	case ARGUMENT_PORT:
 	case ARGUMENT_OFFSET:
+	case ARGUMENT_ENDPOINT:
 	case ARGUMENT_URL:
 	case ARGUMENT_FLAG:
 		break;
@@ -134,6 +138,7 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 {
 	Sluice__ExplainRequest question;
 	struct explain_text text;
+	struct drain drain;
 	struct addr addr;
 
 	switch (kind) {
@@ -141,6 +146,8 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 		return *value ? NULL : "a name";
 	case ARGUMENT_ADDRESS:
 		return addr_parse(&addr, value) == 0 ? NULL : "an IPv4 or IPv6 address";
+	case ARGUMENT_ENDPOINT:
+		return drain_parse(&drain, value) ? NULL : "an address, or an address and port";
 	case ARGUMENT_NUMBER:
 		return is_number(value, UINT32_MAX) ? NULL : "a number, at least 1";
 	case ARGUMENT_PORT:

@@ -26,5 +26,6 @@ const struct api_command api_drops = {
 	.help = "dropped packets by reason",
 	.arguments = {[ALL] = {"all", ARGUMENT_FLAG, "also the reasons that never occurred"}},
 	.need = NEED_STATS,
+	.cleared = true,
 	.handler = drops,
 };

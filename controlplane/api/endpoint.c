@@ -19,9 +19,13 @@ bool plan_pool_is_of(const struct plan_pool *pool, const char *wanted)
 }
 
 // By text: there may be 100,000.
-static void endpoint_row(struct text *text, const struct health *health,
+static void endpoint_row(struct text *text, const struct api_state *state,
 	const struct plan_pool *pool, const struct plan_endpoint *endpoint)
 {
+	const struct health *health = state->health;
+	bool drained =
+		state->drains && drains_has(state->drains, &endpoint->address, endpoint->port);
+
 	text_open(text, '{');
 	text_key(text, "service"); // a pool is called "cluster/namespace/service:protocol:port"
 	text_put(text, "\"");
@@ -32,7 +36,10 @@ static void endpoint_row(struct text *text, const struct health *health,
 	text_key_number(text, "port", endpoint->port);
 	text_key_string(text, "name", endpoint->name);
 	text_key_number(text, "weight", endpoint->weight);
-	text_key_string(text, "state", endpoint->state == ENDPOINT_READY ? "ready" : "draining");
+	text_key_string(text, "state",
+		endpoint->state == ENDPOINT_READY ? "ready"
+		: drained                         ? "drained"
+						  : "draining");
 	text_key_string(text, "health",
 		health ? health_text(health, pool->check, &endpoint->address, endpoint->port) : "");
 }
@@ -75,7 +82,7 @@ static void endpoints(const struct api_request *request, struct text *text)
 			if (request->values[ADDRESS] &&
 				addr_compare(&endpoint->address, &address) != 0)
 				continue;
-			endpoint_row(text, request->state->health, pool, endpoint);
+			endpoint_row(text, request->state, pool, endpoint);
 			end_row(text, counters_endpoint(counters, pool, j, &sum) ? &sum : NULL);
 		}
 	}

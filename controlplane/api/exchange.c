@@ -102,11 +102,15 @@ static void handle(struct exchange *x)
 	x->request.state = &state;
 	x->request.options = &web_api(x->web)->options;
 	x->request.tokens = web_api(x->web)->tokens;
+	x->request.baseline = &web_api(x->web)->baseline;
 	x->request.refused = &x->reason;
 	json = command->handler ? command->handler(&x->request) : NULL;
 	if (command->write)
 		command->write(&x->request, &text);
 	x->request.state = NULL;
+	if (json && command->cleared && x->request.stats &&
+		baseline_since(x->request.baseline, x->request.stats))
+		json_object_set_new(json, "since", json_time(x->request.baseline->since_us));
 	if (x->reason.count) {
 		json_decref(json);
 		free(text.bytes);
@@ -134,6 +138,8 @@ static void on_stats(void *arg, const Sluice__Stats *stats, const char *why)
 	struct exchange *x = arg;
 
 	x->request.stats = stats;
+	if (stats && x->command->cleared) // nobody else sees this answer
+		baseline_subtract(&web_api(x->web)->baseline, (Sluice__Stats *)(uintptr_t)stats);
 	x->request.why = why;
 	handle(x);
 	resume(x);
@@ -202,7 +208,10 @@ static int ask(struct exchange *x, struct publish *publish)
 		api_capture_question(x->command, &x->request, &capture, address);
 		return publish_capture(publish, &capture, on_captured, x);
 	case NEED_FLOWS:
-		api_flows_filter(&x->request, &filter, address);
+		if (!api_flows_filter(x->command, &x->request, &filter, address)) {
+			reason_add(&x->reason, "which flows? A filter, or all");
+			return -EINVAL;
+		}
 		return publish_flows(publish, &filter, on_flows, x);
 	}
 	return -EINVAL;
@@ -323,6 +332,10 @@ void exchange_begin(struct exchange *x)
 	error = ask(x, state.dataplane);
 	if (!error) {
 		web_suspend(x);
+		return;
+	}
+	if (x->reason.count) {
+		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
 		return;
 	}
 	x->request.why = error == -ENOTCONN && state.dataplane ? state.publish.down_reason

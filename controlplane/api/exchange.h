@@ -10,6 +10,7 @@
 #pragma once
 
 #include "api_internal.h"
+#include "baseline.h"
 #include "rate.h"
 #include "tls_front.h"
 #include "token.h"
@@ -49,6 +50,7 @@ struct api {
 	size_t pair_length;
 	struct tokens *tokens;
 	struct rate rate;
+	struct baseline baseline;
 };
 
 struct exchange {

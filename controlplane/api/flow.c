@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// GET /v1/flows: what the workers hold now, filtered where it is held: in the dataplane.
+// GET /v1/flows: what the workers hold now, filtered where it is held: in the dataplane. POST
+// /v1/flows/clear ends what the filter names.
 #include "api_internal.h"
 
 #include <errno.h>
@@ -13,7 +14,8 @@ enum {
 	PORT,
 	ENDPOINT,
 	PROTOCOL,
-	LIMIT
+	LIMIT,
+	ALL = LIMIT // of those to be ended
 };
 
 static void set_address(ProtobufCBinaryData *data, struct addr *addr, const char *text)
@@ -24,12 +26,16 @@ static void set_address(ProtobufCBinaryData *data, struct addr *addr, const char
 	data->data = (uint8_t *)(uintptr_t)addr_bytes(addr, &data->len);
 }
 
-void api_flows_filter(const struct api_request *request, Sluice__FlowsRequest *filter,
-	struct addr address[static 3])
+bool api_flows_filter(const struct api_command *command, const struct api_request *request,
+	Sluice__FlowsRequest *filter, struct addr address[static 3])
 {
 	const char *const *values = request->values;
 
 	sluice__flows_request__init(filter);
+	filter->clear = command == &api_flows_clear;
+	for (unsigned i = CLIENT; filter->clear && i <= ALL && !values[i]; i++)
+		if (i == ALL)
+			return false;
 	set_address(&filter->client, &address[0], values[CLIENT]);
 	set_address(&filter->vip, &address[1], values[VIP]);
 	set_address(&filter->endpoint, &address[2], values[ENDPOINT]);
@@ -39,8 +45,9 @@ void api_flows_filter(const struct api_request *request, Sluice__FlowsRequest *f
 		filter->protocol = strcmp(values[PROTOCOL], "tcp") == 0
 					   ? SLUICE__L4_PROTOCOL__L4_TCP
 					   : SLUICE__L4_PROTOCOL__L4_UDP;
-	if (values[LIMIT])
+	if (values[LIMIT] && !filter->clear)
 		filter->limit = (uint32_t)strtoul(values[LIMIT], NULL, 10);
+	return true;
 }
 
 static json_t *flow_row(const Sluice__Flow *flow)
@@ -91,4 +98,26 @@ const struct api_command api_flows = {
 		},
 	.need = NEED_FLOWS,
 	.handler = flows,
+};
+
+static json_t *clear(const struct api_request *request)
+{
+	return json_pack("{s:I}", "cleared", (json_int_t)request->flows->total);
+}
+
+const struct api_command api_flows_clear = {
+	.path = "/v1/flows/clear",
+	.help = "end flows: TCP clients get a reset; a filter must be given, or all",
+	.arguments =
+		{
+			[CLIENT] = {"client", ARGUMENT_ADDRESS, "only from this client"},
+			[VIP] = {"vip", ARGUMENT_ADDRESS, "only to this VIP"},
+			[PORT] = {"port", ARGUMENT_PORT, "only to this port of a VIP"},
+			[ENDPOINT] = {"endpoint", ARGUMENT_ADDRESS, "only to this endpoint"},
+			[PROTOCOL] = {"protocol", ARGUMENT_PROTOCOL, "tcp or udp"},
+			[ALL] = {"all", ARGUMENT_FLAG, "every flow"},
+		},
+	.need = NEED_FLOWS,
+	.changes = true,
+	.handler = clear,
 };

@@ -63,3 +63,34 @@ int kernel_dump(unsigned short what, void (*each)(void *arg, struct nlmsghdr *me
 	close(fd);
 	return done < 0 ? done : 0;
 }
+
+int kernel_ask(struct nlmsghdr *message)
+{
+	const struct timeval patience = {.tv_sec = 1};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr error;
+		char rest[256];
+	} answer;
+	int error = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	message->nlmsg_seq = 1;
+	n = send(fd, message, message->nlmsg_len, 0);
+	if (n >= 0)
+		n = recv(fd, &answer, sizeof(answer), 0);
+	if (n < 0)
+		error = -errno;
+	else if ((size_t)n < sizeof(answer.head) + sizeof(answer.error) ||
+		 answer.head.nlmsg_type != NLMSG_ERROR)
+		error = -EIO;
+	else
+		error = answer.error.error;
+	close(fd);
+	return error;
+}

@@ -39,5 +39,6 @@ const struct api_command api_ports = {
 	.path = "/v1/ports",
 	.help = "ports: link, what they can, counters",
 	.need = NEED_STATS,
+	.cleared = true,
 	.handler = ports,
 };

@@ -44,5 +44,6 @@ const struct api_command api_requests = {
 	.path = "/v1/requests",
 	.help = "connections, requests and handshakes, and what was refused",
 	.need = NEED_STATS,
+	.cleared = true,
 	.handler = requests,
 };

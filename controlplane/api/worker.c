@@ -53,5 +53,6 @@ const struct api_command api_workers = {
 	.path = "/v1/workers",
 	.help = "workers: packets, flows, cycles per packet by stage",
 	.need = NEED_STATS,
+	.cleared = true,
 	.handler = workers,
 };

@@ -115,10 +115,13 @@ static bool print_tree(const struct cli_command *command, const struct client_te
 {
 	json_t *answer = json_loadb(text->bytes, text->length, 0, NULL);
 	const char *warning = json_string_value(json_object_get(answer, "warning"));
+	const char *since = json_string_value(json_object_get(answer, "since"));
 
 	if (!answer)
 		return false;
 	command->print(answer, asker->out);
+	if (since && !command->changes)
+		fprintf(asker->out, "counted since %s, when counters were cleared\n", since);
 	fflush(asker->out); // before what goes to the other stream
 	if (warning)
 		fprintf(asker->err, "sluice: %s\n", warning);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sluice drain vip|box, sluice undrain vip|box
+// sluice drain vip|box|endpoint, sluice undrain vip|box|endpoint
 #include "cli.h"
 
 static void print(json_t *answer, FILE *out)
@@ -25,6 +25,31 @@ const struct cli_command cli_drain_box = {
 	.path = "/v1/drain",
 	.changes = true,
 	.print = print,
+};
+
+static const struct cli_values endpoints = {
+	.path = "/v1/endpoints", .rows = "endpoints", .member = "address", .help = "name"};
+
+const struct cli_command cli_drain_endpoint = {
+	.words = {"drain", "endpoint"},
+	.help = "give an endpoint no new connections; established ones live on",
+	.path = "/v1/drain",
+	.arguments = {{"endpoint", "ADDRESS[:PORT]", "the endpoint, on all its ports or on one"}},
+	.changes = true,
+	.bare = 1,
+	.print = print,
+	.values = {&endpoints},
+};
+
+const struct cli_command cli_undrain_endpoint = {
+	.words = {"undrain", "endpoint"},
+	.help = "use the endpoint again",
+	.path = "/v1/undrain",
+	.arguments = {{"endpoint", "ADDRESS[:PORT]", "as it was drained"}},
+	.changes = true,
+	.bare = 1,
+	.print = print,
+	.values = {&endpoints},
 };
 
 const struct cli_command cli_undrain_vip = {

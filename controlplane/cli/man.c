@@ -44,9 +44,12 @@ static void command_page(const struct cli_command *command, FILE *out)
 	}
 	fputc('\n', out);
 	put(command->help, out);
-	fprintf(out, "\n(%s \\fI", command->changes ? "POST" : "GET");
-	put(command->path ? command->path : "", out);
-	fputs("\\fR)\n", out);
+	fputc('\n', out);
+	if (command->path) {
+		fprintf(out, "(%s \\fI", command->changes ? "POST" : "GET");
+		put(command->path, out);
+		fputs("\\fR)\n", out);
+	}
 	if (arguments)
 		fputs(".RS\n", out);
 	for (unsigned i = 0; i < CLI_ARGUMENTS_MAX && command->arguments[i].name; i++) {

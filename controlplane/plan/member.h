@@ -13,6 +13,7 @@ struct member {
 struct members {
 	uint8_t protocol;
 	unsigned count, ready, unready;
+	unsigned drained; // by hand, of those that were ready
 	struct member *list;
 	bool port_found, other_port, promoted;
 	bool by_node; // nodes, in place of the pods

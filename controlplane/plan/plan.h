@@ -142,6 +142,10 @@ typedef bool (*plan_failed_fn)(
 	const void *arg, const struct plan_check *check, const struct addr *address, uint16_t port);
 void planning_ask_checks(struct planning *planning, plan_failed_fn failed, const void *arg);
 void planning_checks_changed(struct planning *planning);
+// Who shall get no new connections, asked likewise; after planning_drains_changed() others.
+typedef bool (*plan_drained_fn)(const void *arg, const struct addr *address, uint16_t port);
+void planning_ask_drains(struct planning *planning, plan_drained_fn drained, const void *arg);
+void planning_drains_changed(struct planning *planning);
 // Nothing is taken from the plans before: the settings or the model are about to go.
 void planning_forget(struct planning *planning);
 void planning_free(struct planning *planning); // its plans stay until they are freed

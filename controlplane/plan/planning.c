@@ -254,6 +254,17 @@ void planning_checks_changed(struct planning *g)
 	g->checks_changed = true;
 }
 
+void planning_ask_drains(struct planning *g, plan_drained_fn drained, const void *arg)
+{
+	g->drained = drained;
+	g->drained_arg = arg;
+}
+
+void planning_drains_changed(struct planning *g)
+{
+	g->drains_changed = true;
+}
+
 void planning_clear(struct planning *g)
 {
 	front_clear(g);

@@ -79,6 +79,9 @@ struct planning {
 	plan_failed_fn failed; // NULL: nobody does
 	const void *failed_arg;
 	bool checks_changed;
+	plan_drained_fn drained; // NULL: nobody is
+	const void *drained_arg;
+	bool drains_changed;
 
 	uint64_t number; // of the newest plan
 	struct kept_plan *oldest, *newest;

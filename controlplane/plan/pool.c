@@ -212,6 +212,23 @@ void members_sort(struct members *members)
 	members->count = left;
 }
 
+// Who shall get no new connections because somebody said so: also when nobody else is left.
+static void drain_members(const struct planner *p, struct members *members)
+{
+	const struct planning *g = p->kept;
+
+	for (unsigned i = 0; g->drained && i < members->count; i++) {
+		struct member *it = &members->list[i];
+
+		if (!g->drained(g->drained_arg, &it->endpoint.address, it->endpoint.port))
+			continue;
+		members->drained += it->endpoint.state == ENDPOINT_READY;
+		members->ready -= it->endpoint.state == ENDPOINT_READY;
+		it->endpoint.state = ENDPOINT_DRAINING;
+		it->serving = false;
+	}
+}
+
 // Nobody is ready: those that still serve step in.
 static bool promote(struct members *members)
 {
@@ -263,6 +280,10 @@ static void tell_state(struct planner *p, const struct want *want, const struct 
 			members->by_node ? "cordoned or terminating" : "terminating");
 	else if (members->ready || members->told)
 		return;
+	else if (members->drained)
+		problem_add(p, PROBLEM_WARNING, object,
+			"port %s %u has no ready %s endpoint: %u are drained by `drain endpoint`",
+			protocol, port->port, family_name(family), members->drained);
 	else if (!members->port_found && members->other_port)
 		problem_add(p, PROBLEM_WARNING, object,
 			"port %s %u has no endpoint: no %s EndpointSlice of the Service has a %s "
@@ -292,6 +313,7 @@ struct plan_pool *pool_make(
 	else
 		members_collect(p, want, port, family, &members);
 	members_sort(&members);
+	drain_members(p, &members);
 	check_members(p, want, port, &members);
 	members.promoted = members.ready == 0 && promote(&members);
 	tell_state(p, want, port, family, &members);

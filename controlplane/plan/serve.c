@@ -212,11 +212,11 @@ bool step_serve(struct planner *p)
 	struct planning *g = p->kept;
 	bool ok;
 
-	for (unsigned i = 0; g->checks_changed && i < g->want_count; i++)
-		g->by_age[i]->waits |= g->by_age[i]->check != NULL;
-	if (g->checks_changed)
+	for (unsigned i = 0; (g->checks_changed || g->drains_changed) && i < g->want_count; i++)
+		g->by_age[i]->waits |= g->drains_changed || g->by_age[i]->check;
+	if (g->checks_changed || g->drains_changed)
 		front_pools_wait(p, false);
-	g->checks_changed = false;
+	g->checks_changed = g->drains_changed = false;
 	ok = g->squeezed || serve_waiting(p);
 
 	if (ok && (g->squeezed || p->squeezed))

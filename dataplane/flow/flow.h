@@ -39,6 +39,7 @@ struct flow_filter {
 	bool by_client, by_vip, by_endpoint;
 	struct addr client, vip, endpoint;
 	in_port_t vip_port; // network order; 0 = any
+	bool clear;         // they are ended, and none is listed
 };
 
 struct flow_view {
