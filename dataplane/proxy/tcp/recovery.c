@@ -306,7 +306,7 @@ static void tail_probe(struct tcp_connection *c)
 	c->tail_end = c->snd_nxt;
 	// New data if there is any; else the last segment again.
 	c->force = true;
-	if (seq_before(c->snd_nxt, c->queue_end) && c->tcp->free_blocks &&
+	if (seq_before(c->snd_nxt, c->queue_end) && blocks_left(c->tcp) &&
 		c->sent_count < c->tcp->config.connection_blocks &&
 		seq_before(c->snd_nxt, c->snd_una + c->snd_wnd))
 		return;

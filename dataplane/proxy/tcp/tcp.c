@@ -63,14 +63,6 @@ struct tcp *tcp_new(const struct tcp_config *config, const struct tcp_ops *ops, 
 		tcp_free(tcp);
 		return NULL;
 	}
-	for (uint32_t i = config->connections; i-- > 0;) {
-		tcp->connections[i].chain = tcp->free_connections;
-		tcp->free_connections = &tcp->connections[i];
-	}
-	for (uint32_t i = config->blocks; i-- > 0;) {
-		tcp->blocks[i].next = tcp->free_blocks;
-		tcp->free_blocks = &tcp->blocks[i];
-	}
 	return tcp;
 }
 
@@ -78,7 +70,7 @@ void tcp_free(struct tcp *tcp)
 {
 	if (!tcp)
 		return;
-	for (uint32_t i = 0; tcp->connections && i < tcp->config.connections; i++) {
+	for (uint32_t i = 0; i < tcp->made_connections; i++) {
 		release_list(tcp, &tcp->connections[i].queue);
 		release_list(tcp, &tcp->connections[i].held);
 	}
@@ -94,11 +86,14 @@ struct block *block_new(struct tcp *tcp)
 {
 	struct block *block = tcp->free_blocks;
 
-	if (!block) {
+	if (!blocks_left(tcp)) {
 		tcp->counters[TCP_COUNT_NO_BLOCK]++;
 		return NULL;
 	}
-	tcp->free_blocks = block->next;
+	if (block)
+		tcp->free_blocks = block->next;
+	else
+		block = &tcp->blocks[tcp->made_blocks++];
 	block->next = NULL;
 	tcp->used_blocks++;
 	return block;
@@ -128,11 +123,14 @@ struct tcp_connection *connection_new(
 {
 	struct tcp_connection *c = tcp->free_connections, **bucket;
 
-	if (!c) {
+	if (tcp->used_connections == tcp->config.connections) {
 		tcp->counters[TCP_COUNT_NO_CONNECTION]++;
 		return NULL;
 	}
-	tcp->free_connections = c->chain;
+	if (c)
+		tcp->free_connections = c->chain;
+	else
+		c = &tcp->connections[tcp->made_connections++];
 	tcp->used_connections++;
 	memset(c, 0, sizeof(*c));
 	bucket = &tcp->buckets[tuple_hash(tcp, tuple) & tcp->bucket_mask];

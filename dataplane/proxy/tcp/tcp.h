@@ -13,9 +13,10 @@
 // what arrives is lent with the segment and, if kept, ends in one receive() or one release(). Data
 // received closes the window until tcp_consume() opens it: that is the backpressure.
 //
-// Memory: all at tcp_new(). An idle connection is one struct; blocks of 32 bytes, shared by all and
-// bounded for each, hold queued pieces, sent segments and what arrived out of order.
-// Integers in host order. Sequence numbers wrap. 0 or -errno where a call can fail.
+// Memory: all reserved at tcp_new(), and touched when it is first needed. An idle connection is one
+// struct; blocks of 32 bytes, shared by all and bounded for each, hold queued pieces, sent segments
+// and what arrived out of order. Integers in host order. Sequence numbers wrap. 0 or -errno where a
+// call can fail.
 //
 // RFC 9293, 7323 (scale, timestamps, PAWS), 2018 and 2883 (SACK), 8985 (RACK-TLP), 6582 (NewReno
 // without SACK), 6937 (proportional rate reduction), 9438 (CUBIC), 6928 (IW10), 6298 (RTO; its

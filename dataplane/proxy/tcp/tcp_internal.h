@@ -165,7 +165,8 @@ struct tcp {
 	uint32_t *wait_buckets;
 	uint32_t wait_free, wait_oldest, wait_newest;
 	uint32_t used_connections, used_waits, used_blocks, half_open;
-	uint32_t resets_ms, resets; // sent in the second that began then
+	uint32_t made_connections, made_waits, made_blocks; // ever used; the rest takes no memory
+	uint32_t resets_ms, resets;                         // sent in the second that began then
 	uint32_t cookie_ms;
 	bool cookies; // some were sent, the last at cookie_ms
 	struct tcp_connection *pending_head, *pending_tail;

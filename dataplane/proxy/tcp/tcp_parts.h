@@ -13,6 +13,11 @@ static inline uint32_t pipe_bytes(const struct tcp_connection *c)
 	return out > gone ? out - gone : 0;
 }
 
+static inline bool blocks_left(const struct tcp *tcp)
+{
+	return tcp->used_blocks < tcp->config.blocks;
+}
+
 // tcp.c
 void tcp_set_now(struct tcp *tcp, usec_t now);
 uint32_t tuple_hash(const struct tcp *tcp, const struct tcp_tuple *tuple);

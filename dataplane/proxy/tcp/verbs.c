@@ -41,7 +41,7 @@ uint32_t tcp_send_room(const struct tcp_connection *c)
 {
 	uint32_t queued = c->queue_end - c->snd_una, most = c->tcp->config.send_bytes;
 
-	if (c->queued_count >= c->tcp->config.connection_blocks || !c->tcp->free_blocks)
+	if (c->queued_count >= c->tcp->config.connection_blocks || !blocks_left(c->tcp))
 		return 0;
 	return queued < most ? most - queued : 0;
 }
@@ -62,7 +62,7 @@ int tcp_send(struct tcp_connection *c, const struct tcp_piece *pieces, int count
 			tcp->ops->release(tcp->io, piece->owner);
 			continue;
 		}
-		if (piece->length > tcp_send_room(c) && (c->queued_count || !tcp->free_blocks))
+		if (piece->length > tcp_send_room(c) && (c->queued_count || !blocks_left(tcp)))
 			break;
 		block = block_new(tcp);
 		if (!block)

@@ -20,11 +20,9 @@ bool wait_init(struct tcp *tcp)
 	tcp->waits = calloc(tcp->config.waits + 1, sizeof(*tcp->waits));
 	tcp->wait_buckets = malloc(size * sizeof(*tcp->wait_buckets));
 	tcp->wait_oldest = tcp->wait_newest = NONE;
-	tcp->wait_free = tcp->config.waits ? 0 : NONE;
+	tcp->wait_free = NONE;
 	if (!tcp->waits || !tcp->wait_buckets)
 		return false;
-	for (uint32_t i = 0; i < tcp->config.waits; i++)
-		tcp->waits[i].chain = i + 1 < tcp->config.waits ? i + 1 : NONE;
 	for (uint32_t i = 0; i < size; i++)
 		tcp->wait_buckets[i] = NONE;
 	return true;
@@ -91,15 +89,18 @@ void wait_add(struct tcp_connection *c)
 	uint32_t i, *bucket;
 	struct wait *w;
 
-	if (tcp->wait_free == NONE) {
+	if (tcp->used_waits == tcp->config.waits) {
 		if (tcp->wait_oldest == NONE)
 			return;
 		end(tcp, tcp->wait_oldest);
 		tcp->counters[TCP_COUNT_WAIT_EVICTED]++;
 	}
 	i = tcp->wait_free;
+	if (i == NONE)
+		i = tcp->made_waits++;
+	else
+		tcp->wait_free = tcp->waits[i].chain;
 	w = &tcp->waits[i];
-	tcp->wait_free = w->chain;
 	tcp->used_waits++;
 	w->tuple = c->tuple;
 	w->rcv_nxt = c->rcv_nxt;
