@@ -13,6 +13,7 @@ import pytest
 import harness
 import pcapng
 from harness import wan
+from terminal import Terminal
 from test_ingress import SETTINGS, VIP, curl, ingress, path, web_service, who
 from topology import CLIENT_HOST, wait_until
 
@@ -141,6 +142,29 @@ def steps(row):
 
 def traces(job, interrupt=True):
     return [steps(row) for row in map(json.loads, ended(job, interrupt)[0]) if "steps" in row]
+
+
+def test_on_a_terminal(lab, vip, tmp_path):
+    """Seen as it comes; Ctrl-C ends it, and not the console. Filtered it is shown at its end."""
+    with Terminal(lab.box.program("sluice"), "--socket", lab.box.api_socket, home=tmp_path) as terminal:
+        terminal.type(f"capture host {vip} proto udp\r")
+        terminal.sees("capturing: Ctrl-C ends it")
+        lab.ask_once(vip, 7000)
+        terminal.sees(rf"in   wan +udp {CLIENT}:\d+ > {vip}:7000")
+        terminal.type("\x03")
+        terminal.sees(r"\d packets")
+        terminal.prompt("sluice>")
+        terminal.clear()
+        terminal.type(f"trace vip {vip} seconds 2 count 1 | include rewritten\r")
+        terminal.sees("tracing: Ctrl-C ends it")
+        lab.ask_once(vip, 7000)
+        terminal.sees("rewritten +udp ")
+        assert "classified" not in terminal.text()
+        terminal.prompt("sluice>")
+        terminal.type("capture st\t")
+        terminal.shows("sluice> capture stage")
+        terminal.type("d\t")
+        terminal.shows("sluice> capture stage drop")
 
 
 class TestTrace:

@@ -164,6 +164,35 @@ static void test_lists_flows(void **state)
 	sent(world, 1);
 }
 
+// Those that fit end: UDP at once, TCP clients are told whenever they send again.
+static void test_clears_flows(void **state)
+{
+	struct world *world = begin(*state, 1);
+	struct worker_command command = {.kind = COMMAND_CLEAR};
+
+	for (uint16_t i = 0; i < 600; i++) {
+		client_sends(
+			world, (uint16_t)(1000 + i), i % 3 ? 80 : 81, i % 2 ? RTE_TCP_SYN_FLAG : 0);
+		settle(world);
+	}
+	sent(world, 1);
+	command.filter.vip_port = htons(81);
+	__atomic_store_n(&world->workers[0]->command, &command, __ATOMIC_RELEASE);
+	for (unsigned i = 0; world->workers[0]->command; i++) {
+		assert_true(i < 100);
+		worker_round(world->workers[0]);
+	}
+	assert_int_equal(command.total, 200);
+	assert_int_equal(world_flows(world), 500); // of TCP there is a record left
+	client_sends(world, 1000 + 3, 81, RTE_TCP_ACK_FLAG);
+	settle(world);
+	assert_int_equal(sent(world, 1), 0);
+	assert_int_equal(sent(world, 0), 1);                 // a reset
+	client_sends(world, 1000 + 1, 80, RTE_TCP_ACK_FLAG); // one that was not meant
+	settle(world);
+	assert_int_equal(sent(world, 1), 1);
+}
+
 // A sweep passes over all flows, a part a round, and leaves those alone whose endpoint is there.
 static void test_sweep(void **state)
 {
@@ -289,6 +318,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lists_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clears_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hand_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inbox_full, setup, teardown),
