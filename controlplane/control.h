@@ -13,6 +13,7 @@
 #include "plan.h"
 #include "publish.h"
 #include "reason.h"
+#include "registry.h"
 #include "revisions.h"
 #include "settings.h"
 #include "status.h"
@@ -48,7 +49,8 @@ struct control {
 	struct drains *drains;
 	struct api *api;
 	struct logs *logs;
-	unsigned source_count;
+	struct registry *registry;
+	unsigned source_count, source_wanted;
 	struct source **sources;
 
 	const struct plan *plan;   // the newest; publish/ owns it
@@ -98,6 +100,10 @@ bool secrets_tell(void *control, struct redact *redact);
 
 // certificate.c: the one for names that no Secret serves, made once, put into the model.
 int certificate_start(struct control *control, struct reason *reason);
+
+// clusters.c: registry/ among the steps.
+int clusters_start(struct control *control, struct reason *reason);
+void clusters_stop(struct control *control);
 
 // source.c: opens, keeps or closes sources until they are those of the settings.
 int sources_follow(struct control *control, struct reason *reason);

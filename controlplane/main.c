@@ -356,6 +356,7 @@ static const struct part {
 	{announce_start, announce_stop},
 	{checks_start, checks_stop},
 	{start_publish, stop_publish},
+	{clusters_start, clusters_stop},
 	{start_sources, sources_stop},
 	{start_status, stop_status}, // sources end what it waits for
 	{conf_watch, conf_unwatch},

@@ -74,6 +74,7 @@ static const char *health_name(enum cluster_health health)
 
 static void tell_source(struct api_source *told, const struct source *source)
 {
+	const struct registry *registry = source->control->registry;
 	struct cluster_state state = {0};
 
 	*told = (struct api_source){
@@ -85,7 +86,13 @@ static void tell_source(struct api_source *told, const struct source *source)
 		.server = "",
 		.version = "",
 		.problem = source->reason ? source->reason : "",
+		.cluster = source->cluster,
 	};
+	if (registry) {
+		told->drained = registry_drained(registry, told->name);
+		told->registered =
+			source->settings.registration ? registry_find(registry, told->name) : NULL;
+	}
 	if (!source->cluster)
 		return;
 	cluster_state(source->cluster, &state);
@@ -93,6 +100,8 @@ static void tell_source(struct api_source *told, const struct source *source)
 	told->server = state.server;
 	told->version = state.version;
 	told->problem = state.problem;
+	if (!*told->problem && told->registered)
+		told->problem = told->registered->problem;
 	told->skew_s = state.skew_s;
 	told->since_us = state.since_us;
 	told->services = state.objects[OBJECT_SERVICE];
@@ -128,6 +137,8 @@ void report(void *arg, struct api_state *state)
 		.started_us = c->started_us,
 		.dataplane = c->publish,
 		.vip = c->vip,
+		.registry = c->registry,
+		.model = c->model,
 		.revisions = c->revisions,
 		.health = c->health,
 		.drains = c->drains,

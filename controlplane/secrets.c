@@ -31,12 +31,14 @@ static bool tell_file(struct redact *redact, const char *path)
 
 static bool tell_cluster(struct redact *redact, const struct source_settings *source)
 {
+	const char *text = source->kubeconfig;
 	struct kubeconfig config = {0};
 	struct reason none = {0};
 	bool ok = true;
 
 	if (strcmp(source->kind, "kube") == 0 &&
-		kubeconfig_load(&config, source->path, source->context, &none) == 0) {
+		(text ? kubeconfig_parse(&config, text, strlen(text), "registered", "", &none)
+		      : kubeconfig_load(&config, source->path, source->context, &none)) == 0) {
 		ok = tell(redact, config.token) && tell(redact, config.key_pem) &&
 		     tell_file(redact, config.token_file) && tell_file(redact, config.key_file);
 		for (unsigned i = 0; i < config.exec_env_count; i++)
@@ -80,6 +82,12 @@ bool secrets_tell(void *control, struct redact *redact)
 		ok &= tell(redact, settings->bgp.peers[i].password);
 	for (unsigned i = 0; i < settings->source_count; i++)
 		ok &= tell_cluster(redact, &settings->sources[i]);
+	for (unsigned i = 0; i < registry_count(c->registry); i++) {
+		const struct source_settings source = {.kind = (char *)(uintptr_t) "kube",
+			.kubeconfig = registry_at(c->registry, i)->kubeconfig};
+
+		ok &= tell_cluster(redact, &source);
+	}
 	if (asprintf(&path, "%s/api-certificate", settings->state_dir) < 0)
 		return false;
 	own.path = path;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The places where objects come from, one for each row of `sources` in sluice.conf. See control.h.
+// The places where objects come from, one for each row of `sources` in sluice.conf and for each
+// registered cluster. See control.h.
 // A row that did not change keeps its source and its objects; the others are opened anew, and what
 // the old ones gave is forgotten in the same turn of the loop: no plan is made between.
 #include "control.h"
@@ -24,6 +25,9 @@ static void source_free(struct source *source)
 	free(source->settings.kind);
 	free(source->settings.path);
 	free(source->settings.context);
+	if (source->settings.kubeconfig)
+		explicit_bzero(source->settings.kubeconfig, strlen(source->settings.kubeconfig));
+	free(source->settings.kubeconfig);
 	for (unsigned i = 0; i < source->settings.namespace_count; i++)
 		free(source->settings.namespaces[i]);
 	free(source->settings.namespaces);
@@ -60,9 +64,12 @@ static struct source *source_new(struct control *c, const struct source_settings
 	source->settings.context = strdup(settings->context);
 	source->settings.insecure = settings->insecure;
 	source->settings.watch_s = settings->watch_s;
+	source->settings.registration = settings->registration;
+	source->settings.kubeconfig = settings->kubeconfig ? strdup(settings->kubeconfig) : NULL;
 	source->settings.state_dir = strdup(c->settings->state_dir);
 	if (!source->settings.name || !source->settings.kind || !source->settings.path ||
 		!source->settings.context || !source->settings.state_dir ||
+		(settings->kubeconfig && !source->settings.kubeconfig) ||
 		!select_objects(c, &source->settings)) {
 		source_free(source);
 		return NULL;
@@ -89,6 +96,7 @@ static bool same(const struct source *source, const struct source_settings *sett
 	       strcmp(source->settings.context, settings->context) == 0 &&
 	       source->settings.insecure == settings->insecure &&
 	       source->settings.watch_s == settings->watch_s &&
+	       source->settings.registration == settings->registration &&
 	       strcmp(source->settings.name, settings->name) == 0 &&
 	       strcmp(source->settings.kind, settings->kind) == 0 &&
 	       strcmp(source->settings.path, settings->path) == 0;
@@ -126,16 +134,60 @@ static int open_source(struct source *source, struct reason *reason)
 	return error;
 }
 
+static bool has_row(const struct settings *settings, const char *name)
+{
+	for (unsigned i = 0; i < settings->source_count; i++)
+		if (strcmp(settings->sources[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+// The rows of sluice.conf, then the registered clusters. To be freed; the texts are borrowed.
+static struct source_settings *list_wanted(
+	const struct control *c, unsigned *count, struct reason *reason)
+{
+	unsigned rows = c->settings->source_count, registered = registry_count(c->registry);
+	struct source_settings *wanted = calloc(rows + registered + 1, sizeof(*wanted));
+
+	if (!wanted)
+		return NULL;
+	*count = rows;
+	if (rows)
+		memcpy(wanted, c->settings->sources, rows * sizeof(*wanted));
+	for (unsigned i = 0; i < registered; i++) {
+		const struct registered *one = registry_at(c->registry, i);
+
+		if (has_row(c->settings, one->name))
+			reason_add(reason,
+				"sources: \"%s\" is also a registered cluster, which is not used: "
+				"give one of them another name, or unregister it",
+				one->name);
+		else
+			wanted[(*count)++] = (struct source_settings){.name = one->name,
+				.kind = (char *)(uintptr_t) "kube",
+				.path = (char *)(uintptr_t) "registered",
+				.kubeconfig = one->kubeconfig,
+				.context = (char *)(uintptr_t) "",
+				.watch_s = SOURCE_WATCH_S,
+				.registration = one->generation};
+	}
+	return wanted;
+}
+
 int sources_follow(struct control *c, struct reason *reason)
 {
-	unsigned count = c->settings->source_count;
+	unsigned count = 0;
+	struct source_settings *wanted = list_wanted(c, &count, reason);
 	struct source **next = calloc(count + 1, sizeof(struct source *));
 	int error = 0;
 
-	if (!next)
+	if (!next || !wanted) {
+		free(wanted);
+		free(next);
 		return -1;
+	}
 	for (unsigned i = 0; i < count; i++)
-		next[i] = take(c, &c->settings->sources[i]);
+		next[i] = take(c, &wanted[i]);
 	for (unsigned i = 0; i < c->source_count; i++) {
 		if (!c->sources[i])
 			continue;
@@ -144,19 +196,21 @@ int sources_follow(struct control *c, struct reason *reason)
 	}
 	free(c->sources);
 	c->sources = next;
-	c->source_count = 0;
-	for (unsigned i = 0; i < count; i++) {
-		if (!next[i]) {
-			struct source *source = source_new(c, &c->settings->sources[i]);
+	c->source_wanted = count;
+	for (c->source_count = 0; c->source_count < count; c->source_count++) {
+		unsigned i = c->source_count;
 
-			if (!source)
-				return -1;
-			next[i] = source;
-			if (open_source(source, reason))
-				error = -1;
+		if (next[i])
+			continue;
+		next[i] = source_new(c, &wanted[i]);
+		if (!next[i]) {
+			error = -1;
+			break;
 		}
-		c->source_count++;
+		if (open_source(next[i], reason))
+			error = -1;
 	}
+	free(wanted);
 	return error;
 }
 
@@ -173,7 +227,7 @@ void sources_stop(struct control *c)
 // it is its own affair.
 bool sources_synced(const struct control *c)
 {
-	if (c->source_count < c->settings->source_count)
+	if (c->source_count < c->source_wanted)
 		return false;
 	for (unsigned i = 0; i < c->source_count; i++)
 		if (c->sources[i]->cluster ? !cluster_synced(c->sources[i]->cluster) : !c->plan)

@@ -5,7 +5,6 @@
 #include "reader.h"
 
 #define MANIFESTS_DIR "/etc/sluice/manifests"
-#define WATCH_S       120
 
 static void read_source(struct reader *r, const setting_t *group, struct source_settings *source)
 {
@@ -21,7 +20,7 @@ static void read_source(struct reader *r, const setting_t *group, struct source_
 	source->path = read_text(
 		r, group, "path", "the directory of manifests, or the kubeconfig file", NULL);
 	source->context = read_text(r, group, "context", "a context of the kubeconfig", "");
-	source->watch_s = WATCH_S;
+	source->watch_s = SOURCE_WATCH_S;
 	read_bool(r, group, "insecure", &source->insecure);
 	read_number(r, group, "watch_s", 1, 3600, &source->watch_s);
 }

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SOURCE_WATCH_S 120 // unless a row says otherwise
+
 struct source_settings {  // where objects come from
 	char *name;       // the cluster's name in every object's identity
 	char *kind;       // "manifests", "kube"
@@ -16,5 +18,7 @@ struct source_settings {  // where objects come from
 	unsigned namespace_count;
 	char **namespaces;
 	char *labels;
-	char *state_dir; // where it may keep what it saw
+	char *state_dir;       // where it may keep what it saw
+	char *kubeconfig;      // of a registered cluster: its text; NULL = it is in the file
+	uint64_t registration; // another number after another registration
 };

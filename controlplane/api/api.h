@@ -24,6 +24,7 @@
 #include "publish.h"
 #include "reason.h"
 #include "redact.h"
+#include "registry.h"
 #include "revisions.h"
 #include "seal.h"
 #include "settings.h"
@@ -42,6 +43,9 @@ struct api_source {
 	int64_t skew_s;                         // of its clock against ours
 	uint64_t since_us;                      // CLOCK_REALTIME; of the health
 	size_t services, ingresses, nodes;
+	struct cluster *cluster;             // NULL: it could not be opened
+	const struct registered *registered; // NULL: it is a row of sluice.conf
+	bool drained;
 };
 
 // What there is to tell. Everything is borrowed for one answer.
@@ -50,7 +54,9 @@ struct api_state {
 	const struct plan *plan;   // NULL before the first
 	struct publish *dataplane; // to ask; NULL = there is none
 	struct publish_state publish;
-	struct vip *vip;             // NULL: there is none
+	struct vip *vip;           // NULL: there is none
+	struct registry *registry; // NULL: not yet
+	const struct model *model;
 	struct revisions *revisions; // NULL: they cannot be kept
 	const struct health *health;
 	struct drains *drains;      // NULL: there are none

@@ -55,7 +55,13 @@ enum api_role { // what who asks may do
 
 #define API_BODY_MAX (1024 * 1024) // bytes; a longer one is refused with 413
 
+// A request whose answer comes later.
+struct exchange;
+// Answers: with the JSON, which is taken over, or with 400 when something was refused before.
+void exchange_finish(struct exchange *exchange, json_t *answer);
+
 struct api_request {
+	struct exchange *exchange; // for exchange_finish()
 	const struct api_state *state;
 	const char *who;    // the user's name by the socket's credentials, or the token's
 	const char *from;   // "unix", or the client's address
@@ -89,6 +95,10 @@ struct api_command {
 	// Instead, where there may be many rows: JSON, or what `type` says.
 	void (*write)(const struct api_request *request, struct text *text);
 	const char *type; // of the content; NULL = JSON
+	// Instead: begins what takes its time. When nothing was refused, exchange_finish() is
+	// called once for it, never from within.
+	void (*begin)(struct api_request *request);
+	const char *posted; // what the body is, for the documents; NULL = there is none
 };
 
 extern const struct api_command api_status, api_version, api_vips, api_services, api_endpoints,
@@ -97,7 +107,9 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 	api_undrain, api_metrics, api_tokens, api_token_create, api_token_delete, api_openapi,
 	api_log, api_log_level, api_pools, api_neighbours, api_host_routes, api_capture,
 	api_capture_next, api_capture_end, api_trace, api_requests_log, api_flows_clear,
-	api_neighbours_clear, api_counters_clear;
+	api_neighbours_clear, api_counters_clear, api_cluster, api_cluster_register,
+	api_cluster_unregister, api_cluster_drain, api_cluster_undrain, api_cluster_check,
+	api_cluster_manifests;
 // The configuration's.
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
@@ -178,6 +190,8 @@ json_t *config_waiting(const char *before, const char *now);
 bool revisions_kept(const struct api_request *request);
 // The value as a number of revisions ago; false when there is none, or it is wrong, which is told.
 bool revisions_number(const struct api_request *request, unsigned at, unsigned *number);
+// The source of that name, or NULL, which is told.
+const struct api_source *find_source(const struct api_request *request, const char *name);
 // {noun: rows}, with "warning" when the dataplane was asked and did not answer.
 json_t *answer_rows(const struct api_request *request, const char *noun, json_t *rows);
 json_t *json_addr(const struct addr *addr);

@@ -124,6 +124,19 @@ static void handle(struct exchange *x)
 	audit(x, "done");
 }
 
+// Begins; true when the answer is to come.
+static bool begin(struct exchange *x, struct api_state *state)
+{
+	x->request.state = state;
+	x->request.exchange = x;
+	x->request.refused = &x->reason;
+	x->command->begin(&x->request);
+	x->request.state = NULL;
+	if (x->reason.count)
+		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
+	return !x->answered;
+}
+
 static void resume(struct exchange *x)
 {
 	x->request.stats = NULL;
@@ -131,6 +144,18 @@ static void resume(struct exchange *x)
 	x->request.explained = NULL;
 	x->request.captured = NULL;
 	web_resume(x);
+}
+
+void exchange_finish(struct exchange *x, json_t *answer)
+{
+	if (x->reason.count) {
+		json_decref(answer);
+		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
+	} else {
+		set_answer(x, STATUS_OK, answer);
+		audit(x, "done");
+	}
+	resume(x);
 }
 
 static void on_stats(void *arg, const Sluice__Stats *stats, const char *why)
@@ -329,6 +354,11 @@ void exchange_begin(struct exchange *x)
 	if (x->body)
 		x->request.body = x->body;
 	take_state(x, &state);
+	if (x->command->begin) {
+		if (begin(x, &state))
+			web_suspend(x);
+		return;
+	}
 	error = ask(x, state.dataplane);
 	if (!error) {
 		web_suspend(x);
@@ -354,5 +384,7 @@ void exchange_clear(struct exchange *x)
 		explicit_bzero(x->body, x->request.body_size);
 	reason_clear(&x->reason);
 	free(x->text);
+	if (x->body) // there may be credentials in it
+		explicit_bzero(x->body, x->request.body_size);
 	free(x->body);
 }

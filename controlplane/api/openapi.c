@@ -147,6 +147,13 @@ static void row(struct text *text, const struct api_command *command)
 		: command->changes || command->admin ? "admin"
 						     : "view");
 	parameters(text, command);
+	if (command->posted) {
+		text_key(text, "requestBody");
+		text_open(text, '{');
+		text_key_string(text, "description", command->posted);
+		content(text, "application/json", NULL);
+		text_close(text, '}');
+	}
 	responses(text, command);
 	text_close(text, '}');
 	text_close(text, '}');

@@ -79,6 +79,10 @@ static json_t *problems(const struct api_request *request)
 		if (!state->sources[i].synced)
 			add(rows, PROBLEM_ERROR, state->sources[i].name, state->sources[i].path,
 				json_string("this source of objects has not been read yet"));
+	for (unsigned i = 0; i < state->source_count; i++)
+		if (state->sources[i].registered && *state->sources[i].registered->problem)
+			add(rows, PROBLEM_WARNING, state->sources[i].name, "",
+				json_string(state->sources[i].registered->problem));
 	for (unsigned i = 0; state->plan && i < state->plan->problem_count; i++)
 		add_problem(rows, state->plan->problems[i]);
 	if (request->stats)

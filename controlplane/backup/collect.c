@@ -22,8 +22,10 @@ const struct backup_kept backup_kept[] = {
 	{"api-certificate.pem", 0644, false},
 	{"default-certificate", 0600, true},
 	{"drained", 0640, false},
+	{"drained-clusters", 0640, false},
 	{"drained-endpoints", 0640, false},
 	{"leases", 0640, false},
+	{"registered", 0600, true},
 	{"tokens", 0600, false},
 	{NULL, 0, false},
 };

@@ -170,29 +170,51 @@ static char *read_content(const struct cli_call *call, struct reason *reason)
 	return text;
 }
 
-static int ask_once(const struct cli_call *call, const struct cli_asker *asker)
+static bool compose(
+	const struct cli_call *call, struct cli_question *question, struct reason *reason)
 {
 	const struct cli_command *command = call->command;
-	bool content = command->content && call->values[command->content - 1];
+
+	if (command->compose)
+		return command->compose(call, question, reason);
+	question->path = client_query(call);
+	if (!question->path)
+		return false;
+	if (command->content && call->values[command->content - 1])
+		question->body = read_content(call, reason);
+	else if (command->changes)
+		question->body = strdup("");
+	return question->body || !command->changes;
+}
+
+static int ask_once(const struct cli_call *call, const struct cli_asker *usual)
+{
+	const struct cli_command *command = call->command;
+	struct cli_asker asker = *usual;
+	struct cli_question question = {0};
 	struct reason reason = {0};
-	char *text = content ? read_content(call, &reason) : NULL;
-	char *query = client_query(call);
-	struct client_text body = {text, text ? strlen(text) : 0}, answer = {0};
+	struct client_text body, answer = {0};
 	enum cli_exit result = CLI_ERROR;
 
-	if (query && (!content || text))
+	asker.patience_s = command->patience_s;
+	if (compose(call, &question, &reason)) {
+		body = (struct client_text){
+			question.body, question.body ? strlen(question.body) : 0};
 		result = client_fetch(
-			asker, query, command->changes ? &body : NULL, &answer, &reason);
-	if (result == CLI_OK && !print_answer(command, &answer, asker)) {
+			&asker, question.path, question.body ? &body : NULL, &answer, &reason);
+	}
+	if (result == CLI_OK && !print_answer(command, &answer, &asker)) {
 		reason_add(&reason, "the control plane's answer cannot be read");
 		result = CLI_ERROR;
 	}
 	if (result != CLI_OK)
-		fprintf(asker->err, "sluice: %s\n", reason_text(&reason));
+		fprintf(asker.err, "sluice: %s\n", reason_text(&reason));
 	free(answer.bytes);
 	reason_clear(&reason);
-	free(query);
-	free(text);
+	if (question.body) // there may be credentials in it
+		explicit_bzero(question.body, strlen(question.body));
+	free(question.path);
+	free(question.body);
 	return result;
 }
 

@@ -43,6 +43,13 @@ struct cli_argument {
 	const char *help;
 };
 
+struct cli_call;
+
+struct cli_question {
+	char *path; // with its arguments; to be freed, as the body
+	char *body; // NULL: by GET
+};
+
 struct cli_command {
 	const char *words[CLI_WORDS_MAX]; // "show", "vips"; the second may be NULL
 	const char *help;
@@ -64,6 +71,11 @@ struct cli_command {
 	// Instead of one question and its answer: a command of several steps, or one that lasts. An
 	// enum cli_exit.
 	int (*run)(const struct cli_call *call, const struct cli_asker *asker);
+	// Makes the question out of the call, where it is more than path and arguments. False with
+	// the reason: it cannot be.
+	bool (*compose)(
+		const struct cli_call *call, struct cli_question *question, struct reason *reason);
+	unsigned patience_s; // for the answer; 0 = the usual
 };
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
@@ -72,7 +84,9 @@ extern const struct cli_command cli_status, cli_version, cli_vips, cli_services,
 	cli_drain_box, cli_undrain_vip, cli_undrain_box, cli_token_list, cli_token_create,
 	cli_token_delete, cli_log, cli_log_level, cli_pools, cli_neighbours, cli_host_routes,
 	cli_capture, cli_trace, cli_drain_endpoint, cli_undrain_endpoint, cli_ping, cli_traceroute,
-	cli_clear_counters, cli_clear_flows, cli_clear_neighbours;
+	cli_clear_counters, cli_clear_flows, cli_clear_neighbours, cli_cluster_list,
+	cli_cluster_show, cli_cluster_check, cli_cluster_register, cli_cluster_unregister,
+	cli_cluster_drain, cli_cluster_undrain;
 // The configuration's.
 extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cli_candidate,
 	cli_compare, cli_configure_status, cli_rollback, cli_discard, cli_configure_commit,
@@ -82,7 +96,7 @@ extern const struct cli_command cli_backup, cli_restore, cli_support;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // What several commands complete.
-extern const struct cli_values cli_values_vips, cli_values_services;
+extern const struct cli_values cli_values_vips, cli_values_services, cli_values_clusters;
 
 // The whole program. Answers to `out`, mistakes to `err`. An enum cli_exit.
 int cli_run(int argc, char **argv, FILE *out, FILE *err);
@@ -110,6 +124,7 @@ void cli_command_usage(const struct cli_command *command, FILE *out);
 
 // What a call is asked with.
 struct cli_asker {
+	unsigned patience_s; // 0 = the usual
 	const char *socket;
 	bool json;
 	FILE *out, *err;

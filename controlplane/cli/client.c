@@ -106,7 +106,8 @@ enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_q
 		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 		curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS);
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+			asker->patience_s ? asker->patience_s * 1000L : ANSWER_MS);
 		code = curl_easy_perform(curl);
 		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 		if (code)

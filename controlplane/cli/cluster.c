@@ -18,12 +18,16 @@ static void print(json_t *answer, FILE *out)
 
 		table_cell(table, "%s", row_text(row, "name"));
 		table_cell(table, "%s", row_text(row, "kind"));
-		table_cell(table, "%s", *health == '-' ? "not there" : synced ? health : "reading");
+		table_cell(table, "%s%s",
+			*health == '-' ? "not there"
+			: synced       ? health
+				       : "reading",
+			json_is_true(json_object_get(row, "drained")) ? ", drained" : "");
 		table_cell(table, "%s", row_text(row, "version"));
 		table_cell(table, "%llu", (unsigned long long)row_number(row, "services"));
 		table_cell(table, "%llu", (unsigned long long)row_number(row, "ingresses"));
 		table_cell(table, "%llu", (unsigned long long)row_number(row, "nodes"));
-		table_cell(table, "%s", *server == '-' ? row_text(row, "path") : server);
+		table_put(table, *server == '-' ? row_text(row, "path") : server);
 	}
 	table_print(table, "none: sluice.conf has no sources", out);
 	json_array_foreach(json_object_get(answer, "clusters"), i, row)
@@ -35,9 +39,18 @@ static void print(json_t *answer, FILE *out)
 	}
 }
 
+const struct cli_values cli_values_clusters = {"/v1/clusters", "clusters", "name", "kind", false};
+
 const struct cli_command cli_clusters = {
 	.words = {"show", "clusters"},
 	.help = "where objects come from, and how they are",
+	.path = "/v1/clusters",
+	.print = print,
+};
+
+const struct cli_command cli_cluster_list = {
+	.words = {"cluster", "list"},
+	.help = "the same as show clusters",
 	.path = "/v1/clusters",
 	.print = print,
 };

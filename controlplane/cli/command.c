@@ -46,6 +46,13 @@ const struct cli_command *const cli_commands[] = {
 	&cli_undrain_vip,
 	&cli_undrain_box,
 	&cli_undrain_endpoint,
+	&cli_cluster_list,
+	&cli_cluster_show,
+	&cli_cluster_check,
+	&cli_cluster_register,
+	&cli_cluster_drain,
+	&cli_cluster_undrain,
+	&cli_cluster_unregister,
 	&cli_log,
 	&cli_log_level,
 	&cli_token_list,
@@ -235,6 +242,14 @@ static int find_argument(const struct cli_command *command, const char *word, st
 	return found;
 }
 
+static bool is_argument(const struct cli_command *command, const char *word)
+{
+	for (unsigned i = 0; i < CLI_ARGUMENTS_MAX && command->arguments[i].name; i++)
+		if (strcmp(command->arguments[i].name, word) == 0)
+			return true;
+	return false;
+}
+
 // All words from `first` on, as one text.
 static int take_tail(struct cli_call *call, char *const *words, unsigned count, unsigned first,
 	struct reason *reason)
@@ -297,7 +312,8 @@ int cli_parse(struct cli_call *call, char *const *words, unsigned count, struct 
 	if (command->positional)
 		call->values[0] = words[1];
 	for (unsigned i = 0; i < command->bare && at < count; i++) {
-		if (strcmp(words[at], command->arguments[i].name) == 0)
+		if (strcmp(words[at], command->arguments[i].name) == 0 ||
+			(command->bare_spared && is_argument(command, words[at])))
 			break;
 		if (command->tail == i + 1) {
 			error = take_tail(call, words, count, at, reason);

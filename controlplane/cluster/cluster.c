@@ -71,6 +71,12 @@ int cluster_write(struct cluster *cluster, const struct cluster_write *write)
 	return cluster->kind->write ? cluster->kind->write(cluster, write) : -ENOTSUP;
 }
 
+void cluster_take_token(struct cluster *cluster, const char *token)
+{
+	if (cluster->kind->take_token)
+		cluster->kind->take_token(cluster, token);
+}
+
 void cluster_freed(struct cluster *cluster)
 {
 	free(cluster->name);

@@ -61,3 +61,6 @@ struct cluster_write {
 	void (*done)(void *arg, long status, const char *error, const char *body);
 };
 int cluster_write(struct cluster *cluster, const struct cluster_write *write);
+
+// A registered cluster is asked with this token from now on.
+void cluster_take_token(struct cluster *cluster, const char *token);

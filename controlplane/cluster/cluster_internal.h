@@ -14,6 +14,7 @@ struct cluster_kind {
 	void (*close)(struct cluster *cluster);
 	void (*state)(const struct cluster *cluster, struct cluster_state *state); // or NULL
 	int (*write)(struct cluster *cluster, const struct cluster_write *write);  // or NULL
+	void (*take_token)(struct cluster *cluster, const char *token);            // or NULL
 };
 
 struct cluster {

@@ -5,55 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64.h"
 #include "decode_field.h"
 #include "pair.h"
 #include "secret.h"
 
 #define BYTES_MAX (1u << 20) // as in Kubernetes
 
-static int digit(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-// RFC 4648 with its padding; ends of lines are passed over, as Kubernetes does.
 static bool read_base64(const char *text, struct arena *arena, struct secret_bytes *out)
 {
-	size_t length = strlen(text), count = 0, padding = 0;
+	size_t length = strlen(text), count;
 	uint8_t *bytes = arena_take(arena, length / 4 * 3 + 3);
-	uint32_t bits = 0;
-	unsigned held = 0;
 
-	for (; bytes && *text; text++) {
-		if (*text == '\n' || *text == '\r')
-			continue;
-		if (*text == '=') {
-			padding++;
-			continue;
-		}
-		if (padding || digit(*text) < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)digit(*text);
-		if (++held == 4) {
-			bytes[count++] = (uint8_t)(bits >> 16);
-			bytes[count++] = (uint8_t)(bits >> 8);
-			bytes[count++] = (uint8_t)bits;
-			bits = held = 0;
-		}
-	}
-	if (held == 1 || padding != (held ? 4 - held : 0) ||
-		(bits & (held == 2          ? 0xfu
-				: held == 3 ? 3u
-					    : 0)))
+	if (!bytes || base64_decode(BASE64, text, length, bytes, &count))
 		return false;
-	if (bytes && held >= 2)
-		bytes[count++] = (uint8_t)(bits >> (held == 2 ? 4 : 10));
-	if (bytes && held == 3)
-		bytes[count++] = (uint8_t)(bits >> 2);
 	*out = (struct secret_bytes){bytes, count};
 	return true;
 }

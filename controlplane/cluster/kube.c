@@ -331,7 +331,11 @@ static void kube_close(struct cluster *cluster)
 
 static int read_config(struct kube *k, struct reason *reason)
 {
-	int rc = kubeconfig_load(&k->config, k->settings->path, k->settings->context, reason);
+	const char *text = k->settings->kubeconfig;
+	int rc =
+		text ? kubeconfig_parse(&k->config, text, strlen(text),
+			       "its registration (sluice cluster register)", "", reason)
+		     : kubeconfig_load(&k->config, k->settings->path, k->settings->context, reason);
 
 	if (rc == 0 && k->config.insecure && !k->settings->insecure) {
 		reason_add(reason,
@@ -434,10 +438,19 @@ static void kube_state(const struct cluster *cluster, struct cluster_state *stat
 		state->objects[OBJECT_SECRET] += k->secrets[i]->names.count;
 }
 
+static void kube_take_token(struct cluster *cluster, const char *token)
+{
+	struct kube *k = cluster->state;
+
+	kube_http_credentials(k->http, token, "", "");
+	on_credentials(k);
+}
+
 const struct cluster_kind cluster_kube = {
 	"kube",
 	kube_open,
 	kube_close,
 	kube_state,
 	kube_write,
+	kube_take_token,
 };

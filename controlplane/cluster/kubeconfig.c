@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base64.h"
 #include "yaml_tree.h"
 
 #define BYTES_MAX (4u << 20)
@@ -56,43 +57,21 @@ static const char *file_of(struct reading *r, const struct tree *map, const char
 	return whole ? whole : "";
 }
 
-static int base64_value(char letter)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *found = letter ? strchr(letters, letter) : NULL;
-
-	return found ? (int)(found - letters) : -1;
-}
-
 // What "<key>-data" holds, decoded; never with a zero byte in it.
 static const char *data_of(struct reading *r, const struct tree *map, const char *key)
 {
 	const char *text = text_of(r, map, key);
-	char *out = arena_take_array(&r->config->arena, strlen(text) + 1, 1);
-	uint32_t bits = 0;
-	unsigned count = 0;
-	size_t n = 0;
+	size_t length = strlen(text), count;
+	uint8_t *out = arena_take_array(&r->config->arena, length / 4 * 3 + 4, 1);
 
 	if (!out)
 		return "";
-	for (; *text && *text != '='; text++) {
-		int value = base64_value(*text);
-
-		if (strchr(" \r\n\t", *text))
-			continue;
-		bits = bits << 6 | (uint32_t)value;
-		count += 6;
-		if (count >= 8) {
-			count -= 8;
-			out[n++] = (char)(bits >> count);
-		}
-		if (value < 0 || (n && !out[n - 1])) {
-			mistake(r, tree_get(map, key), key, "expected base64 of a PEM text");
-			return "";
-		}
+	if (base64_decode(BASE64, text, length, out, &count) || memchr(out, 0, count)) {
+		mistake(r, tree_get(map, key), key, "expected base64 of a PEM text");
+		return "";
 	}
-	return out;
+	out[count] = '\0';
+	return (const char *)out;
 }
 
 // The map under `inner` of the list's element of that name.

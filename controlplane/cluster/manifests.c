@@ -495,6 +495,6 @@ static void manifests_close(struct cluster *cluster)
 
 const struct cluster_kind cluster_manifests = {
 	"manifests", manifests_open, manifests_close,
-	NULL, // its problems are the model's
-	NULL, // nothing is written to files that people keep
+	NULL,       // its problems are the model's
+	NULL, NULL, // nothing is written to files that people keep, nobody is asked
 };

@@ -146,6 +146,10 @@ void planning_checks_changed(struct planning *planning);
 typedef bool (*plan_drained_fn)(const void *arg, const struct addr *address, uint16_t port);
 void planning_ask_drains(struct planning *planning, plan_drained_fn drained, const void *arg);
 void planning_drains_changed(struct planning *planning);
+// Which clusters get nothing new, likewise; after a change of the answers, planning_forget().
+typedef bool (*plan_cluster_drained_fn)(const void *arg, const char *cluster);
+void planning_ask_cluster_drains(
+	struct planning *planning, plan_cluster_drained_fn drained, const void *arg);
 // Nothing is taken from the plans before: the settings or the model are about to go.
 void planning_forget(struct planning *planning);
 void planning_free(struct planning *planning); // its plans stay until they are freed

@@ -265,6 +265,13 @@ void planning_drains_changed(struct planning *g)
 	g->drains_changed = true;
 }
 
+void planning_ask_cluster_drains(
+	struct planning *g, plan_cluster_drained_fn drained, const void *arg)
+{
+	g->cluster_drained = drained;
+	g->cluster_drained_arg = arg;
+}
+
 void planning_clear(struct planning *g)
 {
 	front_clear(g);

@@ -82,6 +82,8 @@ struct planning {
 	plan_drained_fn drained; // NULL: nobody is
 	const void *drained_arg;
 	bool drains_changed;
+	plan_cluster_drained_fn cluster_drained; // NULL: none is
+	const void *cluster_drained_arg;
 
 	uint64_t number; // of the newest plan
 	struct kept_plan *oldest, *newest;

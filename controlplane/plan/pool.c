@@ -168,6 +168,21 @@ static void collect_pods(struct planner *p, struct want *want, const struct serv
 	}
 }
 
+// A drained cluster's get nothing new, whoever is left.
+static void drain(const struct planner *p, const struct want *want, struct members *members)
+{
+	const struct planning *g = p->kept;
+
+	if (!g->cluster_drained ||
+		!g->cluster_drained(g->cluster_drained_arg, want->service->object.cluster))
+		return;
+	for (unsigned i = 0; i < members->count; i++) {
+		members->list[i].endpoint.state = ENDPOINT_DRAINING;
+		members->list[i].serving = false;
+	}
+	members->told = true;
+}
+
 void members_collect(struct planner *p, struct want *want, const struct service_port *port,
 	unsigned family, struct members *members)
 {
@@ -176,6 +191,7 @@ void members_collect(struct planner *p, struct want *want, const struct service_
 		members_of_nodes(p, want, port, family, members);
 	else
 		collect_pods(p, want, port, family, members);
+	drain(p, want, members);
 }
 
 static int compare_members(const void *left, const void *right)

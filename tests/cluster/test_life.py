@@ -2,6 +2,7 @@
 """Deployments and nodes come, change and go; the API server dies and freezes; traffic goes on."""
 
 import http.client
+import json
 import signal
 import time
 
@@ -26,6 +27,27 @@ def wait_pods(world, cluster, name, address, seconds=30):
         except (OSError, http.client.HTTPException):  # one that goes may refuse
             return None
     wait_until(lambda: in_use() == cluster.pods(name), f"the pods of {name}", seconds)
+
+
+def test_the_registered_cluster_is_as_it_should_be(world):
+    serve(world, world.a, "checked", 2)
+    rows = json.loads(world.lab.box.sluice("cluster", "check", "a", "--json").stdout)["checks"]
+    assert rows and not [row for row in rows if row["result"] == "failed"], rows
+    found = {row["what"]: row["found"] for row in rows}
+    assert found["rights"] == "14 of 14 needed" and "sluice/sluice" in found["token"]
+    assert any("answers" in text for what, text in found.items() if what.endswith(" pods"))
+    # Nothing that we are not to do.
+    a = world.a.api
+    may = {what: a.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+        "spec": {"user": "system:serviceaccount:sluice:sluice",
+                 "resourceAttributes": dict(zip(("verb", "group", "resource"), what, strict=True))}
+    })["status"]["allowed"] for what in (
+        ("patch", "", "services"), ("delete", "", "services"), ("list", "", "pods"),
+        ("create", "", "secrets"), ("update", "networking.k8s.io", "ingresses"),
+        ("create", "rbac.authorization.k8s.io", "clusterroles"))}
+    assert not any(may.values()), may
+    world.a.api.delete(f"{world.a.path('services')}/checked")
+    world.a.api.delete(f"{world.a.path('deployments', 'apps/v1')}/checked")
 
 
 def test_address_in_status_within_two_seconds(world):

@@ -131,16 +131,17 @@ class World:
         self.b.agent.add_node("node-3", 3)
         self.a.agent.start()
         self.b.agent.start()
-        for one in self.clusters:
-            one.api.create("/apis/networking.k8s.io/v1/ingressclasses", {
-                "metadata": {"name": CLASS}, "spec": {"controller": CONTROLLER}})
+        # b by its administrator's kubeconfig; a registered, so with the least rights.
+        self.b.api.create("/apis/networking.k8s.io/v1/ingressclasses", {
+            "metadata": {"name": CLASS}, "spec": {"controller": CONTROLLER}})
         settings = self.lab.box.settings
-        settings["sources"] = [{"name": one.name, "kind": "kube",
-                                "path": str(one.api.dir / "kubeconfig"), "watch_s": 30}
-                               for one in self.clusters]
+        settings["sources"] = [{"name": "b", "kind": "kube",
+                                "path": str(self.b.api.dir / "kubeconfig"), "watch_s": 30}]
         settings["ingress"] = {"class": CLASS, "controller": CONTROLLER, "classless": False}
         self.lab.box.write_settings()
         self.lab.box.start_all()
+        self.lab.box.sluice("cluster", "register", "a", "--kubeconfig",
+                            str(self.a.api.dir / "kubeconfig"))
         return self
 
     def _enter(self, one):

@@ -4,6 +4,7 @@
 It runs in threads of the test, behind a socket made on whatever machine the test names. Faults are
 switched on by attributes; every request is kept in `requests`."""
 
+import base64
 import contextlib
 import http.server
 import json
@@ -35,6 +36,16 @@ def make_certificates(folder, name="ca"):
     return folder / f"{name}.pem"
 
 
+def make_token(namespace, name, ends=0, number=0):
+    """As a service account's is: three parts, of which we read the second."""
+    claims = {"sub": f"system:serviceaccount:{namespace}:{name}", "jti": number}
+    if ends:
+        claims["exp"] = int(ends)
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+             for part in ({"alg": "none"}, claims)]
+    return ".".join((*parts, "c2lnbmF0dXJl"))
+
+
 class Gone(Exception):
     """410: what was asked for is too old."""
 
@@ -54,6 +65,12 @@ class FakeApi:
         self.stall = False        # watches are taken and nothing comes
         self.endless = False
         self.bookmarks = 1.0
+        self.accounts = {}        # tokens of service accounts: whose
+        self.token_life = 86400
+        self.only_newest = False  # of an account's tokens all but the last are refused
+        self.applied = {}         # by server-side apply: path -> text
+        self.denied = set()       # (verb, resource) that nobody but the first token may
+        self.bearers = []
         self.skew = 0
         self.server, self.connections = None, set()
         self.up()
@@ -210,14 +227,25 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else b""
         api.requests.append((self.command, path, query))
-        if self.headers.get("Authorization") != f"Bearer {api.token}":
+        bearer = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if bearer != api.token and bearer not in api.accounts:
             return self.refuse(401, "Unauthorized")
+        api.bearers.append(bearer)
         fault = api.fault and api.fault(self.command, path, query)
         if fault:
             status, headers, text = fault
             return self.answer(status, text, headers)
         if path == "/version":
             return self.answer(200, {"major": "1", "minor": "27", "gitVersion": "v1.27.3-fake"})
+        if query.get("fieldManager"):
+            api.applied[path] = body.decode()
+            return self.answer(200, {})
+        if path.endswith("/token"):
+            return self.issue(path.split("/"))
+        if path.endswith("/selfsubjectaccessreviews"):
+            asked = json.loads(body)["spec"]["resourceAttributes"]
+            resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
+            return self.answer(201, {"status": {"allowed": (asked["verb"], resource) not in api.denied}})
         parts = path.strip("/").split("/")
         group = parts[2:] if parts[0] == "apis" else parts[1:]
         version = "/".join(parts[1:3]) if parts[0] == "apis" else "v1"
@@ -235,6 +263,18 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
         return self.list(plural, namespace, query)
 
     do_GET = do_PATCH = do_POST = do_PUT = do
+
+    def issue(self, words):
+        """A token for the account of /api/v1/namespaces/<namespace>/serviceaccounts/<name>/token."""
+        api, ends = self.api, time.time() + self.api.token_life
+        with api.lock:
+            if api.only_newest:
+                api.accounts.clear()
+            token = make_token(words[4], words[6], ends, len(api.accounts) + len(api.bearers))
+            api.accounts[token] = f"{words[4]}/{words[6]}"
+        self.answer(201, {"kind": "TokenRequest", "status": {
+            "token": token,
+            "expirationTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))}})
 
     def serves(self, plural, version):
         if plural == "endpointslices" and self.api.beta:
