@@ -27,8 +27,9 @@ NO_SOURCE = 75  # of tests/cluster/build
 
 
 class Suite:
-    def __init__(self, quick, wanted):
+    def __init__(self, quick, wanted, image=False):
         self.quick, self.wanted = quick, wanted
+        self.with_image = image or (wanted or "").startswith("image")
         self.logs = ROOT / "build-logs"
         self.passed, self.failed = 0, []
         self.children, self.lock = set(), threading.Lock()
@@ -174,6 +175,18 @@ class Suite:
             return
         self.end_to_end(title="cluster", tests="cluster", workers=0)
 
+    def image(self):
+        """The firmware, made and started in virtual machines: ten minutes, so only when asked for."""
+        if not self.with_image:
+            return
+        code, log = self.command(
+            "packages-image", [ROOT / "images" / "install-packages", "image"], 900)
+        if code:
+            self.say(f"skipped: image: Debian's packages cannot be had here (log: {log})")
+            return
+        self.meson_tests("build", "image", 3600, "--suite", "image",
+                         SLUICE_LAB_PREFIX=self.lab_prefix)
+
     def end_to_end(self, folder="build", title="e2e", marks="", tests="e2e", workers=2):
         self.logs.mkdir(parents=True, exist_ok=True)
         report = self.logs / f"{title}.xml"
@@ -227,6 +240,7 @@ class Suite:
         self.end_to_end()
         self.cluster()
         self.end_to_end("build-asan", "e2e-sanitized", "sanitized")
+        self.image()
 
     def clean_up(self):
         for child in list(self.children):
@@ -251,11 +265,12 @@ def interrupted(number, _frame):
 def main():
     parser = argparse.ArgumentParser(prog="tests/run", description="Builds and tests everything.")
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
+    parser.add_argument("--image", action="store_true", help="and the firmware, in virtual machines")
     parser.add_argument("filter", nargs="?", help="only tests whose name contains this")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupted)
     signal.signal(signal.SIGHUP, interrupted)
-    suite = Suite(options.quick, options.filter)
+    suite = Suite(options.quick, options.filter, options.image)
     started = time.monotonic()
     try:
         suite.run()

@@ -160,10 +160,18 @@ class Machine:
     def console(self, lines=40):
         return "\n".join(self.log.read_text(errors="replace").split("\n")[-lines:])
 
-    def ssh(self, *words, check=True, timeout=60):
-        done = run("ssh", "-p", self.port, "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o",
-                   "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=30",
-                   "-o", "BatchMode=yes", "admin@127.0.0.1", *words, check=False, timeout=timeout)
+    def one_connection(self):
+        """For many commands: keys are agreed once, which takes a machine of software seconds."""
+        return ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.folder}/ssh", "-o",
+                "ControlPersist=120", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=4"]
+
+    def ssh_words(self, *words):
+        return ["ssh", "-p", self.port, "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o",
+                "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=30",
+                "-o", "BatchMode=yes", *self.one_connection(), "admin@127.0.0.1", *words]
+
+    def ssh(self, *words, check=True, timeout=60, **options):
+        done = run(*self.ssh_words(*words), check=False, timeout=timeout * PATIENCE, **options)
         if check and done.returncode:
             raise LabError(f"{' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}")
         return done
@@ -171,6 +179,9 @@ class Machine:
     def shell(self, command, check=True, timeout=120):
         """As root, by sh."""
         return self.ssh(f"shell {command}", check=check, timeout=timeout)
+
+    def put(self, file, text):
+        self.ssh(f"shell tee {file} >/dev/null", input=text)
 
     def show(self, noun):
         return json.loads(self.ssh(f"show {noun} --json").stdout)
@@ -206,3 +217,4 @@ class Machine:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        run("ssh", "-o", f"ControlPath={self.folder}/ssh", "-O", "exit", "box", check=False)
