@@ -35,6 +35,15 @@ def wait_healthy(box, letter):
              "an image that says it is healthy")
 
 
+def check_sandbox(box):
+    """No core dumps of what holds keys, no new privileges, system calls by list, a root to read."""
+    for name in ("sluice-dataplane", "sluice-controlplane"):
+        of = f"/proc/$(systemctl show -P MainPID {name})"
+        said = box.shell(f"cat {of}/status {of}/limits; grep ' / / ' {of}/mountinfo").stdout
+        for fact in (r"NoNewPrivs:\s+1", r"Seccomp:\s+2", r"Max core file size\s+0\s+0", r" / / ro"):
+            assert re.search(fact, said), f"{name}: {fact}\n{said}"
+
+
 def what_counts(box):
     """What a refused update must not change: which slot starts, and the beginning of the other one."""
     return box.shell("cat /efi/grub/grubenv; head -c 4M "
@@ -52,6 +61,7 @@ def test_updates(lab, started, volume):
     assert slot(box) == "A" and drivers(box) == {"uio_pci_generic"}
     check_serves(lab, box, chain)
     wait_healthy(box, "A")
+    check_sandbox(box)
     assert int(box.shell("df --output=size -m /state | tail -n 1").stdout) > 1500
     box.shell("mkdir /run/bundles && mount -o ro LABEL=bundles /run/bundles")
 
