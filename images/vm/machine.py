@@ -66,6 +66,7 @@ class Hardware:
     queues: int = 1  # of NICs of virtio
     iommu: bool = False
     cdrom: Path | None = None
+    fresh: bool = False  # each restart of the machine is a new QEMU's: emulated, it is much quicker
 
 
 class Machine:
@@ -95,12 +96,15 @@ class Machine:
         accel = os.environ.get("SLUICE_ACCEL", "tcg,thread=multi")
         words = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-M", "q35", "-accel",
                  accel, "-cpu", "max", "-smp", hardware.cpus, "-m", hardware.memory_mb,
-                 "-chardev", f"socket,id=c,path={self.socket},server=on,wait=off,logfile={self.log}",
+                 "-chardev", f"socket,id=c,path={self.socket},server=on,wait=off,logfile={self.log},"
+                 "logappend=on",
                  "-serial", "chardev:c", "-device", "virtio-rng-pci,addr=7.0",
                  "-device", "i6300esb", "-action", "watchdog=reset",
                  "-netdev", f"user,id=m,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
                  "-device", "virtio-net-pci,netdev=m,addr=3.0,mac=52:54:00:5c:00:00",
                  "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap"]
+        if hardware.fresh:
+            words.append("-no-reboot")
         if hardware.iommu:  # before the NICs that are behind it
             words[1:1] = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
         if hardware.cdrom:
@@ -130,6 +134,11 @@ class Machine:
                 f"mac=52:54:00:5c:{self.folder.name.encode()[-1]:02x}:{number + 1:02x}{more}"]
 
     def start(self, switch=None, bridges=("wan", "lan"), more=()):
+        self.restart = lambda: self.run_qemu(switch, bridges, more)
+        self.log.write_text("")
+        self.run_qemu(switch, bridges, more)
+
+    def run_qemu(self, switch, bridges, more):
         words, files = [*self.command(), *more], []
         for number, bridge in enumerate(bridges if switch else ()):
             name = f"{self.folder.name[:8]}-{bridge}"
@@ -138,7 +147,6 @@ class Machine:
             switch.ip(f"link set {name} master {bridge} up")
             words += self.nic(number, taps)
             files += taps
-        self.log.write_text("")
         self.process = subprocess.Popen(
             [str(word) for word in words], stdin=subprocess.DEVNULL, pass_fds=files,
             stdout=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"),
@@ -189,7 +197,9 @@ class Machine:
     def wait(self, condition, what, seconds=240):
         deadline = time.monotonic() + seconds * PATIENCE
         while True:
-            if self.process.poll() is not None:
+            if self.process.poll() == 0 and self.hardware.fresh:
+                self.restart()
+            elif self.process.poll() is not None:
                 raise LabError(f"the machine ended: {(self.folder / 'qemu.log').read_text()}\n"
                                f"{self.console()}")
             with contextlib.suppress(subprocess.TimeoutExpired):

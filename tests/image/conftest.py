@@ -64,7 +64,7 @@ def started(images, lab, tmp_path):
         files, chain = vm.manifests(tmp_path)
         lab.create()
         lab.serve()
-        box = Machine(tmp_path / "box1", next(images.glob("*.qcow2")), Hardware(**hardware))
+        box = Machine(tmp_path / "box1", next(images.glob("*.qcow2")), Hardware(fresh=True, **hardware))
         workers = list(range(1, box.hardware.cpus))
         box.configure(vm.configuration(workers=workers), **files)
         machines.append(box)
