@@ -43,6 +43,7 @@ def open_to(lab, vip, wanted):
     raise AssertionError(f"no connection reaches {wanted}")
 
 
+@pytest.mark.sanitized
 class TestDrain:
     def test_no_new_connections_and_the_old_live(self, lab, vip):
         with contextlib.closing(open_to(lab, vip, "web-1a")) as held:
@@ -113,6 +114,7 @@ def test_requests_go_to_others(make_lab):
     assert {who(lab, url) for _ in range(12)} == {"web-1a", "web-2a"}
 
 
+@pytest.mark.sanitized
 class TestClear:
     def test_flows(self, lab, vip):
         one, _, _, _ = lab.connect(vip, 7000)

@@ -61,6 +61,7 @@ def talk(lab, vip, times=3):
             harness.exchange(sock, b"hello")
 
 
+@pytest.mark.sanitized
 class TestCapture:
     def test_a_connection_on_both_sides(self, lab, vip):
         """In and out, at both ports, with the time, the port's name and the whole frame."""
@@ -167,6 +168,7 @@ def test_on_a_terminal(lab, vip, tmp_path):
         terminal.shows("sluice> capture stage drop")
 
 
+@pytest.mark.sanitized
 class TestTrace:
     def test_a_connection_through_the_stages(self, lab, vip):
         """Both directions: the VIP's flow is known on its other side, too."""
