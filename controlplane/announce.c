@@ -39,4 +39,6 @@ void announce_serving(void *arg)
 		return;
 	state = publish_state(c->publish);
 	vip_serve(c->vip, c->plan, state.connected, state.current);
+	if (c->returning && c->plan && state.connected && state.current)
+		handover_serving(c);
 }

@@ -7,6 +7,7 @@
 #include "api.h"
 #include "cluster.h"
 #include "drains.h"
+#include "firmware.h"
 #include "health.h"
 #include "logs.h"
 #include "model.h"
@@ -68,6 +69,12 @@ struct control {
 	bool config_watched, config_written;
 	bool again; // the loop ends for a new start
 
+	// handover.c
+	struct firmware *firmware;
+	uv_timer_t leave;
+	enum firmware_leave leave_how;
+	bool leaving, returning;
+
 	// What is wrong with ourselves, for show problems. A line each; "" = nothing.
 	struct reason config_mistakes, config_notes, store_mistakes, vip_mistakes,
 		revision_mistakes, drain_notes;
@@ -119,6 +126,13 @@ int announce_start(struct control *control, struct reason *reason);
 void announce_stop(struct control *control);
 void announce_plan(struct control *control, struct plan *plan);
 void announce_serving(void *control);
+
+// handover.c: a restart of the machine that others know of before; and the return from it, once the
+// dataplane serves.
+int handover_start(struct control *control, struct reason *reason);
+void handover_stop(struct control *control);
+bool handover_leave(void *control, enum firmware_leave how, struct reason *reason);
+void handover_serving(struct control *control);
 
 // checks.c: health/ among the steps, before plan/.
 int checks_start(struct control *control, struct reason *reason);

@@ -188,7 +188,8 @@ static int start_api(struct control *c, struct reason *reason)
 		.arg = c,
 		.state = report,
 		.again = on_again,
-		.secrets = secrets_tell};
+		.secrets = secrets_tell,
+		.leave = handover_leave};
 	char *path, *tokens;
 	int error;
 
@@ -354,6 +355,7 @@ static const struct part {
 	{start_timers, stop_timers},
 	{start_api, stop_api}, // stops after publish/, which answers what it waits for
 	{announce_start, announce_stop},
+	{handover_start, handover_stop}, // answers what api/ waits for
 	{checks_start, checks_stop},
 	{start_publish, stop_publish},
 	{clusters_start, clusters_stop},

@@ -146,6 +146,7 @@ void report(void *arg, struct api_state *state)
 		.drained = checks_drained,
 		.logs = c->logs,
 		.seal = store_seal(c->store),
+		.firmware = c->firmware,
 	};
 	if (c->publish)
 		state->publish = publish_state(c->publish);

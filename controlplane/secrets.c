@@ -29,23 +29,47 @@ static bool tell_file(struct redact *redact, const char *path)
 	return ok;
 }
 
+static bool tell_credentials(struct redact *redact, const struct kubeconfig *config)
+{
+	bool ok = tell(redact, config->token) && tell(redact, config->key_pem) &&
+		  tell_file(redact, config->token_file) && tell_file(redact, config->key_file);
+
+	for (unsigned i = 0; i < config->exec_env_count; i++)
+		ok &= tell(redact, config->exec_env[i].value);
+	return ok;
+}
+
 static bool tell_cluster(struct redact *redact, const struct source_settings *source)
 {
-	const char *text = source->kubeconfig;
 	struct kubeconfig config = {0};
 	struct reason none = {0};
 	bool ok = true;
 
 	if (strcmp(source->kind, "kube") == 0 &&
-		(text ? kubeconfig_parse(&config, text, strlen(text), "registered", "", &none)
-		      : kubeconfig_load(&config, source->path, source->context, &none)) == 0) {
-		ok = tell(redact, config.token) && tell(redact, config.key_pem) &&
-		     tell_file(redact, config.token_file) && tell_file(redact, config.key_file);
-		for (unsigned i = 0; i < config.exec_env_count; i++)
-			ok &= tell(redact, config.exec_env[i].value);
+		kubeconfig_load(&config, source->path, source->context, &none) == 0) {
+		ok = tell_credentials(redact, &config);
 		kubeconfig_clear(&config);
 	}
 	reason_clear(&none);
+	return ok;
+}
+
+// Of clusters that were registered from the console.
+static bool tell_registered(const struct control *c, struct redact *redact)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; c->registry && i < registry_count(c->registry); i++) {
+		const char *text = registry_at(c->registry, i)->kubeconfig;
+		struct kubeconfig config = {0};
+		struct reason none = {0};
+
+		if (kubeconfig_parse(&config, text, strlen(text), "registered", "", &none) == 0) {
+			ok &= tell_credentials(redact, &config);
+			kubeconfig_clear(&config);
+		}
+		reason_clear(&none);
+	}
 	return ok;
 }
 
@@ -73,7 +97,8 @@ bool secrets_tell(void *control, struct redact *redact)
 	const struct settings *settings = c->settings;
 	struct sealed_file own = {.seal = store_seal(c->store), .purpose = "api-certificate"};
 	struct reason none = {0};
-	bool ok = tell_keys(c, redact) && tell_file(redact, settings->api.key);
+	bool ok = tell_keys(c, redact) && tell_file(redact, settings->api.key) &&
+		  tell_registered(c, redact);
 	uint8_t *bytes;
 	size_t length;
 	char *path;

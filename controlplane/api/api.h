@@ -18,6 +18,7 @@
 #pragma once
 
 #include "drains.h"
+#include "firmware.h"
 #include "health.h"
 #include "logs.h"
 #include "plan.h"
@@ -64,7 +65,8 @@ struct api_state {
 	void (*drained)(void *arg); // they have changed; may be NULL
 	const struct logs *logs;    // NULL: none are kept
 	const struct seal *seal;    // of the state; NULL: nothing is kept
-	uint64_t started_us;        // CLOCK_REALTIME
+	struct firmware *firmware;
+	uint64_t started_us; // CLOCK_REALTIME
 	unsigned source_count, problem_count;
 	const struct api_source *sources;
 	const struct plan_problem *problems; // the control plane's own, beside the plan's
@@ -79,6 +81,8 @@ struct api_options {
 	void (*again)(void *arg); // the control plane is to start anew
 	// Tells each secret that the box knows. False: some could not be told.
 	bool (*secrets)(void *arg, struct redact *redact);
+	// The machine is to restart, and others are to take its VIPs before. False with the reason.
+	bool (*leave)(void *arg, enum firmware_leave how, struct reason *reason);
 };
 
 int api_open(struct api **api, uv_loop_t *loop, const struct api_options *options,

@@ -77,6 +77,7 @@ struct api_request {
 	const Sluice__Flows *flows;
 	const Sluice__Explained *explained;
 	const Sluice__Captured *captured;
+	const char *told;       // by a program, of rows with `ask`; NULL = nothing
 	const char *why;        // none came
 	struct reason *refused; // what is in it after the handler is told with 400
 };
@@ -92,6 +93,8 @@ struct api_command {
 	bool local;   // asked by the socket alone: what it tells or takes is not for the network
 	bool again;   // when it was done, the control plane starts anew
 	size_t body;  // most bytes; 0 = API_BODY_MAX
+	// Asks a program first, whose answer is `told`; -errno: there will be none.
+	int (*ask)(const struct api_request *request, firmware_told told, void *arg);
 	json_t *(*handler)(const struct api_request *request); // NULL: out of memory
 	// Instead, where there may be many rows: JSON, or what `type` says.
 	void (*write)(const struct api_request *request, struct text *text);

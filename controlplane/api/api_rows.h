@@ -17,4 +17,5 @@ extern const struct api_command api_status, api_version, api_vips, api_services,
 extern const struct api_command api_config, api_history, api_compare, api_candidate, api_set,
 	api_delete, api_rollback, api_discard, api_commit, api_complete;
 // The box's.
-extern const struct api_command api_backup, api_restore, api_support;
+extern const struct api_command api_backup, api_restore, api_support, api_upgrade,
+	api_upgrade_install, api_upgrade_rollback, api_reboot, api_factory_reset;

@@ -65,6 +65,11 @@ const struct api_command *const api_commands[] = {
 	&api_backup,
 	&api_restore,
 	&api_support,
+	&api_upgrade,
+	&api_upgrade_install,
+	&api_upgrade_rollback,
+	&api_reboot,
+	&api_factory_reset,
 	NULL,
 };
 

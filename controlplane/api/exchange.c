@@ -139,6 +139,7 @@ static bool begin(struct exchange *x, struct api_state *state)
 
 static void resume(struct exchange *x)
 {
+	x->request.told = NULL;
 	x->request.stats = NULL;
 	x->request.flows = NULL;
 	x->request.explained = NULL;
@@ -195,6 +196,16 @@ static void on_captured(void *arg, const Sluice__Captured *captured, const char 
 	struct exchange *x = arg;
 
 	x->request.captured = captured;
+	x->request.why = why;
+	handle(x);
+	resume(x);
+}
+
+static void on_told(void *arg, const char *output, const char *why)
+{
+	struct exchange *x = arg;
+
+	x->request.told = output;
 	x->request.why = why;
 	handle(x);
 	resume(x);
@@ -359,7 +370,10 @@ void exchange_begin(struct exchange *x)
 			web_suspend(x);
 		return;
 	}
-	error = ask(x, state.dataplane);
+	x->request.state = &state;
+	error = x->command->ask ? x->command->ask(&x->request, on_told, x)
+				: ask(x, state.dataplane);
+	x->request.state = NULL;
 	if (!error) {
 		web_suspend(x);
 		return;

@@ -111,17 +111,19 @@ static json_t *version(const struct api_request *request)
 {
 	const struct publish_state *publish = &request->state->publish;
 
-	char start[24];
+	char start[24], image[64], slot[16];
 
+	firmware_image(image, slot);
 	snprintf(start, sizeof(start), "%llu", (unsigned long long)request->state->started_us);
-	return json_pack("{s:s, s:o, s:i, s:s}", "controlplane", SLUICE_VERSION, "dataplane",
-		publish->connected ? json_string(publish->build) : json_null(), "channel",
-		(int)SLUICE__VERSION__VERSION_CURRENT, "start", start);
+	return json_pack("{s:s, s:o, s:i, s:s, s:s?, s:s?}", "controlplane", SLUICE_VERSION,
+		"dataplane", publish->connected ? json_string(publish->build) : json_null(),
+		"channel", (int)SLUICE__VERSION__VERSION_CURRENT, "start", start, "image",
+		*image ? image : NULL, "slot", *slot ? slot : NULL);
 }
 
 const struct api_command api_version = {
 	.path = "/v1/version",
-	.help = "versions of both processes",
+	.help = "versions of both processes and the image, and its slot",
 	.need = NEED_NOTHING,
 	.handler = version,
 };

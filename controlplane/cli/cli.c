@@ -78,19 +78,20 @@ static int read_options(int argc, char **argv, struct options *options)
 
 static int help(char *const *words, unsigned count, FILE *out, FILE *err)
 {
+	const struct cli_command *command;
 	struct reason reason = {0};
-	struct cli_call call;
 
 	if (!count) {
 		cli_usage(out);
 		return CLI_OK;
 	}
-	if (cli_parse(&call, words, count, &reason)) {
+	command = cli_find(words, count, &reason);
+	if (!command) {
 		fprintf(err, "sluice: %s\n", reason_text(&reason));
 		reason_clear(&reason);
 		return CLI_USAGE;
 	}
-	cli_command_usage(call.command, out);
+	cli_command_usage(command, out);
 	return CLI_OK;
 }
 

@@ -32,6 +32,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_config,
 	&cli_history,
 	&cli_version,
+	&cli_upgrade,
 	&cli_explain,
 	&cli_trace,
 	&cli_capture,
@@ -70,6 +71,10 @@ const struct cli_command *const cli_commands[] = {
 	&cli_backup,
 	&cli_restore,
 	&cli_support,
+	&cli_upgrade_install,
+	&cli_upgrade_rollback,
+	&cli_reboot,
+	&cli_factory_reset,
 	NULL,
 };
 

@@ -124,11 +124,14 @@ static void print_version(json_t *answer, FILE *out)
 	fprintf(out, "console        %s\n", SLUICE_VERSION);
 	fprintf(out, "control plane  %s\n", row_text(answer, "controlplane"));
 	fprintf(out, "dataplane      %s\n", row_text(answer, "dataplane"));
+	if (json_is_string(json_object_get(answer, "image")))
+		fprintf(out, "image          %s, slot %s\n", row_text(answer, "image"),
+			row_text(answer, "slot"));
 }
 
 const struct cli_command cli_version = {
 	.words = {"show", "version"},
-	.help = "versions of the console and both processes",
+	.help = "versions of the console, both processes and the image",
 	.path = "/v1/version",
 	.print = print_version,
 };

@@ -61,7 +61,8 @@ def what_it_is(lab):
         "history": [(row["revision"], row["who"], row["comment"], row["time"])
                     for row in shown("history")["history"]],
         "tokens": json.loads(lab.box.sluice("token", "list", "--json").stdout),
-        "drained": Path(lab.box.settings["state_dir"], "drained").read_text(),
+        "drained": [Path(lab.box.settings["state_dir"], name).read_text()
+                    for name in ("drained", "drained-endpoints")],
         "conf": lab.box.config.read_text(),
         "certificate": fingerprint(lab),
     }
@@ -75,6 +76,7 @@ def fill(lab):
     wait_until(lambda: not lab.addresses("first"), "the end of a Service")
     lab.token = lab.box.sluice("token", "create", "chief", "role", "admin").stdout.strip()
     lab.box.sluice("drain", "vip", lab.vip)
+    lab.box.sluice("drain", "endpoint", lab.endpoint_rows("web")[0]["address"])
     lab.box.sluice("configure", "set", "pools.public.priority", "50")
     lab.box.sluice("configure", "commit", "comment", "as it was")
     return what_it_is(lab)

@@ -37,7 +37,7 @@ def cut(box, lab, moment, chance):
     else:
         box.shell("mkdir -p /run/bundles; mountpoint -q /run/bundles || "
                   "mount -o ro LABEL=bundles /run/bundles")
-        command, seconds = "upgrade install /run/bundles/good.raucb", chance.uniform(0.5, 40)
+        command, seconds = "upgrade install /run/bundles/good.raucb --yes", chance.uniform(0.5, 40)
     process = beside(box, command) if command else box.process
     try:
         process.wait(timeout=seconds)

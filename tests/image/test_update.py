@@ -21,12 +21,12 @@ def boot_id(box):
 
 
 def upgrade(box, name):
-    return box.ssh(f"upgrade install /run/bundles/{name}.raucb", check=False, timeout=400)
+    return box.ssh(f"upgrade install /run/bundles/{name}.raucb --yes", check=False, timeout=400)
 
 
 def restart(box):
     before = boot_id(box)
-    box.ssh("reboot", check=False)
+    box.ssh("reboot --yes", check=False)
     box.wait(lambda: boot_id(box) not in ("", before), "another start")
 
 
