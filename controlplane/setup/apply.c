@@ -206,7 +206,8 @@ int apply_password(const char *password, struct reason *reason)
 
 int apply_services(struct reason *reason)
 {
-	static char *const words[] = {"systemctl", "--no-block", "restart", "systemd-networkd",
+	// Until they run: `show status` comes next.
+	static char *const words[] = {"systemctl", "restart", "systemd-networkd",
 		"sluice-dataplane", "sluice-controlplane", NULL};
 	int error, status = 0;
 	pid_t child;

@@ -102,7 +102,7 @@ class Machine:
                  "-device", "i6300esb", "-action", "watchdog=reset",
                  "-netdev", f"user,id=m,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
                  "-device", "virtio-net-pci,netdev=m,addr=3.0,mac=52:54:00:5c:00:00",
-                 "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap"]
+                 "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap,detect-zeroes=unmap"]
         if hardware.fresh:
             words.append("-no-reboot")
         if hardware.iommu:  # before the NICs that are behind it
