@@ -44,28 +44,32 @@ static bool all_run(int fd, const struct hardware *hardware)
 	return true;
 }
 
-void apply_links(const struct hardware *hardware, unsigned wait_ms)
+// Whether it was down and is up now, or the other way round.
+static bool turn_link(int fd, const char *netdev, bool up)
+{
+	struct ifreq request = {0};
+
+	memcpy(request.ifr_name, netdev, IFNAMSIZ);
+	if (!*netdev || ioctl(fd, SIOCGIFFLAGS, &request) || !(request.ifr_flags & IFF_UP) != up)
+		return false;
+	request.ifr_flags ^= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+}
+
+uint64_t apply_links_up(const struct hardware *hardware, unsigned wait_ms)
 {
 	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	uint64_t until = now_ms() + wait_ms;
+	uint64_t until = now_ms() + wait_ms, raised = 0;
 
 	if (events >= 0 && bind(events, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		close(events);
 		events = -1;
 	}
-	for (unsigned i = 0; fd >= 0 && i < hardware->nic_count; i++) {
-		struct ifreq request = {0};
-
-		if (!*hardware->nics[i].netdev)
-			continue;
-		memcpy(request.ifr_name, hardware->nics[i].netdev, IFNAMSIZ);
-		if (ioctl(fd, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
-			request.ifr_flags |= IFF_UP;
-			ioctl(fd, SIOCSIFFLAGS, &request);
-		}
-	}
+	for (unsigned i = 0; fd >= 0 && i < hardware->nic_count && i < 64; i++)
+		if (turn_link(fd, hardware->nics[i].netdev, true))
+			raised |= UINT64_C(1) << i;
 	while (fd >= 0 && events >= 0 && !all_run(fd, hardware) && now_ms() < until) {
 		struct pollfd wait = {.fd = events, .events = POLLIN};
 		char bytes[8192];
@@ -78,6 +82,19 @@ void apply_links(const struct hardware *hardware, unsigned wait_ms)
 		close(events);
 	if (fd >= 0)
 		close(fd);
+	return raised;
+}
+
+void apply_links_down(const struct hardware *hardware, uint64_t raised)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	for (unsigned i = 0; i < hardware->nic_count && i < 64; i++)
+		if (raised >> i & 1)
+			turn_link(fd, hardware->nics[i].netdev, false);
+	close(fd);
 }
 
 // The folders above a file.

@@ -12,7 +12,10 @@
 #define SETUP_DONE    "/var/lib/sluice/setup-done" // the first start is over
 
 // Every NIC's link, so that it can be seen; returns when all are up or `wait_ms` is over.
-void apply_links(const struct hardware *hardware, unsigned wait_ms);
+uint64_t apply_links_up(const struct hardware *hardware, unsigned wait_ms);
+// Those that it raised, as they were: a link that is up takes addresses from who offers them, and
+// then the kernel uses it.
+void apply_links_down(const struct hardware *hardware, uint64_t raised);
 // Below `root`; sluice.conf is read back before it takes its place. 0 or -errno with the reasons.
 int apply_files(const char *root, const struct first_conf *conf,
 	const struct wizard_secrets *secrets, struct reason *reason);

@@ -66,15 +66,18 @@ static int setup(const char *root)
 {
 	struct terminal terminal = {.in = stdin, .out = stdout};
 	struct wizard_secrets secrets = {0};
-	struct hardware hardware;
+	struct hardware hardware, before;
 	struct reason reason = {0};
 	int error;
 
 	fputs("Sluice: the first start\n", stdout);
 	hardware_read(&hardware, root);
 	if (!*root) {
-		apply_links(&hardware, LINKS_WAIT_MS);
+		uint64_t raised = apply_links_up(&hardware, LINKS_WAIT_MS);
+
+		before = hardware;
 		hardware_read(&hardware, root);
+		apply_links_down(&before, raised);
 	}
 	error = agree(&terminal, root, &hardware, &secrets);
 	if (!error && !*root && *secrets.password)
