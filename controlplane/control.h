@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "cluster.h"
+#include "events.h"
 #include "drains.h"
 #include "firmware.h"
 #include "health.h"
@@ -46,6 +47,7 @@ struct control {
 	struct publish *publish;
 	struct vip *vip;
 	struct status *status;
+	struct events *events;
 	struct health *health;
 	struct drains *drains;
 	struct api *api;

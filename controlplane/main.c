@@ -91,6 +91,7 @@ static void plan_and_publish(struct control *c)
 	if (publish_plan(c->publish, plan) == 0) {
 		c->plan = plan;
 		status_follow(c->status, plan, c->model);
+		events_follow(c->events, plan, c->model);
 	}
 	announce_serving(c);
 	health_follow(c->health, c->plan);
@@ -247,11 +248,13 @@ static int start_status(struct control *c, struct reason *reason)
 
 	(void)reason;
 	c->status = status_open(&c->loop, &options);
-	return c->status ? 0 : -ENOMEM;
+	c->events = events_open(&c->loop, &options);
+	return c->status && c->events ? 0 : -ENOMEM;
 }
 
 static void stop_status(struct control *c)
 {
+	events_close(c->events);
 	status_close(c->status);
 }
 

@@ -228,6 +228,10 @@ static int decode_object(struct decode *d, const struct tree *tree, const struct
 	object->line = tree->line;
 	field_text(&metadata, "creationTimestamp", &created);
 	object->created = decode_time(created);
+	if (object->kind == OBJECT_SERVICE || object->kind == OBJECT_INGRESS) {
+		field_text(&metadata, "uid", &object->uid);
+		object->uid = arena_copy(&object->arena, object->uid);
+	}
 	root.object = object;
 	read_annotations(&metadata, object);
 	read_labels(&metadata, object);

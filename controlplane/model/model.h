@@ -54,6 +54,7 @@ struct object {
 	enum object_kind kind;
 	const char *cluster, *namespace, *name; // namespace is "" for a Node
 	int64_t created; // creationTimestamp, seconds of the epoch; INT64_MAX = not said
+	const char *uid; // of Services and Ingresses; "" or NULL = not said
 	unsigned line;   // in its file; 0 = not from a file
 	unsigned label_count, annotation_count;
 	const struct label *labels, *annotations; // only those that some part of us reads

@@ -50,6 +50,17 @@ def test_the_registered_cluster_is_as_it_should_be(world):
     world.a.api.delete(f"{world.a.path('deployments', 'apps/v1')}/checked")
 
 
+def test_a_refusal_is_an_event_on_the_object(world):
+    a = world.a
+    a.service("refused", selector="none", loadBalancerIP="203.0.113.250")
+    uid = a.api.get(f"{a.path('services')}/refused")["metadata"]["uid"]
+    rows = wait_until(lambda: a.api.get(
+        f"{a.path('events')}?fieldSelector=involvedObject.uid%3D{uid}")["items"], "its Event", 10)
+    assert any("203.0.113.250" in row["message"] and row["source"]["component"] == "sluice"
+               for row in rows), rows
+    a.api.delete(f"{a.path('services')}/refused")
+
+
 def test_address_in_status_within_two_seconds(world):
     took = []
     for i in range(3):

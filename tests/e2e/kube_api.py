@@ -355,6 +355,11 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
         thing = json.loads(body)
         api.writes.append((self.command, plural, namespace, rest, thing))
         if self.command == "POST":
+            key = namespace, thing["metadata"]["name"]
+            with api.lock:
+                if key in api.objects[plural]:
+                    return self.refuse(409, f"{plural} \"{key[1]}\" already exists")
+            api.apply(thing)
             return self.answer(201, thing)
         with api.lock:
             old = api.objects[plural].get((namespace, rest[0]))

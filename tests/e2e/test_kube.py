@@ -121,6 +121,53 @@ class TestServed:
             "metadata.name=shop-tls"}
 
 
+class TestEvents:
+    def events(self, lab, name):
+        return [thing for (_, _), thing in sorted(lab.api.objects["events"].items())
+                if thing["involvedObject"]["name"] == name]
+
+    def test_what_is_wrong_is_told_on_the_object(self, live):
+        apply_service(live, "elsewhere", wait=False, loadBalancerIP="203.0.113.250")
+        found = wait_until(lambda: self.events(live, "elsewhere"), "an Event", 5)
+        refusal = [row for row in found if "203.0.113.250" in row["message"]][0]
+        assert refusal["type"] == "Warning" and refusal["metadata"]["namespace"] == "default"
+        assert refusal["involvedObject"] == {
+            "kind": "Service", "apiVersion": "v1", "namespace": "default", "name": "elsewhere",
+            "uid": live.api.get("services", "elsewhere")["metadata"]["uid"]}
+        assert refusal["source"] == {"component": "sluice"}
+        # Once, also after a restart: the API server has it already.
+        count, writes = len(self.events(live, "elsewhere")), len(live.api.writes)
+        live.box.kill("sluice-controlplane", signal.SIGTERM)
+        live.box.start("sluice-controlplane")
+        live.box.wait_answers()
+        wait_until(lambda: [w for w in live.api.writes[writes:] if w[1] == "events"], "told again", 20)
+        assert len(self.events(live, "elsewhere")) == count
+        live.api.delete("services", "elsewhere")
+
+    def test_what_passes_is_not_told(self, live):
+        """A Service that comes before its endpoints is nothing to warn of."""
+        live.api.apply(objects.service("early", PORTS))
+        wait_problem(live, "Service prod/default/early")
+        apply_service(live, "early")
+        apply_service(live, "refused", wait=False, loadBalancerIP="203.0.113.252")
+        wait_until(lambda: self.events(live, "refused"), "another Event", 5)
+        assert not self.events(live, "early")
+        live.api.delete("services", "refused")
+
+    def test_a_cluster_is_not_flooded(self, live):
+        names = [f"many-{i}" for i in range(150)]
+        for name in names:
+            apply_service(live, name, wait=False, loadBalancerIP="203.0.113.251")
+        began = time.monotonic()
+        told = lambda: {thing["involvedObject"]["name"] for thing in live.api.objects["events"].values()}
+        wait_until(lambda: len(told() & set(names)) >= 60, "some Events", 20)
+        seconds = time.monotonic() - began
+        assert len(told() & set(names)) < 110 + 15 * seconds
+        for name in names:
+            live.api.delete("services", name)
+        wait_until(lambda: not problems(live, "prod/default/many-"), "the problems gone", 20)
+
+
 class TestStatus:
     def addresses(self, lab, name):
         status = lab.api.get("services", name).get("status", {})
@@ -134,7 +181,7 @@ class TestStatus:
         apply_service(live, "told", pods=list(live.pods)[:1])
         apply_service(live, "another")
         wait_until(lambda: self.addresses(live, "another"), "the other's address", 2)
-        written = [row[3][0] for row in live.api.writes]
+        written = [row[3][0] for row in live.api.writes if row[1] == "services"]
         assert (written.count("told"), written.count("another")) == (1, 1)  # on change only
 
     def test_a_restart_tells_nothing_again(self, live):
@@ -146,7 +193,7 @@ class TestStatus:
         live.box.wait_answers()
         apply_service(live, "kept-last")
         wait_until(lambda: self.addresses(live, "kept-last"), "the last one's address", 10)
-        written = [row[3][0] for row in live.api.writes]
+        written = [row[3][0] for row in live.api.writes if row[1] == "services"]
         assert written.count("kept") == 1
 
     def test_what_somebody_else_wrote_over_is_told_again(self, live):
