@@ -130,6 +130,25 @@ static char *backend_text(struct front *f, const struct ingress_backend *backend
 	return arena_format(f->p->arena, "%s:%u", backend->service, backend->port);
 }
 
+// Do the clusters of both serve the same Service together? Then there is no loser.
+static bool is_shared(struct front *f, const struct front_ingress *one,
+	const struct rule_slot *slot, const struct ingress_backend *backend)
+{
+	const struct object *a = &one->ingress->object, *b;
+	const struct share_settings *share;
+	char *text;
+
+	if (!slot->owner || slot->owner == one || backend->resource || !backend->service)
+		return false;
+	b = &slot->owner->ingress->object;
+	share = share_find(f->p->settings, a->cluster, a->namespace, backend->service);
+	if (!share || strcmp(a->cluster, b->cluster) == 0 ||
+		share_find(f->p->settings, b->cluster, b->namespace, backend->service) != share)
+		return false;
+	text = backend_text(f, backend);
+	return text && strcmp(text, slot->host->rules[slot->rule].service) == 0;
+}
+
 static bool same_backend(const struct ingress_backend *a, const struct ingress_backend *b)
 {
 	// What is wrong with one is told for each, with its line.
@@ -210,7 +229,8 @@ static void add_rule(struct front *f, struct front_ingress *one, struct host_dra
 	}
 	slot = rule_slot(f, &key);
 	if (slot->host) {
-		tell_lost(f, one, slot, path->path, path->line);
+		if (!is_shared(f, one, slot, &path->backend))
+			tell_lost(f, one, slot, path->path, path->line);
 		return;
 	}
 	key.rule = host->rule_count;

@@ -246,25 +246,40 @@ unsigned front_endpoint_count(const struct planning *g)
 	return count;
 }
 
-bool front_service_changed(struct planner *p, const struct model_change *change)
+// The pools of that Service wait to be made again. False: no Ingress names it.
+static bool named_changed(struct planner *p, const char *name)
 {
 	struct front_kept *kept = &p->kept->front;
 	const struct named_service *one;
+
+	for (one = kept->named[front_hash(name) & (BUCKETS - 1)]; one; one = one->next)
+		if (strcmp(one->name, name) == 0)
+			break;
+	if (one)
+		wait(kept, bucket_of(name), name, false);
+	return one;
+}
+
+bool front_service_changed(struct planner *p, const struct model_change *change)
+{
+	const struct share_settings *share;
 	char *name;
 
-	if (!kept->named || !kept->buckets)
+	if (!p->kept->front.named || !p->kept->front.buckets)
 		return true;
 	name = arena_format(
 		&p->scratch, "%s/%s/%s", change->cluster, change->namespace, change->name);
 	if (!name)
 		return false;
-	for (one = kept->named[front_hash(name) & (BUCKETS - 1)]; one; one = one->next)
-		if (strcmp(one->name, name) == 0)
-			break;
-	if (!one)
-		return true;
-	wait(kept, bucket_of(name), name, false);
-	p->front_changed |= change->kind == OBJECT_SERVICE;
+	if (named_changed(p, name))
+		p->front_changed |= change->kind == OBJECT_SERVICE;
+	share = share_find(p->settings, change->cluster, change->namespace, change->name);
+	for (unsigned i = 0; share && i < share->cluster_count; i++) {
+		name = arena_format(&p->scratch, "%s/%s", share->clusters[i].name, share->service);
+		if (!name)
+			return false;
+		named_changed(p, name);
+	}
 	return true;
 }
 
@@ -328,6 +343,10 @@ static bool serve(struct planner *p, struct proxied *one)
 	if (want) {
 		check_read(p, want);
 		want->algorithm = one->algorithm;
+		want->share_group =
+			share_find(p->settings, one->cluster, one->namespace, one->service);
+		if (want->share_group && want->algorithm == ALGORITHM_ROUND_ROBIN)
+			want->algorithm = ALGORITHM_WEIGHTED; // the shares are weights
 		want_find_slices(p, want);
 		fill(p, one, want);
 		one->near_vips = want->near_vips;

@@ -118,8 +118,11 @@ void front_clear(struct planning *g);
 void front_pools_wait(struct planner *p, bool only_near_vips);
 unsigned front_endpoint_count(const struct planning *g);
 bool front_service_changed(struct planner *p, const struct model_change *change);
-bool step_assign(struct planner *p);   // assign.c
-void shares_link(struct planner *p);   // share.c: who leads whom
+bool step_assign(struct planner *p); // assign.c
+void shares_link(struct planner *p); // share.c: who leads whom
+// What that Service of the cluster is served together by; NULL: by itself.
+const struct share_settings *share_find(const struct settings *settings, const char *cluster,
+	const char *namespace, const char *service);
 bool step_nodes(struct planner *p);    // serve.c
 void clusters_make(struct planner *p); // node_port.c
 bool step_serve(struct planner *p);

@@ -30,18 +30,63 @@ void shares_link(struct planner *p)
 	}
 }
 
+const struct share_settings *share_find(const struct settings *settings, const char *cluster,
+	const char *namespace, const char *service)
+{
+	for (unsigned i = 0; i < settings->share_count; i++) {
+		const struct share_settings *share = &settings->shares[i];
+		size_t length = strlen(namespace);
+
+		if (strncmp(share->service, namespace, length) != 0 ||
+			share->service[length] != '/' ||
+			strcmp(share->service + length + 1, service) != 0)
+			continue;
+		for (unsigned j = 0; j < share->cluster_count; j++)
+			if (strcmp(share->clusters[j].name, cluster) == 0)
+				return share;
+	}
+	return NULL;
+}
+
 // The port of the other Service that stands for the leader's.
 static const struct service_port *same_port(
 	const struct want *want, const struct service_port *port)
 {
-	for (unsigned i = 0; i < want->port_count; i++)
-		if (want->ports[i].port == port->port && want->ports[i].protocol == port->protocol)
-			return &want->ports[i];
+	const struct service *service = want->service;
+	const struct service_port *ports = want->proxied ? service->ports : want->ports;
+	unsigned count = want->proxied ? service->port_count : want->port_count;
+
+	for (unsigned i = 0; i < count; i++)
+		if (ports[i].port == port->port && ports[i].protocol == port->protocol)
+			return &ports[i];
 	return NULL;
 }
 
+// What a cluster of the share has. Of Services behind Ingresses, which are planned one by one, it
+// is made for this alone: *made is to be freed.
+static struct want *side_want(
+	struct planner *p, struct want *leader, const char *cluster, struct want **made)
+{
+	const struct object *object = &leader->service->object;
+	const struct service *service;
+	char *name;
+
+	if (!leader->proxied) {
+		name = arena_format(&p->scratch, "%s/%s", cluster, leader->share_group->service);
+		return name ? planning_find(p->kept, name) : NULL;
+	}
+	if (strcmp(cluster, object->cluster) == 0)
+		return leader;
+	service = (const struct service *)model_find(
+		p->model, OBJECT_SERVICE, cluster, object->namespace, object->name);
+	if (!service || service->type == SERVICE_EXTERNAL_NAME)
+		return NULL;
+	*made = want_make_proxied(p, service);
+	return *made;
+}
+
 struct side { // a cluster's
-	struct want *leader, *want;
+	struct want *leader, *want, *made;
 	struct members members;
 	uint32_t weight;
 	uint64_t sum; // of its ready endpoints' own weights
@@ -134,9 +179,7 @@ void members_of_clusters(struct planner *p, struct want *leader, const struct se
 	double heaviest = 0;
 
 	for (unsigned i = 0; sides && i < share->cluster_count; i++) {
-		char *name =
-			arena_format(&p->scratch, "%s/%s", share->clusters[i].name, share->service);
-		struct want *want = name ? planning_find(p->kept, name) : NULL;
+		struct want *want = side_want(p, leader, share->clusters[i].name, &sides[i].made);
 
 		sides[i].weight = share->clusters[i].weight;
 		sides[i].leader = leader;
@@ -155,6 +198,8 @@ void members_of_clusters(struct planner *p, struct want *leader, const struct se
 			if (it->state == ENDPOINT_READY && own > heaviest)
 				heaviest = own;
 		}
-	for (unsigned i = 0; i < share->cluster_count; i++)
+	for (unsigned i = 0; i < share->cluster_count; i++) {
 		merge(p, &sides[i], heaviest, members);
+		want_free(sides[i].made);
+	}
 }

@@ -325,3 +325,57 @@ def test_time_is_not_lost(rlab, prod):
     began = time.monotonic()
     register(rlab, prod)
     assert time.monotonic() - began < 5
+
+
+def ingress(name, host, service):
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"rules": [{"host": host, "http": {"paths": [{
+                "path": "/", "pathType": "Prefix",
+                "backend": {"service": {"name": service, "port": {"number": 80}}}}]}}]}}
+
+
+def behind(lab, api, pods):
+    """Service both, of these pods, and the Ingress for both.test."""
+    service = objects.service("both", [("http", "TCP", 80, 8080)])
+    service["spec"]["type"] = "ClusterIP"
+    api.apply(service, objects.endpoint_slice("both", "IPv4", [("http", "TCP", 8080)],
+                                              lab.endpoints(4, pods)),
+              ingress("both", "both.test", "both"))
+
+
+def test_a_host_that_two_clusters_share(make_module_lab):
+    lab = make_module_lab(start=False)
+    lab.box.settings["sources"] = []
+    lab.box.settings["shares"] = [{"service": "default/both", "clusters": [
+        {"name": "prod", "weight": 3}, {"name": "edge", "weight": 1}]}]
+    lab.box.write_settings()
+    lab.box.start_all()
+    apis = {name: make_api(lab, name, port) for name, port in (("prod", 6443), ("edge", 6444))}
+    names = list(lab.pods)
+    try:
+        for name in apis:
+            register(lab, apis[name], name)
+        behind(lab, apis["prod"], names[:2])
+        behind(lab, apis["edge"], names[2:3])
+        address = wait_until(lambda: [row["addresses"][0] for row in lab.rows("ingresses")
+                                      if row["addresses"]], "an address", 10)[0]
+
+        def answered(count):
+            said = [lab.curl("-s", "--max-time", "5", "-H", "Host: both.test",
+                             f"http://{address}/").stdout for _ in range(count)]
+            return {name: sum(name in text for text in said) for name in names[:3]}
+        wait_until(lambda: all(answered(24).values()), "all three pods", 15)
+        counts = answered(80)
+        assert 12 <= counts[names[2]] <= 28, counts
+        assert not [row for row in lab.rows("problems") if row["object"].startswith("Ingress")]
+        # Without a ready endpoint a cluster has no share, at once.
+        behind(lab, apis["prod"], [])
+        wait_until(lambda: answered(8) == {names[0]: 0, names[1]: 0, names[2]: 8}, "edge alone", 10)
+        behind(lab, apis["prod"], names[:2])
+        wait_until(lambda: answered(12)[names[0]], "prod again", 10)
+        lab.box.sluice("cluster", "drain", "edge")
+        wait_until(lambda: not answered(12)[names[2]], "edge drained", 10)
+    finally:
+        for api in apis.values():
+            api.down()
