@@ -52,9 +52,8 @@ struct label { // or annotation
 // Head of every object. Everything in it, and the object itself, lives in its arena.
 struct object {
 	enum object_kind kind;
-	const char *cluster, *namespace, *name; // namespace is "" for a Node
+	const char *cluster, *namespace, *name, *uid; // namespace is "" for a Node
 	int64_t created; // creationTimestamp, seconds of the epoch; INT64_MAX = not said
-	const char *uid; // of Services and Ingresses; "" or NULL = not said
 	unsigned line;   // in its file; 0 = not from a file
 	unsigned label_count, annotation_count;
 	const struct label *labels, *annotations; // only those that some part of us reads
