@@ -159,6 +159,21 @@ class TestRegister:
         wait_until(lambda: prod.bearers, "asked", 10)
         assert token not in prod.bearers
 
+    def test_a_backup_has_it(self, rlab, prod):
+        register(rlab, prod)
+        vip = serve(rlab, prod)
+        file, secret = rlab.net.dir / "box.backup", rlab.net.dir / "passphrase"
+        secret.write_text("correct horse battery\n")
+        rlab.box.sluice("backup", str(file), "--passphrase-file", str(secret))
+        rlab.box.sluice("cluster", "unregister", "prod")
+        wait_until(lambda: not rlab.addresses("web"), "the Service gone", 5)
+        rlab.box.sluice("restore", str(file), "--passphrase-file", str(secret), "--yes")
+        wait_until(lambda: rlab.box.sluice("show", "clusters", check=False).returncode == 0
+                   and "prod" in clusters(rlab), "registered again", 20)
+        row = wait_live(rlab)
+        assert row["registered"] and row["account"] == "sluice/sluice"
+        assert rlab.wait_service("web", 1)[0] == vip
+
     def test_dry_run_prints_the_manifests(self, rlab):
         text = rlab.box.sluice("cluster", "register", "--dry-run").stdout
         kinds = [line.split()[1] for line in text.splitlines() if line.startswith("kind: ")]
