@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ip_mode.h"
 #include "log.h"
 #include "told.h"
 
@@ -25,12 +26,14 @@ struct row {
 	char *body;    // the patch
 	uint64_t says; // the digest of what it shall say; see told.h
 	bool told, asking, cleared;
+	bool with_mode; // it says an ipMode
 	unsigned doubts;
 };
 
 struct status {
 	struct status_options options;
 	const struct model *model;
+	const struct plan *plan;
 	uv_timer_t timer, look;
 	size_t looked; // the row where the next look begins
 	unsigned handles;
@@ -40,6 +43,7 @@ struct status {
 	bool closing;
 	// Of the plan that the rows are of: arrays at the same place are the same.
 	struct plan_vip *const *vips;
+	struct plan_listener *const *listeners;
 	struct plan_ingress *const *ingresses;
 	unsigned vip_count, ingress_count;
 };
@@ -87,7 +91,14 @@ static bool push(struct status *s, struct row *row)
 	return true;
 }
 
-static char *patch_of(const struct addr *addresses, unsigned count)
+// What a row shall say.
+struct saying {
+	const struct addr *addresses;
+	unsigned count;
+	const char *ip_mode; // "" = nothing of it
+};
+
+static char *patch_of(const struct saying *saying)
 {
 	char text[ADDR_TEXT], *body = NULL;
 	size_t size;
@@ -96,21 +107,25 @@ static char *patch_of(const struct addr *addresses, unsigned count)
 	if (!stream)
 		return NULL;
 	fputs("{\"status\":{\"loadBalancer\":{\"ingress\":", stream);
-	for (unsigned i = 0; i < count; i++)
-		fprintf(stream, "%s{\"ip\":\"%s\"}", i ? "," : "[",
-			addr_format(&addresses[i], text));
-	fputs(count ? "]}}}" : "null}}}", stream);
+	for (unsigned i = 0; i < saying->count; i++) {
+		fprintf(stream, "%s{\"ip\":\"%s\"", i ? "," : "[",
+			addr_format(&saying->addresses[i], text));
+		if (*saying->ip_mode)
+			fprintf(stream, ",\"ipMode\":\"%s\"", saying->ip_mode);
+		fputc('}', stream);
+	}
+	fputs(saying->count ? "]}}}" : "null}}}", stream);
 	fclose(stream);
 	return body;
 }
 
-static uint64_t says(const struct addr *addresses, unsigned count)
+static uint64_t says(const struct saying *saying)
 {
 	uint64_t told = TOLD_NOTHING;
 	char text[ADDR_TEXT];
 
-	for (unsigned i = 0; i < count; i++)
-		told = told_add(told, addr_format(&addresses[i], text), "");
+	for (unsigned i = 0; i < saying->count; i++)
+		told = told_add(told, addr_format(&saying->addresses[i], text), saying->ip_mode);
 	return told;
 }
 
@@ -154,17 +169,18 @@ static bool is_said(const struct status *s, const struct row *row)
 }
 
 // `old` are the rows before; what is as it was keeps its state.
-static void want(struct status *s, const struct status *old, const char *key,
-	const struct addr *addresses, unsigned count)
+static void want(
+	struct status *s, const struct status *old, const char *key, const struct saying *saying)
 {
 	struct row *row = calloc(1, sizeof(*row)), *before = find(old, key);
 
 	if (!row)
 		return;
 	row->key = strdup(key);
-	row->body = patch_of(addresses, count);
-	row->says = says(addresses, count);
-	row->cleared = count == 0;
+	row->body = patch_of(saying);
+	row->says = says(saying);
+	row->cleared = saying->count == 0;
+	row->with_mode = *saying->ip_mode;
 	if (!row->key || !row->body || !push(s, row)) {
 		row_free(row);
 		return;
@@ -190,18 +206,34 @@ static int compare_pairs(const void *left, const void *right)
 	return order ? order : addr_compare(&a->address, &b->address);
 }
 
+static bool knows_ip_mode(const struct status *s, const char *cluster)
+{
+	return ip_mode_known(s->options.cluster(s->options.arg, cluster));
+}
+
+static const char *mode_of(
+	const struct status *s, const struct ip_modes *modes, const char *service)
+{
+	char cluster[KEY_BYTES];
+
+	snprintf(cluster, sizeof(cluster), "%.*s", (int)strcspn(service, "/"), service);
+	return knows_ip_mode(s, cluster) ? ip_modes_of(modes, service) : "";
+}
+
 static void want_services(struct status *s, const struct status *old, const struct plan *plan)
 {
 	size_t count = 0, n = 0;
 	struct pair *pairs;
 	struct addr addresses[16];
 	char key[KEY_BYTES];
+	struct ip_modes modes;
 
 	for (unsigned i = 0; i < plan->vip_count; i++)
 		count += plan->vips[i]->service_count;
 	pairs = calloc(count + 1, sizeof(*pairs));
 	if (!pairs)
 		return;
+	ip_modes_read(&modes, plan);
 	for (unsigned i = 0; i < plan->vip_count; i++)
 		for (unsigned j = 0; j < plan->vips[i]->service_count; j++)
 			pairs[n++] =
@@ -209,14 +241,18 @@ static void want_services(struct status *s, const struct status *old, const stru
 	qsort(pairs, n, sizeof(*pairs), compare_pairs);
 	for (size_t i = 0; i < n;) {
 		const char *service = pairs[i].service;
+		struct saying saying = {
+			.addresses = addresses, .ip_mode = mode_of(s, &modes, service)};
 		unsigned found = 0;
 
 		for (; i < n && strcmp(pairs[i].service, service) == 0; i++)
 			if (found < 16)
 				addresses[found++] = pairs[i].address;
+		saying.count = found;
 		if ((size_t)snprintf(key, sizeof(key), "services/%s", service) < sizeof(key))
-			want(s, old, key, addresses, found);
+			want(s, old, key, &saying);
 	}
+	ip_modes_clear(&modes);
 	free(pairs);
 }
 
@@ -226,11 +262,12 @@ static void want_ingresses(struct status *s, const struct status *old, const str
 
 	for (unsigned i = 0; i < plan->ingress_count; i++) {
 		const struct plan_ingress *ingress = plan->ingresses[i];
+		const struct saying saying = {ingress->addresses, ingress->address_count, ""};
 
 		if (ingress->ours && ingress->address_count &&
 			(size_t)snprintf(key, sizeof(key), "ingresses/%s", ingress->name) <
 				sizeof(key))
-			want(s, old, key, ingress->addresses, ingress->address_count);
+			want(s, old, key, &saying);
 	}
 }
 
@@ -333,6 +370,7 @@ static void clear_others(struct status *s, const struct status *old, const struc
 {
 	size_t wanted = s->count;
 	struct status rows = {.rows = s->rows, .count = wanted};
+	const struct saying nothing = {NULL, 0, ""};
 
 	for (size_t i = 0; i < old->count; i++) {
 		const struct row *row = old->rows[i];
@@ -341,20 +379,18 @@ static void clear_others(struct status *s, const struct status *old, const struc
 		if ((row->cleared && row->told) || find(&rows, row->key))
 			continue;
 		if (object_of(model, row->key))
-			want(s, old, row->key, NULL, 0);
+			want(s, old, row->key, &nothing);
 	}
 	if (s->count)
 		qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
 }
 
-void status_follow(struct status *s, const struct plan *plan, const struct model *model)
+static void make_rows(struct status *s, const struct plan *plan, const struct model *model)
 {
 	struct status old = {.rows = s->rows, .count = s->count};
 
-	if (s->vips == plan->vips && s->vip_count == plan->vip_count &&
-		s->ingresses == plan->ingresses && s->ingress_count == plan->ingress_count)
-		return;
 	s->vips = plan->vips;
+	s->listeners = plan->listeners;
 	s->vip_count = plan->vip_count;
 	s->ingresses = plan->ingresses;
 	s->ingress_count = plan->ingress_count;
@@ -372,10 +408,33 @@ void status_follow(struct status *s, const struct plan *plan, const struct model
 	uv_timer_start(&s->timer, on_timer, 0, 0);
 }
 
+void status_follow(struct status *s, const struct plan *plan, const struct model *model)
+{
+	bool same = s->vips == plan->vips && s->vip_count == plan->vip_count &&
+		    s->listeners == plan->listeners && s->ingresses == plan->ingresses &&
+		    s->ingress_count == plan->ingress_count;
+
+	s->plan = plan;
+	if (!same)
+		make_rows(s, plan, model);
+}
+
+// Has its server told its version, or another one, since the row was made?
+static bool is_of_another_server(const struct status *s, const struct row *row)
+{
+	struct parts parts;
+
+	return !row->cleared && split(row->key, &parts) && parts.service &&
+	       knows_ip_mode(s, parts.cluster) != row->with_mode;
+}
+
 static void on_look(uv_timer_t *timer)
 {
 	struct status *s = timer->data;
 	bool again = false;
+
+	if (s->plan && s->count && is_of_another_server(s, s->rows[s->looked % s->count]))
+		make_rows(s, s->plan, s->model);
 
 	for (size_t i = 0; s->model && i < LOOK_ROWS && i < s->count; i++) {
 		struct row *row = s->rows[s->looked++ % s->count];

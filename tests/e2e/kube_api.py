@@ -72,6 +72,7 @@ class FakeApi:
         self.denied = set()       # (verb, resource) that nobody but the first token may
         self.bearers = []
         self.skew = 0
+        self.git_version = "v1.27.3-fake"
         self.server, self.connections = None, set()
         self.up()
 
@@ -236,7 +237,7 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
             status, headers, text = fault
             return self.answer(status, text, headers)
         if path == "/version":
-            return self.answer(200, {"major": "1", "minor": "27", "gitVersion": "v1.27.3-fake"})
+            return self.answer(200, {"major": "1", "minor": "27", "gitVersion": api.git_version})
         if query.get("fieldManager"):
             api.applied[path] = body.decode()
             return self.answer(200, {})

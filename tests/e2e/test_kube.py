@@ -184,6 +184,22 @@ class TestStatus:
         written = [row[3][0] for row in live.api.writes if row[1] == "services"]
         assert (written.count("told"), written.count("another")) == (1, 1)  # on change only
 
+    def test_ip_mode_where_the_server_knows_it(self, live):
+        live.api.git_version = "v1.31.2"
+        try:
+            vip = apply_service(live, "moded")
+            row = wait_until(lambda: [row for row in live.api.get("services", "moded").get("status", {})
+                                      .get("loadBalancer", {}).get("ingress") or []
+                                      if "ipMode" in row], "the mode", 20)[0]
+            assert row == {"ip": vip, "ipMode": "Proxy"}
+            written = [row for row in live.api.writes if row[3][:1] == ["moded"]]
+            apply_service(live, "after-moded")
+            assert written == [row for row in live.api.writes if row[3][:1] == ["moded"]]
+        finally:
+            live.api.git_version = "v1.27.3-fake"
+        wait_until(lambda: live.api.get("services", "moded")["status"]["loadBalancer"]["ingress"]
+                   == [{"ip": vip}], "an older server told without", 20)
+
     def test_a_restart_tells_nothing_again(self, live):
         apply_service(live, "kept")
         wait_until(lambda: self.addresses(live, "kept"), "the address in status", 2)

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// status.loadBalancer.ingress[].ipMode of Services (KEP-1860): "Proxy" where packets arrive with
+// the pod's or the node's address in them, so that the cluster's own nodes must come to us, too;
+// "VIP" where they arrive as the client sent them (mode dsr). Pure but for what a cluster says of
+// itself.
+#pragma once
+
+#include "cluster.h"
+#include "plan.h"
+
+// The server keeps the field; NULL, or a version not known yet, does not.
+bool ip_mode_known(const struct cluster *cluster);
+
+struct ip_modes {
+	const char **dsr; // Services in that mode, sorted; the texts are the plan's
+	size_t count;
+};
+
+void ip_modes_read(struct ip_modes *modes, const struct plan *plan);
+void ip_modes_clear(struct ip_modes *modes);
+const char *ip_modes_of(const struct ip_modes *modes, const char *service);
