@@ -56,7 +56,7 @@ static bool same_check(const struct plan_check *a, const struct plan_check *b)
 {
 	return a->kind == b->kind && a->interval_ms == b->interval_ms &&
 	       a->timeout_ms == b->timeout_ms && a->rise == b->rise && a->fall == b->fall &&
-	       strcmp(a->path, b->path) == 0 && strcmp(a->host, b->host) == 0;
+	       a->port == b->port && strcmp(a->path, b->path) == 0 && strcmp(a->host, b->host) == 0;
 }
 
 static unsigned bucket_of(const struct addr *address, uint16_t port)
@@ -274,8 +274,9 @@ static int connect_to(struct target *t)
 {
 	const struct linger at_once = {.l_onoff = 1}; // thousands need not linger as TIME-WAIT
 	bool v4 = addr_is_v4(&t->address);
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(t->port)};
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(t->port)};
+	uint16_t port = htons(t->check.port ? t->check.port : t->port);
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = port};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = port};
 	int done;
 
 	t->fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -79,6 +79,37 @@ void check_read(struct planner *p, struct want *want)
 		want->check = NULL;
 }
 
+// With externalTrafficPolicy Local, nodes say by themselves whether they have a pod: kube-proxy
+// answers for it at healthCheckNodePort.
+static struct plan_check *node_check(struct planner *p, const struct want *want)
+{
+	const struct health_settings *from = &p->settings->health;
+	struct plan_check *check = arena_take(&p->scratch, sizeof(*check));
+
+	if (!check)
+		return NULL;
+	*check = (struct plan_check){.kind = HEALTH_HTTP,
+		.interval_ms = from->interval_ms,
+		.timeout_ms = from->timeout_ms,
+		.rise = from->rise,
+		.fall = from->fall,
+		.port = want->service->health_port,
+		.path = arena_copy(&p->scratch, "/healthz"),
+		.host = arena_copy(&p->scratch, "")};
+	return check->path && check->host ? check : NULL;
+}
+
+void check_choose(struct planner *p, struct want *want, struct members *members)
+{
+	const struct service *service = want->service;
+
+	want->asks_nodes = members->by_node && service->local_only && service->health_port;
+	if (want->check && members->protocol == IPPROTO_TCP)
+		members->check = want->check;
+	else if (want->asks_nodes)
+		members->check = node_check(p, want);
+}
+
 void check_members(struct planner *p, struct want *want, const struct service_port *port,
 	struct members *members)
 {
@@ -86,21 +117,21 @@ void check_members(struct planner *p, struct want *want, const struct service_po
 	unsigned failed = 0;
 	bool *fails;
 
-	if (!want->check || members->protocol != IPPROTO_TCP || !g->failed || !members->ready)
+	if (!members->check || !g->failed || !members->ready)
 		return;
 	fails = arena_take(&p->scratch, members->count + 1);
 	for (unsigned i = 0; fails && i < members->count; i++) {
 		const struct plan_endpoint *it = &members->list[i].endpoint;
 
 		fails[i] = it->state == ENDPOINT_READY &&
-			   g->failed(g->failed_arg, want->check, &it->address, it->port);
+			   g->failed(g->failed_arg, members->check, &it->address, it->port);
 		failed += fails[i];
 	}
 	if (failed && failed == members->ready) {
 		problem_add(p, PROBLEM_WARNING, &want->service->object,
-			"port TCP %u: all %u ready endpoints fail their health check; all are "
+			"port %s %u: all %u ready endpoints fail their health check; all are "
 			"used as if they did not",
-			port->port, failed);
+			port->protocol == IPPROTO_TCP ? "TCP" : "UDP", port->port, failed);
 		return;
 	}
 	for (unsigned i = 0; failed && i < members->count; i++)
@@ -109,17 +140,14 @@ void check_members(struct planner *p, struct want *want, const struct service_po
 	members->ready -= failed;
 }
 
-struct plan_check *check_copy(struct planner *p, const struct want *want, uint8_t protocol)
+struct plan_check *check_copy(struct planner *p, const struct plan_check *from)
 {
-	struct plan_check *check;
+	struct plan_check *check = from ? arena_take(p->arena, sizeof(*check)) : NULL;
 
-	if (!want->check || protocol != IPPROTO_TCP)
-		return NULL;
-	check = arena_take(p->arena, sizeof(*check));
 	if (!check)
 		return NULL;
-	*check = *want->check;
-	check->path = arena_copy(p->arena, want->check->path);
-	check->host = arena_copy(p->arena, want->check->host);
+	*check = *from;
+	check->path = arena_copy(p->arena, from->path);
+	check->host = arena_copy(p->arena, from->host);
 	return check->path && check->host ? check : NULL;
 }

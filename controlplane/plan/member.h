@@ -19,13 +19,15 @@ struct members {
 	bool by_node; // nodes, in place of the pods
 	bool told;    // why there is none
 	bool dsr;
-	uint16_t retargeted; // what the pods listen on, where mode dsr cannot send to it
+	const struct plan_check *check; // how they are tried out; NULL = they are not
+	uint16_t retargeted;            // what the pods listen on, where mode dsr cannot send to it
 };
 
 // check.c: what the Service's annotations say, who is left out, and the pool's own copy.
+void check_choose(struct planner *p, struct want *want, struct members *members);
 void check_members(struct planner *p, struct want *want, const struct service_port *port,
 	struct members *members);
-struct plan_check *check_copy(struct planner *p, const struct want *want, uint8_t protocol);
+struct plan_check *check_copy(struct planner *p, const struct plan_check *from);
 bool member_is_for(const struct slice_port *slice, const struct service_port *port);
 uint16_t member_weight(
 	const struct planner *p, const struct want *want, const struct slice_endpoint *endpoint);

@@ -45,9 +45,10 @@ struct plan_pool {
 	const struct plan_upstream *upstream; // of the proxy's pools; NULL = of layer 4
 };
 
-struct plan_check { // of TCP endpoints, by health/
+struct plan_check { // by health/
 	enum health_kind kind;
 	uint32_t interval_ms, timeout_ms, rise, fall;
+	uint16_t port; // 0 = the endpoint's own
 	char *path, *host;
 };
 

@@ -73,6 +73,7 @@ struct want {
 	struct part *served; // its listeners and pools
 	unsigned endpoint_count, listener_count;
 	struct plan_check *check; // NULL: none
+	bool asks_nodes;          // its nodes say by themselves whether they have a pod
 	bool near_vips;           // some endpoint lies where VIPs are given
 	bool lease_changed;       // since it was made
 	bool waits;               // to be served anew

@@ -330,6 +330,7 @@ struct plan_pool *pool_make(
 		members_collect(p, want, port, family, &members);
 	members_sort(&members);
 	drain_members(p, &members);
+	check_choose(p, want, &members);
 	check_members(p, want, port, &members);
 	members.promoted = members.ready == 0 && promote(&members);
 	tell_state(p, want, port, family, &members);
@@ -341,7 +342,7 @@ struct plan_pool *pool_make(
 		port->protocol == IPPROTO_TCP ? "tcp" : "udp", port->port,
 		family == V4 ? "" : ":6");
 	pool->algorithm = want->algorithm;
-	pool->check = check_copy(p, want, port->protocol);
+	pool->check = check_copy(p, members.check);
 	pool->endpoint_count = members.count;
 	pool->endpoints = arena_take_array(p->arena, members.count, sizeof(*pool->endpoints));
 	if (!pool->name || !pool->endpoints)

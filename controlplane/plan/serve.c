@@ -213,7 +213,8 @@ bool step_serve(struct planner *p)
 	bool ok;
 
 	for (unsigned i = 0; (g->checks_changed || g->drains_changed) && i < g->want_count; i++)
-		g->by_age[i]->waits |= g->drains_changed || g->by_age[i]->check;
+		g->by_age[i]->waits |=
+			g->drains_changed || g->by_age[i]->check || g->by_age[i]->asks_nodes;
 	if (g->checks_changed || g->drains_changed)
 		front_pools_wait(p, false);
 	g->checks_changed = g->drains_changed = false;

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Endpoints that Kubernetes calls ready and that do not answer: active checks find them."""
 
+import http.server
 import signal
+import socket
+import threading
 
 import harness
+import objects
 from topology import kill, run, wait_until
 
 PORTS = [("http", "TCP", 80, 8080)]
@@ -97,3 +101,54 @@ def secure_nginx(pod):
 }}
 """)
     pod.machine.run("nginx", "-c", conf, "-p", pod.dir, "-s", "reload")
+
+
+class HealthOfNode(http.server.BaseHTTPRequestHandler):
+    """kube-proxy's answer at healthCheckNodePort."""
+
+    def do_GET(self):
+        good = self.server.good and self.path == "/healthz"
+        self.send_response(200 if good else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def serve_on(machine, port, handler):
+    listening = machine.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("0.0.0.0", port))
+    listening.listen(16)
+    server = http.server.ThreadingHTTPServer(("0.0.0.0", port), handler, False)
+    server.socket.close()
+    server.socket, server.server_name, server.server_port = listening, "node", port
+    server.good = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return server
+
+
+def test_nodes_say_at_their_health_port_whether_they_have_a_pod(make_lab):
+    lab = make_lab(settings={"clusters": [{"name": "lab", "endpoints": "nodeport"}],
+                             "health": {"interval_ms": 100, "timeout_ms": 200, "fall": 2}})
+    ports = [("http", "TCP", 80, 8080)]
+    service = objects.service("local-only", ports, externalTrafficPolicy="Local",
+                              healthCheckNodePort=32100)
+    service["spec"]["ports"][0]["nodePort"] = 31000
+    servers = [serve_on(node, 32100, HealthOfNode) for node in lab.nodes]
+    try:
+        lab.apply("local-only", service, objects.endpoint_slice(
+            "local-only", "IPv4", [("http", "TCP", 8080)], lab.endpoints(4)))
+        wait_until(lambda: {text for _, text in health(lab, "local-only").values()} == {"passing"},
+                   "all nodes pass")
+        servers[0].good = False
+        wait_until(lambda: health(lab, "local-only")["node1"][0] == "draining", "the node left out")
+        assert health(lab, "local-only")["node2"] == ("ready", "passing")
+        assert "status" in health(lab, "local-only")["node1"][1]
+        servers[0].good = True
+        wait_until(lambda: health(lab, "local-only")["node1"] == ("ready", "passing"), "back")
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
