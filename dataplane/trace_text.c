@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEADER_TEXT 160
+#define HEADER_TEXT 176
 
 struct telling {
 	const struct dataplane *dataplane;

@@ -106,8 +106,10 @@ static bool take_scalar(struct cursor *c)
 	if (c->text[c->at] == '"')
 		return take_string(c);
 	while (c->text[c->at] && !strchr(" \t\r\n\f,;{}()[]\"=:#", c->text[c->at]) &&
-		!comment_length(c->text + c->at))
+		!comment_length(c->text + c->at) && strncmp(c->text + c->at, "/*", 2) != 0)
 		c->at++;
+	if (strncmp(c->text + c->at, "/*", 2) == 0 && !comment_length(c->text + c->at))
+		return fail(c, "a comment that ends with */");
 	return c->at > start || fail(c, "a value");
 }
 

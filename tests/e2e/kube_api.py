@@ -36,6 +36,61 @@ def make_certificates(folder, name="ca"):
     return folder / f"{name}.pem"
 
 
+def make_client_certificate(ca, name="client"):
+    """Signed by the CA: the paths of certificate and key."""
+    cert, key, request = (ca.with_name(f"{name}.{kind}") for kind in ("pem", "key", "csr"))
+    subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", request, "-subj", f"/CN={name}"],
+                   check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", request, "-CA", ca, "-CAkey",
+                    ca.with_suffix(".key"), "-CAcreateserial", "-days", "2", "-out", cert],
+                   check=True, capture_output=True)
+    return cert, key
+
+
+class Proxy:
+    """An HTTP proxy that knows CONNECT; where it was asked to go is kept."""
+
+    def __init__(self, make_socket, port):
+        self.asked, self.make_socket = [], make_socket
+        self.listening = make_socket()
+        self.listening.setsockopt(1, 2, 1)  # SO_REUSEADDR
+        self.listening.bind(("127.0.0.1", port))
+        self.listening.listen(16)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listening.accept()
+                threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near):
+        with contextlib.suppress(OSError), near, self.make_socket() as far:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += near.recv(4096)
+            target = head.split()[1].decode()
+            self.asked.append(target)
+            host, _, port = target.rpartition(":")
+            far.connect((host, int(port)))
+            near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=self._pass, args=(far, near), daemon=True)
+            back.start()
+            self._pass(near, far)
+            back.join()
+
+    @staticmethod
+    def _pass(here, there):
+        with contextlib.suppress(OSError):
+            while data := here.recv(65536):
+                there.sendall(data)
+            there.shutdown(1)
+
+    def close(self):
+        self.listening.close()
+
+
 def make_token(namespace, name, ends=0, number=0):
     """As a service account's is: three parts, of which we read the second."""
     claims = {"sub": f"system:serviceaccount:{namespace}:{name}", "jti": number}
@@ -138,6 +193,8 @@ class FakeApi:
         sock.listen(64)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.ca, self.ca.with_suffix(".key"))
+        context.load_verify_locations(self.ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler, False)
         self.server.socket.close()
         self.server.daemon_threads = True
@@ -229,7 +286,7 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(length) if length else b""
         api.requests.append((self.command, path, query))
         bearer = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if bearer != api.token and bearer not in api.accounts:
+        if not self.connection.getpeercert() and bearer != api.token and bearer not in api.accounts:
             return self.refuse(401, "Unauthorized")
         api.bearers.append(bearer)
         fault = api.fault and api.fault(self.command, path, query)

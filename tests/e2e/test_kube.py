@@ -388,3 +388,74 @@ def test_pages_old_slices_and_plugins(make_lab):
         assert "ExecCredential" in (lab.net.dir / "plugin.info").read_text()
     finally:
         api.down()
+
+
+def live_lab(make_lab, tmp_path, user=None, cluster=None, **settings):
+    """A lab whose cluster is reached as the user and cluster of its kubeconfig say."""
+    lab = make_lab(start=False, settings=settings)
+    api = use_cluster(lab)
+    api.kubeconfig(**{key: value(api) for key, value in (("user", user), ("cluster", cluster)) if value})
+    lab.box.start_all()
+    wait_until(lambda: [row for row in lab.rows("clusters") if row["health"] == "live"], "live", 15)
+    return lab, api
+
+
+class TestCredentials:
+    def test_a_client_certificate(self, make_lab, tmp_path):
+        def user(api):
+            cert, key = kube_api.make_client_certificate(api.ca)
+            return {"client-certificate": str(cert), "client-key": str(key)}
+        lab, api = live_lab(make_lab, tmp_path, user=user)
+        lab.connect_once(apply_service(lab, "web"), 7000)
+        assert set(api.bearers) == {""}
+        api.down()
+
+    def test_a_token_file_that_is_replaced(self, make_lab, tmp_path):
+        file = tmp_path / "token"
+        file.write_text("first\n")
+        lab, api = live_lab(make_lab, tmp_path, user=lambda api: (
+            setattr(api, "token", "first"), {"tokenFile": str(file)})[1])
+        half = tmp_path / "half"
+        half.write_text("second\n")
+        half.rename(file)
+        api.token = "second"
+        api.break_off()
+        wait_until(lambda: "second" in api.bearers, "the other token", 15)
+        lab.connect_once(apply_service(lab, "web"), 7000)
+        api.down()
+
+    def test_by_a_proxy(self, make_lab, tmp_path):
+        proxies = []
+
+        def cluster(api):
+            proxies.append(kube_api.Proxy(api.make_socket, 3128))
+            return {"server": f"https://127.0.0.1:{api.port}", "certificate-authority": str(api.ca),
+                    "proxy-url": "http://127.0.0.1:3128"}
+        lab, api = live_lab(make_lab, tmp_path, cluster=cluster)
+        lab.connect_once(apply_service(lab, "web"), 7000)
+        assert set(proxies[0].asked) == {f"127.0.0.1:{api.port}"}
+        proxies[0].close()
+        api.down()
+
+    def test_another_name_on_its_certificate(self, make_lab, tmp_path):
+        lab, api = live_lab(make_lab, tmp_path, cluster=lambda api: {
+            "server": f"https://127.0.0.1:{api.port}", "certificate-authority": str(api.ca),
+            "tls-server-name": "api.test"})
+        lab.connect_once(apply_service(lab, "web"), 7000)
+        api.down()
+
+
+def test_only_the_namespaces_and_labels_that_are_chosen(make_lab, tmp_path):
+    lab, api = live_lab(make_lab, tmp_path, clusters=[
+        {"name": "prod", "namespaces": ["default", "shop"], "labels": "tier=gold"}])
+
+    def place(name, namespace, tier):
+        thing = objects.service(name, PORTS)
+        thing["metadata"].update(namespace=namespace, labels={"tier": tier})
+        api.apply(thing)
+    for name, namespace, tier in (("mine", "default", "gold"), ("theirs", "other", "gold"),
+                                  ("base", "shop", "tin"), ("fine", "shop", "gold")):
+        place(name, namespace, tier)
+    wait_until(lambda: {row["service"] for row in lab.rows("services")} ==
+               {"prod/default/mine", "prod/shop/fine"}, "those two alone", 10)
+    api.down()

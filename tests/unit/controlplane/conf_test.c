@@ -147,7 +147,7 @@ static void texts_that_are_none(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct reason reason = {0};
+		struct reason reason = {0, "a = b/* no end", "/* no end"};
 
 		assert_null(conf_parse(rows[i], &reason));
 		assert_int_equal(reason.count, 1);

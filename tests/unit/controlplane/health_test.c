@@ -44,7 +44,7 @@ static int listen_somewhere(uint16_t *port)
 static void changes_are_told_once(void **state)
 {
 	char path[] = "/", host[] = "", name[] = "pod";
-	struct plan_check check = {HEALTH_TCP, 20, 1000, 2, 3, path, host};
+	struct plan_check check = {HEALTH_TCP, 20, 1000, 2, 3, 0, path, host};
 	struct plan_endpoint endpoint = {.name = name};
 	struct plan_pool pool = {.endpoint_count = 1, .endpoints = &endpoint, .check = &check};
 	struct plan_pool *pools[] = {&pool};
