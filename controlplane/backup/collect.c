@@ -294,8 +294,14 @@ static void add_about(struct collecting *c)
 	if (out) {
 		fprintf(out, "version %s\nhost %s\nmade %lld\n", SLUICE_VERSION, host,
 			(long long)time(NULL));
-		for (; *left; left += strcspn(left, "\n"), left += *left == '\n')
-			fprintf(out, "left-out %.*s\n", (int)strcspn(left, "\n"), left);
+		while (*left) {
+			size_t line = strcspn(left, "\n");
+
+			fputs("left-out ", out);
+			fwrite(left, 1, line, out);
+			fputc('\n', out);
+			left += line + (left[line] == '\n');
+		}
 		fclose(out);
 		error = archive_add(c->archive, ARCHIVE_ABOUT, text, length);
 	}
