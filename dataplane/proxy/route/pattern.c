@@ -61,7 +61,7 @@ static const char *class_end(const char *at)
 	for (; *at && *at != ']'; at++) {
 		if (*at == '[')
 			return NULL;
-		if (*at == '\\' && (!*++at || *at == 'Q' || *at == 'E'))
+		if (*at == '\\' && (!*++at || strchr("QEc", *at)))
 			return NULL;
 	}
 	return *at ? at : NULL;
@@ -74,7 +74,7 @@ static bool alternatives_inside(const char *text)
 
 	for (const char *at = text; *at; at++) {
 		if (*at == '\\') {
-			if (!*++at || *at == 'Q' || *at == 'E')
+			if (!*++at || strchr("QEc", *at))
 				return false;
 		} else if (*at == '[') {
 			at = class_end(at);
