@@ -431,15 +431,13 @@ static bool is_of_another_server(const struct status *s, const struct row *row)
 static void on_look(uv_timer_t *timer)
 {
 	struct status *s = timer->data;
-	bool again = false;
-
-	if (s->plan && s->count && is_of_another_server(s, s->rows[s->looked % s->count]))
-		make_rows(s, s->plan, s->model);
+	bool again = false, another = false;
 
 	for (size_t i = 0; s->model && i < LOOK_ROWS && i < s->count; i++) {
 		struct row *row = s->rows[s->looked++ % s->count];
 		const struct object *object = object_of(s->model, row->key);
 
+		another |= is_of_another_server(s, row);
 		if (!row->told || row->asking || !object || !object->digest ||
 			object->told == row->says) {
 			row->doubts = 0;
@@ -449,7 +447,9 @@ static void on_look(uv_timer_t *timer)
 			again = true;
 		}
 	}
-	if (again)
+	if (another && s->plan)
+		make_rows(s, s->plan, s->model); // which tells
+	else if (again)
 		pump(s);
 }
 
