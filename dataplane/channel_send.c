@@ -13,17 +13,24 @@ static struct client *client_working(struct channel *channel, uint64_t work)
 	return NULL;
 }
 
-void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stats *stats)
+// To who waits for it; nobody may any more.
+static void answer(struct channel *channel, uint64_t id, Sluice__Reply *reply)
 {
 	struct client *client = client_working(channel, id);
-	Sluice__Reply reply = SLUICE__REPLY__INIT;
 
 	if (!client)
 		return;
-	reply.id = client->request_id;
+	reply->id = client->request_id;
+	client_answer(channel, client, reply);
+}
+
+void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stats *stats)
+{
+	Sluice__Reply reply = SLUICE__REPLY__INIT;
+
 	reply.body_case = SLUICE__REPLY__BODY_STATS;
-	reply.stats = (Sluice__Stats *)stats;
-	client_answer(channel, client, &reply);
+	reply.stats = (Sluice__Stats *)(uintptr_t)stats;
+	answer(channel, id, &reply);
 }
 
 static ProtobufCBinaryData bytes_of(const struct addr *addr)
@@ -85,26 +92,18 @@ void channel_send_flows(struct channel *channel, uint64_t id, const struct flow_
 void channel_send_explained(
 	struct channel *channel, uint64_t id, const Sluice__Explained *explained)
 {
-	struct client *client = client_working(channel, id);
 	Sluice__Reply reply = SLUICE__REPLY__INIT;
 
-	if (!client)
-		return;
-	reply.id = client->request_id;
 	reply.body_case = SLUICE__REPLY__BODY_EXPLAINED;
 	reply.explained = (Sluice__Explained *)(uintptr_t)explained;
-	client_answer(channel, client, &reply);
+	answer(channel, id, &reply);
 }
 
 void channel_send_captured(struct channel *channel, uint64_t id, const Sluice__Captured *captured)
 {
-	struct client *client = client_working(channel, id);
 	Sluice__Reply reply = SLUICE__REPLY__INIT;
 
-	if (!client)
-		return;
-	reply.id = client->request_id;
 	reply.body_case = SLUICE__REPLY__BODY_CAPTURED;
 	reply.captured = (Sluice__Captured *)(uintptr_t)captured;
-	client_answer(channel, client, &reply);
+	answer(channel, id, &reply);
 }

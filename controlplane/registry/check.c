@@ -51,13 +51,18 @@ void check_row(json_t *rows, const char *what, const char *result, const char *f
 					    result, "found", found, "mend", mend));
 }
 
-static void finish(struct checking *c)
+static void checking_free(struct checking *c)
 {
-	c->asked.done(c->asked.arg, c->rows);
 	free((char *)(uintptr_t)c->asked.name);
 	free((char *)(uintptr_t)c->asked.mode);
 	free((char *)(uintptr_t)c->asked.why);
 	free(c);
+}
+
+static void finish(struct checking *c)
+{
+	c->asked.done(c->asked.arg, c->rows);
+	checking_free(c);
 }
 
 static void on_reached(void *arg)
@@ -255,9 +260,6 @@ int registry_check(
 		reason_add(reason, "%s cannot be asked: %s", check->name,
 			error == -EAGAIN ? "its credentials are not there yet" : strerror(-error));
 	json_decref(c->rows);
-	free((char *)(uintptr_t)c->asked.name);
-	free((char *)(uintptr_t)c->asked.mode);
-	free((char *)(uintptr_t)c->asked.why);
-	free(c);
+	checking_free(c);
 	return error;
 }
