@@ -171,7 +171,6 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 {
 	const struct settings *settings = dataplane->settings;
 	const uint32_t connections = settings->http.connections;
-	struct timespec now;
 	struct proxy_config config = {
 		.worker = worker->id,
 		.connections = connections,
@@ -193,11 +192,6 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 				    : 0,
 	};
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	config.realtime_offset_us =
-		(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 -
-		(int64_t)((__uint128_t)(rte_rdtsc() - worker->tick_base) * worker->usec_scale >>
-			  64);
 	return proxy_new(&config);
 }
 

@@ -345,6 +345,22 @@ static void take_lane(struct worker *worker)
 	worker->transmitter.lane = worker->rewriter.lane = worker->lane;
 }
 
+// The round's time for the proxy. The wall's clock is read again each second: it may be set, and
+// the TSC's rate is known to some parts in a million only.
+static void begin_proxy(struct worker *worker, uint64_t tsc)
+{
+	usec_t now = (usec_t)(((__uint128_t)(tsc - worker->tick_base) * worker->usec_scale) >> 64);
+	struct timespec wall;
+
+	proxy_begin(worker->proxy, worker->opener.tables, worker->opener.fib, now);
+	if (now < worker->wall_due)
+		return;
+	worker->wall_due = now + 1000000;
+	clock_gettime(CLOCK_REALTIME, &wall);
+	proxy_realtime(
+		worker->proxy, (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000 - (int64_t)now);
+}
+
 unsigned worker_round(struct worker *worker)
 {
 	uint64_t begin = rte_rdtsc();
@@ -360,9 +376,7 @@ unsigned worker_round(struct worker *worker)
 	worker->transmitter.fib = worker->opener.fib;
 	take_lane(worker);
 	if (worker->proxy)
-		proxy_begin(worker->proxy, worker->opener.tables, worker->opener.fib,
-			(usec_t)(((__uint128_t)(begin - worker->tick_base) * worker->usec_scale) >>
-				 64));
+		begin_proxy(worker, begin);
 	for (unsigned i = 0; i < worker->port_count; i++)
 		if (worker->ports[i].receives)
 			n += receive(worker, &worker->ports[i]);

@@ -90,6 +90,7 @@ struct worker {
 	struct worker_command *command;
 	uint64_t tick_base, tick_scale; // TSC to flow ticks: (tsc - base) * scale >> 64
 	uint64_t usec_scale;            // TSC to microseconds, likewise
+	usec_t wall_due;                // when the wall's clock is read again
 	uint64_t resolve_rung;
 	uint32_t fragments_tick; // when waiting fragments were last looked at
 	struct flow_table *flows;

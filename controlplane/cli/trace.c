@@ -11,6 +11,7 @@
 #define COUNT_DEFAULT   "10"
 #define SECONDS_DEFAULT "10"
 #define PAUSE_NS        200000000
+#define TIMESTAMP       32
 #define LAST_PAUSES     3 // for lines of the access log that are still being written
 
 enum {
@@ -29,6 +30,7 @@ struct taker {
 	struct cli_asker steady; // is asked to the end
 	bool log;                // there is one to be read
 	json_int_t after;
+	char begun[TIMESTAMP]; // as the access log has its times
 	uint64_t wanted, packets, requests, lost;
 };
 
@@ -101,6 +103,18 @@ static void print_request(json_t *row, FILE *out)
 	free(upstream);
 }
 
+static void stamp_now(char text[static TIMESTAMP])
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(text, TIMESTAMP, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, TIMESTAMP - n, ".%06ldZ", now.tv_nsec / 1000);
+}
+
 static bool is_address(const char *text)
 {
 	struct addr addr;
@@ -142,6 +156,8 @@ static void take_requests(void *arg)
 	{
 		if (enough(taker))
 			break;
+		if (strcmp(row_text(row, "time"), taker->begun) < 0)
+			continue; // was there before, and its line took until now
 		taker->requests++;
 		if (taker->asker->json) {
 			json_dumpf(row, taker->asker->out, JSON_COMPACT);
@@ -194,6 +210,7 @@ static int run(const struct cli_call *given, const struct cli_asker *asker)
 	taker.wanted = strtoull(call->values[COUNT], NULL, 10);
 	taker.steady.interrupted = NULL;
 	interrupt_catch();
+	stamp_now(taker.begun);
 	take_requests(&taker);
 	if (call->values[HOST] && !is_address(call->values[HOST])) {
 		result = follow_requests(&taker, strtoul(call->values[SECONDS], NULL, 10));

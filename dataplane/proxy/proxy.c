@@ -356,6 +356,11 @@ void proxy_begin(
 	proxy->now = now;
 }
 
+void proxy_realtime(struct proxy *proxy, int64_t offset_us)
+{
+	proxy->realtime_offset_us = offset_us;
+}
+
 bool proxy_run(struct proxy *proxy)
 {
 	uint64_t until = rte_rdtsc() + proxy->turn_cycles;
@@ -376,8 +381,7 @@ bool proxy_run(struct proxy *proxy)
 
 const char *proxy_date(struct proxy *proxy)
 {
-	int64_t second =
-		(int64_t)(proxy->now + (uint64_t)proxy->config.realtime_offset_us) / 1000000;
+	int64_t second = ((int64_t)proxy->now + proxy->realtime_offset_us) / 1000000;
 
 	if (second != proxy->date_second) {
 		proxy->date_second = second;

@@ -35,7 +35,6 @@ struct proxy_config {
 	struct tls_crypto *crypto;   // NULL: handshakes are the worker\'s own
 	struct log_ring *log;        // NULL: no requests are logged
 	uint32_t log_rate;           // lines a second; 0 = any number
-	int64_t realtime_offset_us;  // CLOCK_REALTIME less the proxy's time
 };
 
 // NULL when memory is short.
@@ -45,6 +44,8 @@ void proxy_free(struct proxy *proxy);
 // What the worker sets before each round.
 void proxy_begin(
 	struct proxy *proxy, const struct tables *tables, const struct fib *fib, usec_t now);
+// CLOCK_REALTIME less the proxy's time; again every now and then, as either clock strays.
+void proxy_realtime(struct proxy *proxy, int64_t offset_us);
 // Takes the packets that are PACKET_PROXY; they become PACKET_TAKEN or PACKET_DROP.
 void proxy_input(struct proxy *proxy, struct packet *packets, unsigned n);
 bool proxy_run(struct proxy *proxy); // true when it had something to do

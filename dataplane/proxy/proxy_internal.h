@@ -188,6 +188,7 @@ struct proxy {
 	uint64_t random[2];
 	uint64_t wheel_tick;
 	struct deadline *wheel[WHEEL_SLOTS];
+	int64_t realtime_offset_us; // CLOCK_REALTIME less `now`
 	int64_t date_second;
 	char date[29];
 	uint16_t ip_id;

@@ -192,7 +192,7 @@ void log_request(struct proxy *proxy, struct session *session)
 	}
 	entry->vip = entry->upstream = (struct addr){0};
 	entry->record = (struct access_record){
-		.time_us = (int64_t)session->started + proxy->config.realtime_offset_us,
+		.time_us = (int64_t)session->started + proxy->realtime_offset_us,
 		.bytes_in = session->bytes_in,
 		.bytes_out = session->bytes_out,
 		.total_us = proxy->now - session->started,

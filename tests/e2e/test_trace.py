@@ -240,7 +240,12 @@ def test_requests(make_lab):
     lab.apply("shop", *web_service(lab, "shop", ["web-1a"]),
               ingress("shop", {"shop.example": [path("/", "shop")], "other.example": [path("/", "shop")]}))
     wait_until(lambda: who(lab, "http://shop.example/") == "web-1a", "an answer")
+    log = lab.net.dir / "run" / "access.log"
+    wait_until(lambda: log.read_text(), "the line of the request before")
+    before = log.read_text().splitlines()[0] + "\n"
     with following(lab, "trace", "host", "shop.example", "count", "2") as job:
+        with log.open("a") as late:  # as a line comes that took its time to be written
+            late.write(before)
         for url in ("http://other.example/no", "http://shop.example/one", "http://shop.example/two"):
             curl(lab, url)
         lines, err = ended(job, interrupt=False)
@@ -250,7 +255,7 @@ def test_requests(make_lab):
     assert "answered    200 in " in text and "endpoint    " in text and err.startswith("0 packets, 2 requests")
     with following(lab, "trace", "vip", VIP, "count", "50", "seconds", "20", "--json") as job:
         curl(lab, "http://shop.example/three")
-        wait_until(lambda: "/three" in (lab.net.dir / "run" / "access.log").read_text(), "its line")
+        wait_until(lambda: "/three" in log.read_text(), "its line")
         rows = [json.loads(line) for line in ended(job)[0]]
     packets = [steps(row) for row in rows if "steps" in row]
     assert all(row["listener"] == f"{VIP} tcp/80, for the proxy" for row in packets)
