@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/certificates: those in use, and for which names. Never a key.
 #include "api_internal.h"
+#include "sorted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,21 +39,21 @@ static struct use *list_uses(const struct plan *plan, unsigned *count)
 	return list;
 }
 
+static int compare_certificate(const void *certificate, const void *row)
+{
+	const struct use *use = row;
+
+	return strcmp(certificate, use->certificate);
+}
+
 static json_t *names_for(const struct use *uses, unsigned count, const char *certificate)
 {
+	const struct sorted sorted = {uses, count, sizeof(*uses), compare_certificate};
 	json_t *list = json_array();
-	unsigned low = 0, high = count;
 
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (strcmp(uses[middle].certificate, certificate) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < count && strcmp(uses[low].certificate, certificate) == 0; low++)
-		json_array_append_new(list, json_string(uses[low].name));
+	for (size_t i = sorted_place(&sorted, certificate, NULL);
+		i < count && strcmp(uses[i].certificate, certificate) == 0; i++)
+		json_array_append_new(list, json_string(uses[i].name));
 	return list;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "archive.h"
 
+#include "sorted.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,26 +44,19 @@ bool archive_name_ok(const char *name)
 	}
 }
 
-// Where the name is or would be.
-static unsigned position(const struct archive *archive, const char *name, bool *there)
+static int compare(const void *name, const void *row)
 {
-	unsigned low = 0, high = archive->count;
+	const struct archive_file *file = row;
 
-	*there = false;
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-		int order = strcmp(name, archive->files[middle].name);
+	return strcmp(name, file->name);
+}
 
-		if (order == 0) {
-			*there = true;
-			return middle;
-		}
-		if (order > 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+static size_t position(const struct archive *archive, const char *name, bool *there)
+{
+	const struct sorted sorted = {
+		archive->files, archive->count, sizeof(*archive->files), compare};
+
+	return sorted_place(&sorted, name, there);
 }
 
 static void file_free(struct archive_file *file)
@@ -89,7 +84,7 @@ int archive_add(struct archive *archive, const char *name, const void *bytes, si
 	struct archive_file file = {.length = length};
 	size_t size = ARCHIVE_FILE_EXTRA + strlen(name) + length;
 	bool there;
-	unsigned at;
+	size_t at;
 
 	if (!archive_name_ok(name))
 		return -EINVAL;
@@ -121,7 +116,7 @@ int archive_add(struct archive *archive, const char *name, const void *bytes, si
 const struct archive_file *archive_find(const struct archive *archive, const char *name)
 {
 	bool there;
-	unsigned at = position(archive, name, &there);
+	size_t at = position(archive, name, &there);
 
 	return there ? &archive->files[at] : NULL;
 }

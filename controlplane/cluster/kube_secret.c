@@ -7,33 +7,19 @@
 #include "decode_field.h"
 #include "ingress.h"
 #include "kube_internal.h"
+#include "sorted.h"
 
-static int compare(const char *namespace, const char *name, const struct resource *with)
+struct secret_key {
+	const char *namespace, *name;
+};
+
+static int compare(const void *wanted, const void *row)
 {
-	int order = strcmp(namespace, with->namespace);
+	const struct secret_key *key = wanted;
+	const struct resource *with = *(struct resource *const *)row;
+	int order = strcmp(key->namespace, with->namespace);
 
-	return order ? order : strcmp(name, with->secret);
-}
-
-static unsigned position(const struct kube *k, const char *namespace, const char *name, bool *there)
-{
-	unsigned low = 0, high = k->secret_count;
-
-	*there = false;
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-		int order = compare(namespace, name, k->secrets[middle]);
-
-		if (order == 0) {
-			*there = true;
-			return middle;
-		}
-		if (order > 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order ? order : strcmp(key->name, with->secret);
 }
 
 static bool make_room(struct kube *k)
@@ -53,14 +39,16 @@ static bool make_room(struct kube *k)
 
 static void want(struct kube *k, const char *namespace, const char *name)
 {
+	const struct secret_key key = {namespace, name};
+	const struct sorted sorted = {k->secrets, k->secret_count, sizeof(*k->secrets), compare};
 	struct resource *r;
-	unsigned at;
+	size_t at;
 	bool there;
 
 	// A name that cannot be one is no part of a path either.
 	if (!name_is_subdomain(name) || !name_is_label(namespace))
 		return;
-	at = position(k, namespace, name, &there);
+	at = sorted_place(&sorted, &key, &there);
 	if (there) {
 		k->secrets[at]->wanted = true;
 		return;

@@ -2,6 +2,7 @@
 #include "drains.h"
 
 #include "log.h"
+#include "sorted.h"
 #include "whole_file.h"
 
 #include <errno.h>
@@ -64,39 +65,35 @@ const char *drain_format(const struct drain *drain, char text[static DRAIN_TEXT]
 	return text;
 }
 
-static int compare(const struct drain *a, const struct drain *b)
+static int compare(const void *wanted, const void *row)
 {
+	const struct drain *a = wanted, *b = row;
 	int order = addr_compare(&a->address, &b->address);
 
 	return order ? order : (int)a->port - (int)b->port;
 }
 
 // Where it is, or where it belongs.
-static size_t place(const struct drains *d, const struct drain *drain)
+static size_t place(const struct drains *d, const struct drain *drain, bool *there)
 {
-	size_t low = 0, high = d->count;
+	const struct sorted sorted = {d->list, d->count, sizeof(*d->list), compare};
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare(&d->list[middle], drain) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_place(&sorted, drain, there);
 }
 
-static bool is_at(const struct drains *d, size_t i, const struct drain *drain)
+static bool has(const struct drains *d, const struct drain *drain)
 {
-	return i < d->count && compare(&d->list[i], drain) == 0;
+	bool there;
+
+	place(d, drain, &there);
+	return there;
 }
 
 // False: there are too many.
 static bool change(struct drains *d, const struct drain *drain, bool on)
 {
-	size_t at = place(d, drain);
-	bool there = is_at(d, at, drain);
+	bool there;
+	size_t at = place(d, drain, &there);
 
 	if (there == on)
 		return true;
@@ -168,7 +165,7 @@ void drains_close(struct drains *d)
 
 int drains_set(struct drains *d, const struct drain *drain, bool on, struct reason *reason)
 {
-	bool there = is_at(d, place(d, drain), drain);
+	bool there = has(d, drain);
 	int error;
 
 	if (!change(d, drain, on)) {
@@ -186,7 +183,7 @@ bool drains_has(const void *drains, const struct addr *address, uint16_t port)
 	const struct drains *d = drains;
 	const struct drain all = {*address, 0}, one = {*address, port};
 
-	return is_at(d, place(d, &all), &all) || is_at(d, place(d, &one), &one);
+	return has(d, &all) || has(d, &one);
 }
 
 size_t drains_count(const struct drains *d)

@@ -4,6 +4,7 @@
 
 #include "bird.h"
 #include "log.h"
+#include "sorted.h"
 #include "vrrp.h"
 #include "whole_file.h"
 
@@ -70,22 +71,23 @@ static bool pool_ready(const struct plan *plan, const char *name)
 	return false;
 }
 
+static int compare_vip(const void *address, const void *row)
+{
+	const struct plan_listener *listener = *(struct plan_listener *const *)row;
+
+	return addr_compare(address, &listener->vip);
+}
+
 // Listeners are sorted by VIP.
 static bool any_ready(const struct plan *plan, const struct addr *address)
 {
-	unsigned low = 0, high = plan->listener_count;
+	const struct sorted sorted = {
+		plan->listeners, plan->listener_count, sizeof(*plan->listeners), compare_vip};
 
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (addr_compare(&plan->listeners[middle]->vip, address) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < plan->listener_count && addr_compare(&plan->listeners[low]->vip, address) == 0;
-		low++)
-		if (plan->listeners[low]->http || pool_ready(plan, plan->listeners[low]->pool))
+	for (size_t i = sorted_place(&sorted, address, NULL);
+		i < plan->listener_count && addr_compare(&plan->listeners[i]->vip, address) == 0;
+		i++)
+		if (plan->listeners[i]->http || pool_ready(plan, plan->listeners[i]->pool))
 			return true;
 	return false;
 }
