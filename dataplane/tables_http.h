@@ -7,6 +7,7 @@
 // tables_backend_pool() and the like do that, and return NULL for what is gone.
 #pragma once
 
+#include "http_policy.h"
 #include "route.h"
 #include "tables.h"
 
@@ -36,20 +37,6 @@ struct rule_backend {
 	uint32_t pool; // slot
 	uint32_t weight;
 	uint64_t hash; // of the pool's name
-};
-
-enum retry_on { // the numbers of channel.proto
-	RETRY_ERROR = 1,
-	RETRY_TIMEOUT = 2,
-	RETRY_500 = 4,
-	RETRY_502 = 8,
-	RETRY_503 = 16,
-	RETRY_504 = 32,
-	RETRY_403 = 64,
-	RETRY_404 = 128,
-	RETRY_429 = 256,
-	RETRY_INVALID_HEADER = 512,
-	RETRY_NON_IDEMPOTENT = 1024,
 };
 
 struct rule_policy {
@@ -126,15 +113,6 @@ struct upstream_policy {
 	uint32_t ca_pem_length;
 	struct certificate_reference certificate; // slot SLOT_NONE = none
 	struct tls_backend *backend;              // with `tls`; the tables hold a reference
-};
-
-enum hash_key { // the numbers of channel.proto
-	HASH_NONE,
-	HASH_CLIENT,
-	HASH_URI,
-	HASH_HOST,
-	HASH_HEADER,
-	HASH_COOKIE,
 };
 
 // NULL for what is gone.

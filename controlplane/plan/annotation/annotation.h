@@ -5,31 +5,9 @@
 
 #include "arena.h"
 #include "ingress.h"
+#include "http_policy.h"
 #include "reason.h"
 #include "settings.h"
-
-enum retry_on { // the numbers of channel.proto
-	RETRY_ERROR = 1,
-	RETRY_TIMEOUT = 2,
-	RETRY_500 = 4,
-	RETRY_502 = 8,
-	RETRY_503 = 16,
-	RETRY_504 = 32,
-	RETRY_403 = 64,
-	RETRY_404 = 128,
-	RETRY_429 = 256,
-	RETRY_INVALID_HEADER = 512,
-	RETRY_NON_IDEMPOTENT = 1024,
-};
-
-enum hash_key { // the numbers of channel.proto
-	HASH_NONE,
-	HASH_CLIENT,
-	HASH_URI,
-	HASH_HOST,
-	HASH_HEADER,
-	HASH_COOKIE,
-};
 
 struct plan_policy { // of a rule
 	bool ssl_redirect, force_ssl_redirect, preserve_trailing_slash;
