@@ -3,12 +3,16 @@
 // names, are read here and go to the API as one JSON text: the control plane reads no files of
 // ours.
 #include "cli.h"
+#include "exec_plugin.h"
 #include "kubeconfig.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define PATIENCE_S 90
+#define PATIENCE_S    90
+#define PLUGIN_MS     30000
+#define PLUGIN_ASK_MS 300000 // somebody has to answer it
 
 enum { // arguments
 	NAME,
@@ -49,16 +53,57 @@ static bool set_text_or_file(
 	return true;
 }
 
+struct taking {
+	json_t *body;
+	struct reason *reason;
+	const char *file;
+	bool ok;
+};
+
+static void take_credential(
+	void *arg, const struct exec_credential *credential, const char *problem)
+{
+	struct taking *t = arg;
+
+	if (!credential) {
+		reason_add(t->reason, "%s: %s", t->file, problem);
+		return;
+	}
+	set(t->body, "token", credential->token);
+	set(t->body, "cert_pem", credential->cert_pem);
+	set(t->body, "key_pem", credential->key_pem);
+	t->ok = true;
+}
+
+// The plugin runs as whoever typed the command, here and not in the control plane: what it may read
+// is that person's, and so is the kubeconfig that names it.
+static bool take_from_plugin(json_t *body, const struct kubeconfig *config, struct reason *reason)
+{
+	struct taking taking = {body, reason, config->file, false};
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+	struct exec_plugin_options options = {.config = config,
+		.terminal = terminal,
+		.patience_ms = terminal ? PLUGIN_ASK_MS : PLUGIN_MS,
+		.arg = &taking,
+		.done = take_credential};
+	uv_loop_t loop;
+
+	if (uv_loop_init(&loop) < 0) {
+		reason_add(reason, "out of memory");
+		return false;
+	}
+	options.loop = &loop;
+	if (exec_plugin_start(&options))
+		uv_run(&loop, UV_RUN_DEFAULT);
+	else
+		reason_add(reason, "out of memory");
+	uv_loop_close(&loop);
+	return taking.ok;
+}
+
 static bool take_config(
 	json_t *body, const struct kubeconfig *config, bool token_given, struct reason *reason)
 {
-	if (*config->exec_command && !token_given) {
-		reason_add(reason,
-			"%s: its user runs the plugin %s: run it here and give what it says with "
-			"--token, which is used this once",
-			config->file, config->exec_command);
-		return false;
-	}
 	if (config->insecure) {
 		reason_add(reason,
 			"%s says insecure-skip-tls-verify: name the cluster's CA instead "
@@ -73,6 +118,8 @@ static bool take_config(
 		return false;
 	if (token_given)
 		return true;
+	if (*config->exec_command)
+		return take_from_plugin(body, config, reason);
 	return set_text_or_file(body, "token", config->token, config->token_file, reason) &&
 	       set_text_or_file(body, "cert_pem", config->cert_pem, config->cert_file, reason) &&
 	       set_text_or_file(body, "key_pem", config->key_pem, config->key_file, reason);

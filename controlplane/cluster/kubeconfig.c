@@ -115,6 +115,39 @@ static void read_cluster(struct reading *r, const struct tree *cluster)
 			"stands beside a certificate authority: take one of them away");
 }
 
+// How it is asked, and whether it may ask.
+static void read_exec_terms(struct reading *r, const struct tree *exec)
+{
+	static const char group[] = "client.authentication.k8s.io/";
+	static const char *const modes[] = {"IfAvailable", "Never", "Always"};
+	struct kubeconfig *c = r->config;
+	const char *mode = text_of(r, exec, "interactiveMode");
+	const struct tree *info = tree_get(exec, "provideClusterInfo");
+	const char *hint = text_of(r, exec, "installHint");
+	bool known = !*mode;
+
+	c->exec_api_version = text_of(r, exec, "apiVersion");
+	if (!*c->exec_api_version)
+		c->exec_api_version = "client.authentication.k8s.io/v1";
+	else if (strncmp(c->exec_api_version, group, sizeof(group) - 1) != 0 ||
+		 (strcmp(c->exec_api_version + sizeof(group) - 1, "v1") != 0 &&
+			 strcmp(c->exec_api_version + sizeof(group) - 1, "v1beta1") != 0))
+		mistake(r, exec, "exec.apiVersion",
+			"expected client.authentication.k8s.io/v1 or v1beta1");
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (strcmp(mode, modes[i]) == 0) {
+			c->exec_interactive = (enum kubeconfig_exec)i;
+			known = true;
+		}
+	if (!known)
+		mistake(r, exec, "exec.interactiveMode", "expected Never, IfAvailable or Always");
+	c->exec_cluster_info =
+		info && info->kind == TREE_BOOL && strcasecmp(info->text, "true") == 0;
+	hint += strspn(hint, " \r\n\t");
+	hint = arena_format(&c->arena, "%.*s", (int)strcspn(hint, "\r\n"), hint);
+	c->exec_hint = hint ? hint : "";
+}
+
 static void read_exec(struct reading *r, const struct tree *exec)
 {
 	struct kubeconfig *c = r->config;
@@ -122,7 +155,7 @@ static void read_exec(struct reading *r, const struct tree *exec)
 	struct kubeconfig_env *variables;
 
 	c->exec_command = text_of(r, exec, "command");
-	c->exec_api_version = text_of(r, exec, "apiVersion");
+	read_exec_terms(r, exec);
 	if (!*c->exec_command)
 		mistake(r, exec, "exec.command", "expected the program to run");
 	if (strchr(c->exec_command, '/'))
@@ -206,6 +239,7 @@ static void nothing_said(struct kubeconfig *c)
 	c->context = c->server = c->namespace = c->ca_file = c->tls_server_name = c->proxy = "";
 	c->cert_file = c->key_file = c->token_file = c->token = "";
 	c->ca_pem = c->cert_pem = c->key_pem = c->exec_command = c->exec_api_version = "";
+	c->exec_hint = "";
 }
 
 int kubeconfig_parse(struct kubeconfig *config, const char *bytes, size_t length, const char *file,

@@ -15,6 +15,12 @@ struct kubeconfig_env {
 	const char *name, *value;
 };
 
+enum kubeconfig_exec { // may the plugin ask somebody
+	EXEC_IF_AVAILABLE,
+	EXEC_NEVER,
+	EXEC_ALWAYS,
+};
+
 struct kubeconfig { // "" = not said
 	struct arena arena;
 	const char *file, *context, *server, *namespace;
@@ -24,7 +30,9 @@ struct kubeconfig { // "" = not said
 	const char *ca_pem, *cert_pem, *key_pem;
 	bool insecure; // said so: the server's certificate is not looked at
 	// The plugin that gives credentials: "" = none.
-	const char *exec_command, *exec_api_version;
+	const char *exec_command, *exec_api_version, *exec_hint; // how it is installed
+	enum kubeconfig_exec exec_interactive;
+	bool exec_cluster_info; // it wants to know which cluster
 	unsigned exec_arg_count, exec_env_count;
 	const char **exec_args;
 	const struct kubeconfig_env *exec_env;

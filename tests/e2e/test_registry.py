@@ -206,6 +206,57 @@ class TestRegister:
         assert refused.returncode == 2 and "expected a registered cluster" in refused.stderr
 
 
+class TestPlugins:
+    """A user of a kubeconfig that is a program: it is run where the command is typed."""
+
+    def plugin(self, api, script, **more):
+        file = api.folder / "login"
+        file.write_text("#!/bin/sh\n" + script)
+        file.chmod(0o755)
+        return {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "./login",
+                         "interactiveMode": "IfAvailable", **more}}
+
+    def test_its_token_is_used_this_once(self, rlab, prod):
+        status = json.dumps({"kind": "ExecCredential",
+                             "apiVersion": "client.authentication.k8s.io/v1beta1",
+                             "status": {"token": prod.token}})
+        user = self.plugin(prod, f"echo run >>$0.runs\necho '{status}'\n")
+        assert "prod is registered" in register(rlab, prod, user=user).stdout
+        row = wait_live(rlab)
+        assert row["account"] == "sluice/sluice"
+        vip = serve(rlab, prod)
+        restart(rlab)
+        wait_live(rlab)
+        assert rlab.connect_once(vip, 7000)
+        assert (prod.folder / "login.runs").read_text() == "run\n"
+        assert not on_disk(rlab, "login")
+
+    def test_its_client_certificate(self, rlab, prod):
+        cert, key = kube_api.make_client_certificate(prod.ca)
+        status = json.dumps({"status": {"clientCertificateData": cert.read_text(),
+                                        "clientKeyData": key.read_text()}})
+        (prod.folder / "login.said").write_text(status)
+        user = self.plugin(prod, "cat $0.said\n")
+        register(rlab, prod, user=user)
+        wait_live(rlab)
+        assert prod.bearers[0] == ""
+
+    def test_one_that_fails_is_told_in_a_line(self, rlab, prod):
+        user = self.plugin(prod, "echo starting >&2\necho you are not logged in >&2\nexit 4\n")
+        refused = register(rlab, prod, check=False, user=user)
+        assert refused.returncode == 1
+        lines = refused.stderr.strip().splitlines()
+        assert len(lines) == 1 and "ended with 4: you are not logged in" in lines[0], lines
+        user["exec"]["command"] = "./no-login"
+        user["exec"]["installHint"] = "it is in the package login"
+        refused = register(rlab, prod, check=False, user=user)
+        lines = refused.stderr.strip().splitlines()
+        assert len(lines) == 1 and "it is in the package login" in lines[0], lines
+        # A token given has nothing to do with it.
+        rlab.box.sluice("cluster", "register", "prod", "--kubeconfig",
+                        str(prod.kubeconfig(user=user)), "--token", prod.token)
+
+
 class TestMistakes:
     def refused(self, lab, text, *words, **changes):
         answer = lab.box.sluice("cluster", "register", *words, check=False, **changes)

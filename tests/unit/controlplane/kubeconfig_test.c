@@ -22,7 +22,7 @@ static const char sample[] =
 	"    tls-server-name: api, proxy-url: 'http://p:3128'}}\n"
 	"users:\n"
 	"- {name: u1, user: {token: secret}}\n"
-	"- {name: u2, user: {exec: {command: ./login, apiVersion: v1, args: [a, b],\n"
+	"- {name: u2, user: {exec: {command: ./login, args: [a, b], interactiveMode: Never,\n"
 	"    env: [{name: X, value: y}]}, tokenFile: /abs/token}}\n";
 
 static int parse(
@@ -49,6 +49,8 @@ static void test_contexts(void **state)
 	assert_string_equal(config.tls_server_name, "api");
 	assert_string_equal(config.proxy, "http://p:3128");
 	assert_string_equal(config.exec_command, "/etc/k/./login");
+	assert_string_equal(config.exec_api_version, "client.authentication.k8s.io/v1");
+	assert_int_equal(config.exec_interactive, EXEC_NEVER);
 	assert_int_equal(config.exec_arg_count, 2);
 	assert_string_equal(config.exec_args[1], "b");
 	assert_string_equal(config.exec_env[0].value, "y");
@@ -90,6 +92,15 @@ static void test_refused(void **state)
 		"contexts:\n- {name: x, context: {cluster: c, user: u}}\n"
 		"users:\n- {name: u, user: {client-certificate: a}}\n",
 		"x", "without its key");
+	refused("clusters:\n- {name: c, cluster: {server: 'https://x'}}\n"
+		"contexts:\n- {name: x, context: {cluster: c, user: u}}\n"
+		"users:\n- {name: u, user: {exec: {command: a, apiVersion: "
+		"client.authentication.k8s.io/v1alpha1}}}\n",
+		"x", "expected client.authentication.k8s.io/v1 or v1beta1");
+	refused("clusters:\n- {name: c, cluster: {server: 'https://x'}}\n"
+		"contexts:\n- {name: x, context: {cluster: c, user: u}}\n"
+		"users:\n- {name: u, user: {exec: {command: a, interactiveMode: Perhaps}}}\n",
+		"x", "expected Never, IfAvailable or Always");
 }
 
 int main(void)
