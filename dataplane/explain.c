@@ -6,28 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "explain.h"
 #include "http_path.h"
-#include "stats_internal.h"
 
-struct explain {
-	const struct dataplane *dataplane;
-	const struct tables *tables;
-	const Sluice__ExplainRequest *request;
-	struct answer answer;
-	Sluice__Explained *out;
-	Sluice__ExplainStep *rows[32];
-	const struct listener *listener;
-	const struct http_rule *rule;
-};
-
-static __attribute__((format(printf, 3, 4))) void step(
-	struct explain *e, const char *what, const char *format, ...)
+void explain_step(struct explain *e, const char *what, const char *format, ...)
 {
 	Sluice__ExplainStep *row = answer_alloc(&e->answer, sizeof(*row));
 	char *line = answer_alloc(&e->answer, 1024);
 	va_list args;
 
-	if (!row || !line || e->out->n_steps == 32)
+	if (!row || !line || e->out->n_steps == EXPLAIN_STEPS)
 		return;
 	sluice__explain_step__init(row);
 	va_start(args, format);
@@ -74,10 +62,49 @@ static const char *how_text(enum route_how how)
 	return "none";
 }
 
+void explain_named(struct explain *e, const struct endpoint *endpoint)
+{
+	e->out->endpoint.data =
+		(uint8_t *)(uintptr_t)addr_bytes(&endpoint->address, &e->out->endpoint.len);
+	e->out->endpoint_port = ntohs(endpoint->port);
+	e->out->endpoint_name = answer_text(endpoint->name);
+}
+
+// As the proxy does for a request without further headers. `by` stays NULL where that is not known.
+static uint64_t hash_of(
+	const struct explain *e, const struct upstream_policy *policy, const char **by)
+{
+	char client[ADDR_TEXT];
+	struct addr addr;
+
+	switch ((enum hash_key)policy->hash_key) {
+	case HASH_URI:
+		*by = "the path as asked for";
+		return proxy_hash(e->request->path, strlen(e->request->path));
+	case HASH_HOST:
+		*by = "the host";
+		return proxy_hash(e->request->host, strlen(e->request->host));
+	case HASH_NONE:
+	case HASH_CLIENT:
+	case HASH_HEADER:
+	case HASH_COOKIE:
+		break;
+	}
+	if (addr_from_bytes(&addr, e->request->client.data, e->request->client.len))
+		return 0;
+	*by = policy->hash_key == HASH_HEADER   ? "the client, as it sends no such header"
+	      : policy->hash_key == HASH_COOKIE ? "the client, as it has no such cookie"
+						: "the client";
+	addr_format(&addr, client);
+	return proxy_hash(client, strlen(client));
+}
+
 static void explain_endpoint(struct explain *e, const struct pool *pool)
 {
+	const char *by = NULL;
+	uint64_t hash = pool->algorithm == ALGORITHM_HASH ? hash_of(e, pool->upstream, &by) : 0;
 	struct pick_state state = {0};
-	struct pick_key key = {0, 0};
+	struct pick_key key = {hash, hash};
 	const struct endpoint *endpoint;
 	char text[ADDR_TEXT];
 	uint32_t index;
@@ -87,15 +114,12 @@ static void explain_endpoint(struct explain *e, const struct pool *pool)
 			? 0
 			: pick_endpoint(pool, &key, &state, &(struct pick_load){NULL, 0, NULL});
 	endpoint = pool->members[index == UINT32_MAX ? 0 : index];
-	e->out->endpoint.data =
-		(uint8_t *)(uintptr_t)addr_bytes(&endpoint->address, &e->out->endpoint.len);
-	e->out->endpoint_port = ntohs(endpoint->port);
-	e->out->endpoint_name = answer_text(endpoint->name);
-	step(e, "endpoint", "%s port %u%s%s: by %s, of %u ready%s",
+	explain_named(e, endpoint);
+	explain_step(e, "endpoint", "%s port %u%s%s: by %s%s%s, of %u ready%s",
 		addr_format(&endpoint->address, text), ntohs(endpoint->port),
 		*endpoint->name ? " " : "", endpoint->name,
-		algorithm_name((enum algorithm)pool->algorithm), pool->ready_count,
-		pool->ready_count > 1 ? "; it may be another one" : "");
+		algorithm_name((enum algorithm)pool->algorithm), by ? " of " : "", by ? by : "",
+		pool->ready_count, pool->ready_count > 1 && !by ? "; it may be another one" : "");
 }
 
 static void explain_backends(struct explain *e)
@@ -106,14 +130,14 @@ static void explain_backends(struct explain *e)
 		const struct rule_backend *backend = &e->rule->backends[i];
 		const struct pool *pool = tables_backend_pool(e->tables, backend);
 
-		step(e, "backend", "%s: weight %u, %u of %u endpoints ready",
+		explain_step(e, "backend", "%s: weight %u, %u of %u endpoints ready",
 			pool ? pool->name : "(gone)", backend->weight, pool ? pool->ready_count : 0,
 			pool ? pool->member_count : 0);
 		if (!chosen && pool && pool->ready_count && backend->weight)
 			chosen = pool;
 	}
 	if (!chosen) {
-		step(e, "answer", "503: no backend has a ready endpoint");
+		explain_step(e, "answer", "503: no backend has a ready endpoint");
 		e->out->status = 503;
 		return;
 	}
@@ -135,11 +159,11 @@ static bool explain_target(
 	else
 		out[length] = '\0';
 	if (away) {
-		step(e, "answer", "302: to %s", out);
+		explain_step(e, "answer", "302: to %s", out);
 		e->out->status = 302;
 		return true;
 	}
-	step(e, "rewrite", "the path becomes %s", out);
+	explain_step(e, "rewrite", "the path becomes %s", out);
 	return false;
 }
 
@@ -150,21 +174,22 @@ static void explain_rule(struct explain *e, struct route_text path)
 		e->tables, e->listener->http->site, request->host, strlen(request->host), path);
 	const struct rule_policy *policy;
 
-	step(e, "host", "%s%s%s", found.host ? "\"" : "no such host, and no rules without host",
+	explain_step(e, "host", "%s%s%s",
+		found.host ? "\"" : "no such host, and no rules without host",
 		found.host ? found.host->name : "",
 		!found.host         ? ""
 		: *found.host->name ? "\""
 				    : "\": rules without host");
 	if (found.how == ROUTE_TOO_COSTLY) {
-		step(e, "path", "a regular expression comes to no end on %.*s", (int)path.length,
-			path.text);
-		step(e, "answer", "500: %s", http_refusal_help(HTTP_ROUTE_COSTLY));
+		explain_step(e, "path", "a regular expression comes to no end on %.*s",
+			(int)path.length, path.text);
+		explain_step(e, "answer", "500: %s", http_refusal_help(HTTP_ROUTE_COSTLY));
 		e->out->status = 500;
 		return;
 	}
 	if (!found.rule) {
-		step(e, "path", "no rule takes %.*s", (int)path.length, path.text);
-		step(e, "answer", "404");
+		explain_step(e, "path", "no rule takes %.*s", (int)path.length, path.text);
+		explain_step(e, "answer", "404");
 		e->out->status = 404;
 		return;
 	}
@@ -173,9 +198,9 @@ static void explain_rule(struct explain *e, struct route_text path)
 	e->out->path = answer_text(found.rule->path);
 	e->out->object = answer_text(found.rule->object);
 	e->out->kind = (Sluice__RuleKind)found.rule->kind;
-	step(e, "path", "%s: %s", *found.rule->path ? found.rule->path : "(any)",
+	explain_step(e, "path", "%s: %s", *found.rule->path ? found.rule->path : "(any)",
 		how_text(found.how));
-	step(e, "ingress", "%s", found.rule->object);
+	explain_step(e, "ingress", "%s", found.rule->object);
 	policy = found.rule->policy;
 	if (policy->rewrite && explain_target(e, &found, path))
 		return;
@@ -184,7 +209,7 @@ static void explain_rule(struct explain *e, struct route_text path)
 			(policy->ssl_redirect &&
 				tables_has_certificate(e->tables, e->listener->http->site,
 					request->host, strlen(request->host))))) {
-		step(e, "answer", "%u: to https", policy->redirect_code);
+		explain_step(e, "answer", "%u: to https", policy->redirect_code);
 		e->out->status = policy->redirect_code;
 		return;
 	}
@@ -202,13 +227,49 @@ static void explain_certificate(struct explain *e)
 		const struct certificate *it =
 			tables_certificate(e->tables, &name->certificates[i]);
 
-		step(e, "certificate", "%s%s", it ? it->name : "(gone)",
+		explain_step(e, "certificate", "%s%s", it ? it->name : "(gone)",
 			*name->name ? "" : ": the default, no other serves this name");
 	}
 	if (name && name->backend_count)
-		step(e, "passthrough", "TLS goes on unopened, says %s", name->object);
+		explain_step(e, "passthrough", "TLS goes on unopened, says %s", name->object);
 	if (!name)
-		step(e, "certificate", "none serves this name: the handshake is refused");
+		explain_step(e, "certificate", "none serves this name: the handshake is refused");
+}
+
+static void explain_url(struct explain *e)
+{
+	const Sluice__ExplainRequest *request = e->request;
+	const char *query = strchr(request->path, '?');
+	size_t length = query ? (size_t)(query - request->path) : strlen(request->path);
+	char normal[SLUICE_PATH_LENGTH + 1];
+	struct route_text path = {"/", 1};
+	enum http_refusal refusal = HTTP_OK;
+	const struct http_site *site;
+	char where[LISTENER_TEXT];
+
+	tables_each_listener(e->tables, find_listener, e);
+	if (length > SLUICE_PATH_LENGTH)
+		refusal = HTTP_TARGET_LONG;
+	else if (length && request->path[0] == '/')
+		refusal = http_path_normalise(
+			request->path, length, normal, &path.text, &path.length);
+	if (!e->listener) {
+		explain_step(e, "listener", "none for %s%s", request->tls ? "https" : "http",
+			request->vip.len ? " on this address and port" : "");
+		return;
+	}
+	if (refusal != HTTP_OK) {
+		explain_step(e, "answer", "400: %s", http_refusal_help(refusal));
+		e->out->status = 400;
+		return;
+	}
+	site = tables_site(e->tables, e->listener->http->site);
+	explain_step(e, "listener", "%s, site %s",
+		listener_format(&e->listener->vip, e->listener->protocol, e->listener->port, where),
+		site ? site->name : "(gone)");
+	e->out->site = answer_text(site ? site->name : "");
+	explain_certificate(e);
+	explain_rule(e, path);
 }
 
 void explain_request(
@@ -216,38 +277,13 @@ void explain_request(
 {
 	Sluice__Explained out = SLUICE__EXPLAINED__INIT;
 	struct explain e = {.dataplane = arg, .request = request, .out = &out};
-	const char *query = strchr(request->path, '?');
-	size_t length = query ? (size_t)(query - request->path) : strlen(request->path);
-	char normal[SLUICE_PATH_LENGTH + 1];
-	struct route_text path = {"/", 1};
-	enum http_refusal refusal = HTTP_OK;
-	char where[LISTENER_TEXT];
 
 	out.steps = e.rows;
 	e.tables = tables_current(e.dataplane->store);
-	tables_each_listener(e.tables, find_listener, &e);
-	if (length > SLUICE_PATH_LENGTH)
-		refusal = HTTP_TARGET_LONG;
-	else if (length && request->path[0] == '/')
-		refusal = http_path_normalise(
-			request->path, length, normal, &path.text, &path.length);
-	if (!e.listener) {
-		step(&e, "listener", "none for %s%s", request->tls ? "https" : "http",
-			request->vip.len ? " on this address and port" : "");
-	} else if (refusal != HTTP_OK) {
-		step(&e, "answer", "400: %s", http_refusal_help(refusal));
-		out.status = 400;
-	} else {
-		const struct http_site *site = tables_site(e.tables, e.listener->http->site);
-
-		step(&e, "listener", "%s, site %s",
-			listener_format(
-				&e.listener->vip, e.listener->protocol, e.listener->port, where),
-			site ? site->name : "(gone)");
-		out.site = answer_text(site ? site->name : "");
-		explain_certificate(&e);
-		explain_rule(&e, path);
-	}
+	if (request->protocol != SLUICE__L4_PROTOCOL__L4_NONE)
+		explain_flow(&e);
+	else
+		explain_url(&e);
 	channel_send_explained(channel, id, &out);
 	answer_free(&e.answer);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "open.h"
+#include "open_internal.h"
 
 #include <netinet/in.h>
 #include <rte_tcp.h>
@@ -120,7 +120,7 @@ bool open_source_impossible(const struct flow_key *key)
 	       memcmp(key->src, zero, 16) == 0;
 }
 
-static bool source_allowed(const struct listener *listener, const struct flow_key *key)
+bool open_source_allowed(const struct listener *listener, const struct flow_key *key)
 {
 	struct addr client = key_addr(key->src, key->family);
 
@@ -133,7 +133,7 @@ static bool source_allowed(const struct listener *listener, const struct flow_ke
 }
 
 // The same on any box: what Maglev promises rests on it.
-static struct pick_key pick_key_of(const struct flow_key *key)
+struct pick_key open_pick_key(const struct flow_key *key)
 {
 	uint64_t src[2] = {0, 0}, dst[2] = {0, 0};
 	struct pick_key pick;
@@ -162,7 +162,7 @@ static struct flow *new_record(struct opener *opener)
 
 // ClientIP affinity: a record of its own kind in the same table, from (client, vip, vip's port) to
 // an endpoint slot.
-static struct flow *affinity_find(struct opener *opener, const struct flow_key *key)
+struct flow *open_affinity(const struct opener *opener, const struct flow_key *key)
 {
 	struct flow_key affinity = *key;
 	uint8_t direction;
@@ -207,13 +207,13 @@ static const struct endpoint *choose(
 {
 	const struct pool *pool = listener->pool;
 	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX, NULL};
-	struct pick_key pick = pick_key_of(key);
+	struct pick_key pick = open_pick_key(key);
 	const struct endpoint *endpoint = NULL;
 	struct flow *record = NULL;
 	uint32_t index;
 
 	if (listener->affinity_s) {
-		record = affinity_find(opener, key);
+		record = open_affinity(opener, key);
 		if (record)
 			endpoint = tables_endpoint(opener->tables, record->endpoint);
 		if (endpoint &&
@@ -397,13 +397,11 @@ static enum drop create(
 }
 
 // What no host sends, and what therefore is not answered either.
-static enum drop sender_sane(const struct packet *packet)
+enum drop open_sender_sane(const struct flow_key *key)
 {
-	struct flow_key key = flow_packet_key(packet);
-
-	if (open_source_impossible(&key))
+	if (open_source_impossible(key))
 		return DROP_IP_SOURCE;
-	if (src_port(packet->ports) == 0 || dst_port(packet->ports) == 0)
+	if (src_port(key->ports) == 0 || dst_port(key->ports) == 0)
 		return DROP_L4_PORT_ZERO;
 	return DROP_NONE;
 }
@@ -415,7 +413,7 @@ static enum drop may_begin(const struct packet *packet, const struct listener *l
 	const uint8_t opening = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG;
 	struct flow_key key = flow_packet_key(packet);
 
-	if (!source_allowed(listener, &key))
+	if (!open_source_allowed(listener, &key))
 		return DROP_SOURCE_RANGE;
 	if (packet->protocol != IPPROTO_TCP || (packet->tcp_flags & opening) == RTE_TCP_SYN_FLAG)
 		return DROP_NONE;
@@ -441,7 +439,7 @@ static void not_for_listener(struct opener *opener, struct packet *packet, const
 	uint16_t owner;
 
 	if (tables_vip(opener->tables, dst)) {
-		enum drop drop = sender_sane(packet);
+		enum drop drop = open_sender_sane(&key);
 
 		packet_drop(packet, drop == DROP_NONE ? DROP_NO_LISTENER : drop);
 		return;
@@ -487,7 +485,7 @@ void open_flow(struct opener *opener, struct packet *packet)
 			return;
 		}
 	}
-	drop = sender_sane(packet);
+	drop = open_sender_sane(&key);
 	if (listener->http)
 		packet->next = PACKET_PROXY;
 	else if (drop == DROP_NONE)

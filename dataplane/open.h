@@ -51,6 +51,21 @@ uint16_t open_owner(const struct opener *opener, const struct flow_key *key, boo
 // Is the packet's destination one of the addresses that full NAT sends from?
 bool open_is_source(const struct opener *opener, const struct flow_key *key);
 
+// What open_flow() would do with the first packet of this tuple (TCP: a SYN), without doing it.
+struct open_preview {
+	const struct listener *listener; // NULL: none
+	bool ours;                       // a packet for a VIP, or of an endpoint's to us
+	uint16_t worker;                 // whose it is
+	enum drop drop;
+	const struct endpoint *endpoint; // NULL: none, or the proxy chooses one
+	bool remembered;                 // by the client's affinity
+	bool certain;                    // the next one does not depend on what comes before it
+};
+
+// `opener` is that of the worker that preview->worker says, so it is called for any, and again for
+// that one. Another thread may ask: then the worker's own state may be a moment old.
+struct open_preview open_preview(const struct opener *opener, const struct flow_key *key);
+
 // RFC 1122 section 3.2.1.3, RFC 4291 section 2.7: no host sends from these to another network.
 // (Loopback and mapped addresses of IPv6 do not pass classify.)
 bool open_source_impossible(const struct flow_key *key);

@@ -19,6 +19,7 @@ enum api_argument_kind {
 	ARGUMENT_IP,       // tcp, udp, icmp
 	ARGUMENT_STAGE,    // in, out, drop
 	ARGUMENT_ENDPOINT, // an address, or one with a port
+	ARGUMENT_SOCKET,   // an address with a port
 	ARGUMENT_URL,      // http://host/path, https://host/path
 	ARGUMENT_FLAG,     // given or not; its value does not matter
 };
@@ -123,15 +124,17 @@ void api_capture_question(const struct api_command *command, const struct api_re
 
 struct explain_text { // what an ExplainRequest refers to
 	char host[512], path[8192];
-	struct addr client;
+	struct addr client, vip;
 };
 
 // From a URL; false when it is none.
 bool api_explain_question(
 	const char *url, struct explain_text *text, Sluice__ExplainRequest *question);
 // From the request's values.
-bool api_explain_filter(const struct api_request *request, struct explain_text *text,
-	Sluice__ExplainRequest *question);
+bool api_explain_filter(const struct api_command *command, const struct api_request *request,
+	struct explain_text *text, Sluice__ExplainRequest *question);
+// Of "192.0.2.1:80", "[2001:db8::1]:80".
+bool api_address_port(const char *text, struct addr *addr, uint16_t *port);
 
 #define PEER_NAME 64
 // Root, or with `group` among its groups: then its name, else false.

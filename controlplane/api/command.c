@@ -25,6 +25,8 @@ const struct api_command *const api_commands[] = {
 	&api_certificates,
 	&api_requests,
 	&api_explain,
+	&api_explain_tcp,
+	&api_explain_udp,
 	&api_capture,
 	&api_capture_next,
 	&api_capture_end,
@@ -126,6 +128,7 @@ const char *api_choices(enum api_argument_kind kind)
 	case ARGUMENT_PORT:
 	case ARGUMENT_OFFSET:
 	case ARGUMENT_ENDPOINT:
+	case ARGUMENT_SOCKET:
 	case ARGUMENT_URL:
 	case ARGUMENT_FLAG:
 		break;
@@ -152,6 +155,7 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 	struct explain_text text;
 	struct drain drain;
 	struct addr addr;
+	uint16_t port;
 
 	switch (kind) {
 	case ARGUMENT_TEXT:
@@ -160,6 +164,9 @@ static const char *expected(enum api_argument_kind kind, const char *value)
 		return addr_parse(&addr, value) == 0 ? NULL : "an IPv4 or IPv6 address";
 	case ARGUMENT_ENDPOINT:
 		return drain_parse(&drain, value) ? NULL : "an address, or an address and port";
+	case ARGUMENT_SOCKET:
+		return api_address_port(value, &addr, &port) ? NULL
+							     : "address:port or [address]:port";
 	case ARGUMENT_NUMBER:
 		return is_number(value, UINT32_MAX) ? NULL : "a number, at least 1";
 	case ARGUMENT_PORT:

@@ -237,7 +237,7 @@ static int ask(struct exchange *x, struct publish *publish)
 	case WANT_RULE_STATS:
 		return publish_stats(publish, PUBLISH_RULES, on_stats, x);
 	case NEED_EXPLANATION:
-		if (!api_explain_filter(&x->request, &text, &question))
+		if (!api_explain_filter(x->command, &x->request, &text, &question))
 			return -EINVAL;
 		return publish_explain(publish, &question, on_explained, x);
 	case NEED_CAPTURED:

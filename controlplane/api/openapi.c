@@ -29,6 +29,7 @@ static void schema(struct text *text, enum api_argument_kind kind)
 	case ARGUMENT_TEXT:
 	case ARGUMENT_ADDRESS:
 	case ARGUMENT_ENDPOINT:
+	case ARGUMENT_SOCKET:
 	case ARGUMENT_FLAG:
 		text_key_string(text, "type", "string");
 		break;

@@ -80,13 +80,13 @@ struct cli_command {
 
 extern const struct cli_command cli_status, cli_version, cli_vips, cli_services, cli_endpoints,
 	cli_flows, cli_workers, cli_ports, cli_drops, cli_problems, cli_ingresses, cli_routes,
-	cli_certificates, cli_requests, cli_explain, cli_bgp, cli_clusters, cli_vrrp, cli_drain_vip,
-	cli_drain_box, cli_undrain_vip, cli_undrain_box, cli_token_list, cli_token_create,
-	cli_token_delete, cli_log, cli_log_level, cli_pools, cli_neighbours, cli_host_routes,
-	cli_capture, cli_trace, cli_drain_endpoint, cli_undrain_endpoint, cli_ping, cli_traceroute,
-	cli_clear_counters, cli_clear_flows, cli_clear_neighbours, cli_cluster_list,
-	cli_cluster_show, cli_cluster_check, cli_cluster_register, cli_cluster_unregister,
-	cli_cluster_drain, cli_cluster_undrain;
+	cli_certificates, cli_requests, cli_explain, cli_explain_tcp, cli_explain_udp, cli_bgp,
+	cli_clusters, cli_vrrp, cli_drain_vip, cli_drain_box, cli_undrain_vip, cli_undrain_box,
+	cli_token_list, cli_token_create, cli_token_delete, cli_log, cli_log_level, cli_pools,
+	cli_neighbours, cli_host_routes, cli_capture, cli_trace, cli_drain_endpoint,
+	cli_undrain_endpoint, cli_ping, cli_traceroute, cli_clear_counters, cli_clear_flows,
+	cli_clear_neighbours, cli_cluster_list, cli_cluster_show, cli_cluster_check,
+	cli_cluster_register, cli_cluster_unregister, cli_cluster_drain, cli_cluster_undrain;
 // The configuration's.
 extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cli_candidate,
 	cli_compare, cli_configure_status, cli_rollback, cli_discard, cli_configure_commit,

@@ -33,6 +33,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_history,
 	&cli_version,
 	&cli_upgrade,
+	&cli_explain_tcp,
+	&cli_explain_udp,
 	&cli_explain,
 	&cli_trace,
 	&cli_capture,

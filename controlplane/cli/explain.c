@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sluice explain https://host/path
+// sluice explain tcp 192.0.2.10:40000 192.0.2.100:80
 #include "cli.h"
 
 static void print_rule(json_t *rule, FILE *out)
@@ -27,9 +28,6 @@ static void print(json_t *answer, FILE *out)
 	json_array_foreach(json_object_get(answer, "steps"), i, step)
 		fprintf(out, "%-11s %s\n", row_text(step, "what"), row_text(step, "text"));
 	print_rule(json_object_get(answer, "rule"), out);
-	if (row_number(answer, "status"))
-		fprintf(out, "%-11s %llu, by the proxy itself\n", "answer",
-			(unsigned long long)row_number(answer, "status"));
 }
 
 const struct cli_command cli_explain = {
@@ -40,4 +38,30 @@ const struct cli_command cli_explain = {
 		{"from", "ADDRESS", "of the client"}},
 	.print = print,
 	.positional = true,
+};
+
+#define FLOW_ARGUMENTS                                                                             \
+	{                                                                                          \
+		{"client", "CLIENT:PORT", "of the client"},                                        \
+		{                                                                                  \
+			"to", "VIP:PORT", "of the VIP"                                             \
+		}                                                                                  \
+	}
+
+const struct cli_command cli_explain_tcp = {
+	.words = {"explain", "tcp"},
+	.help = "the way of a TCP connection's packets, by the tables in force",
+	.path = "/v1/explain/tcp",
+	.arguments = FLOW_ARGUMENTS,
+	.bare = 2,
+	.print = print,
+};
+
+const struct cli_command cli_explain_udp = {
+	.words = {"explain", "udp"},
+	.help = "the way of datagrams, by the tables in force",
+	.path = "/v1/explain/udp",
+	.arguments = FLOW_ARGUMENTS,
+	.bare = 2,
+	.print = print,
 };

@@ -59,6 +59,8 @@ bool proxy_icmp(struct proxy *proxy, struct packet *packet);
 bool proxy_sweep(struct proxy *proxy, uint32_t *cursor);
 // The worker's own turn for this pool as it is now; any thread, for people.
 void proxy_preview(const struct proxy *proxy, const struct pool *pool, struct pick_state *state);
+// What pools that hash go by, of the text their policy names: the same on any box.
+uint64_t proxy_hash(const char *bytes, size_t length);
 const struct proxy_stats *proxy_stats(const struct proxy *proxy);
 const struct tls *proxy_tls(const struct proxy *proxy); // for its counters
 uint64_t proxy_tcp_count(const struct proxy *proxy, enum tcp_counter counter);

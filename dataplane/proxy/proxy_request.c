@@ -27,7 +27,7 @@ void request_reset(struct session *session)
 	session->state = SESSION_HEAD;
 }
 
-static uint64_t hash_bytes(const char *bytes, size_t length)
+uint64_t proxy_hash(const char *bytes, size_t length)
 {
 	uint64_t hash = 0xcbf29ce484222325;
 
@@ -90,7 +90,7 @@ static uint64_t hash_of(const struct session *session, const struct h1_head *hea
 			text = (struct route_text){session->client, session->client_length};
 		break;
 	}
-	return hash_bytes(text.text, text.length);
+	return proxy_hash(text.text, text.length);
 }
 
 const struct pool *backend_choose(
@@ -122,7 +122,7 @@ const struct pool *backend_choose(
 
 uint64_t session_hash(const struct session *session)
 {
-	return hash_bytes(session->client, session->client_length);
+	return proxy_hash(session->client, session->client_length);
 }
 
 static void request_id(struct proxy *proxy, char out[32])

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "open_internal.h"
+
+static bool is_certain(const struct pool *pool)
+{
+	return pool->ready_count == 1 || pool->algorithm == ALGORITHM_MAGLEV ||
+	       pool->algorithm == ALGORITHM_SOURCE_HASH;
+}
+
+static void choose(
+	const struct opener *opener, const struct flow_key *key, struct open_preview *preview)
+{
+	const struct listener *listener = preview->listener;
+	const struct pool *pool = listener->pool;
+	const struct flow *record = listener->affinity_s ? open_affinity(opener, key) : NULL;
+	const struct endpoint *endpoint =
+		record ? tables_endpoint(opener->tables, record->endpoint) : NULL;
+	struct pick_key pick = open_pick_key(key);
+	struct pick_state state = opener->pick_states[pool->slot];
+	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX, NULL};
+	uint32_t index;
+
+	if (endpoint && endpoint->state == ENDPOINT_READY && endpoint->pool_slot == pool->slot) {
+		preview->endpoint = endpoint;
+		preview->remembered = preview->certain = true;
+		return;
+	}
+	index = pick_endpoint(pool, &pick, &state, &load);
+	if (index == UINT32_MAX) {
+		preview->drop = DROP_NO_ENDPOINT;
+		return;
+	}
+	preview->endpoint = pool->members[index];
+	preview->certain = is_certain(pool);
+}
+
+struct open_preview open_preview(const struct opener *opener, const struct flow_key *key)
+{
+	struct open_preview preview = {0};
+	struct addr dst;
+
+	addr_from_bytes(&dst, key->dst, key->family == 4 ? 4 : 16);
+	preview.listener =
+		tables_listener(opener->tables, &dst, key->protocol, (in_port_t)(key->ports >> 16));
+	preview.worker = open_owner(opener, key, &preview.ours);
+	preview.drop = open_sender_sane(key);
+	if (preview.drop != DROP_NONE)
+		return preview;
+	if (!preview.listener)
+		preview.drop = tables_vip(opener->tables, &dst) ? DROP_NO_LISTENER : DROP_NONE;
+	else if (preview.listener->http)
+		return preview;
+	else if (!open_source_allowed(preview.listener, key))
+		preview.drop = DROP_SOURCE_RANGE;
+	else
+		choose(opener, key, &preview);
+	return preview;
+}
