@@ -46,12 +46,11 @@ static void say_route(struct explain *e, const struct addr *to)
 {
 	const struct fib *fib = *host_fib_pointer(e->dataplane->host);
 	struct fib_answer answer = fib_lookup(fib, to);
-	const struct hop *hop = answer.result == FIB_HOP ? &fib->hops[answer.hop] : NULL;
+	const struct hop *hop = &fib->hops[answer.result == FIB_HOP ? answer.hop : HOP_NONE];
 	const char *iface = e->dataplane->ifaces[answer.iface].name;
 	char via[ADDR_TEXT];
 
-	if (answer.result == FIB_NEIGHBOUR || hop)
-		addr_format(hop ? &hop->address : &answer.via, via);
+	addr_format(answer.result == FIB_HOP ? &hop->address : &answer.via, via);
 	switch (answer.result) {
 	case FIB_HOP:
 		if (hop->state == HOP_REACHABLE)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What a packet without a flow would do; nothing is opened, counted or chosen.
 #include "open_internal.h"
 
 static bool is_certain(const struct pool *pool)
