@@ -7,10 +7,12 @@ import json
 import pytest
 
 from harness import wan
-from topology import CLIENT_HOST
+from test_ingress import SETTINGS, ingress, path, web_service, who
+from topology import CLIENT_HOST, wait_until
 
 PORTS = [("echo", "TCP", 7000, 9000), ("dgram", "UDP", 7000, 9000)]
 CLIENT = wan(CLIENT_HOST)
+PODS = {"web-1a", "web-1b", "web-2a", "web-2b"}
 
 
 def explain(lab, protocol, client, to):
@@ -71,3 +73,18 @@ def test_wrong_ends(lab):
     for words in (("1.2.3.4", "1.2.3.4:5"), ("1.2.3.4:5", "1.2.3.4:0"), ("1.2.3.4:5",)):
         done = lab.box.sluice("explain", "tcp", *words, check=False)
         assert done.returncode == 2 and "PORT" in done.stderr.upper()
+
+
+def test_a_request_of_this_client(make_lab):
+    lab = make_lab(settings=SETTINGS)
+    rule = ingress("hashed", {"hashed.example": [path("/", "hashed")]},
+                   {"nginx.ingress.kubernetes.io/upstream-hash-by": "$remote_addr"})
+    lab.apply("hashed", *web_service(lab, "hashed", sorted(PODS)), rule)
+    wait_until(lambda: who(lab, "http://hashed.example/") in PODS, "an answer")
+    told = json.loads(lab.box.sluice(
+        "explain", "http://hashed.example/", "from", CLIENT, "--json").stdout)
+    assert told["endpoint_name"] == who(lab, "http://hashed.example/")
+    assert "of the client, of 4 ready" in told["steps"][-1]["text"]
+    others = {json.loads(lab.box.sluice("explain", "http://hashed.example/", "from", f"192.0.2.{n}",
+                                        "--json").stdout)["endpoint_name"] for n in range(100, 120)}
+    assert len(others) > 1

@@ -81,7 +81,7 @@ static void what_may_come_next(void **state)
 		{"show nonsense ", NULL, NULL, NULL},
 		{"drain vip ", "ADDRESS", "<Enter>", NULL},
 		{"drain vip 1.2.3.4 ", "<Enter>", "ADDRESS", NULL},
-		{"explain ", "URL", NULL, NULL},
+		{"explain ", "tcp", NULL, ""},
 		{"explain http://a/ ", "from", "url", "from"},
 		{"help sh", "show", NULL, "show"},
 		{"show vips | ", "include", "compare", ""},
