@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "front.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,14 @@
 #include "limits.h"
 
 #define MS 1000
+
+const char *front_where(unsigned line, char text[static FRONT_WHERE])
+{
+	text[0] = '\0';
+	if (line)
+		snprintf(text, FRONT_WHERE, "line %u: ", line);
+	return text;
+}
 
 static void *copy_prefixes(struct arena *arena, const struct prefix *list, unsigned count)
 {

@@ -85,6 +85,11 @@ struct front { // while it is made
 	struct used_secret *used; // certificates that have a row
 };
 
+// Where in its file, for the beginning of a problem: "line 7: "; "" for what came from an API
+// server.
+#define FRONT_WHERE 24
+const char *front_where(unsigned line, char text[static FRONT_WHERE]);
+
 // front_host.c
 void front_hosts_make(struct front *f);
 uint64_t front_hash(const char *text);

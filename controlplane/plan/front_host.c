@@ -98,11 +98,10 @@ static struct rule_slot *rule_slot(struct front *f, const struct rule_slot *key)
 static void tell_lost(struct front *f, struct front_ingress *one, const struct rule_slot *slot,
 	const char *path, unsigned line)
 {
-	char where[24] = "";
+	char where[FRONT_WHERE];
 	struct plan_rule *winner = &slot->host->rules[slot->rule];
 
-	if (line)
-		snprintf(where, sizeof(where), "line %u: ", line);
+	front_where(line, where);
 	winner->lost =
 		arena_grow(f->p->arena, winner->lost, winner->lost_count, sizeof(*winner->lost));
 	if (winner->lost)
@@ -195,17 +194,18 @@ static bool take_path(struct front *f, const struct front_ingress *one,
 		pattern_free(pattern);
 		if (!pattern)
 			problem_add(f->p, PROBLEM_ERROR, &one->ingress->object,
-				"line %u: path \"%.64s\" is no regular expression: %s; it is not "
+				"%spath \"%.64s\" is no regular expression: %s; it is not "
 				"used",
-				path->line, path->path, *error ? error : "out of memory");
+				front_where(path->line, (char[FRONT_WHERE]){""}), path->path,
+				*error ? error : "out of memory");
 		return pattern;
 	}
 	if (*path->path)
 		key->path = make_normal(f, path->path, &key->length);
 	if (!key->path)
 		problem_add(f->p, PROBLEM_ERROR, &one->ingress->object,
-			"line %u: path \"%.64s\" is none that a request can have; it is not used",
-			path->line, path->path);
+			"%spath \"%.64s\" is none that a request can have; it is not used",
+			front_where(path->line, (char[FRONT_WHERE]){""}), path->path);
 	return key->path;
 }
 

@@ -139,10 +139,9 @@ static const struct service_port *find_port(
 static void tell(struct front *f, const struct front_ingress *ingress,
 	const struct ingress_backend *backend, const char *what)
 {
-	char line[24] = "";
+	char line[FRONT_WHERE];
 
-	if (backend->line)
-		snprintf(line, sizeof(line), "line %u: ", backend->line);
+	front_where(backend->line, line);
 	if (backend->resource)
 		problem_add(f->p, PROBLEM_ERROR, &ingress->ingress->object,
 			"%sthe backend is a resource, which is not supported; requests for it are "

@@ -106,9 +106,9 @@ static void tell_taken(
 	struct front *f, struct front_ingress *one, const struct name_draft *draft, unsigned line)
 {
 	problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
-		"line %u: host \"%s\" has its certificate of this kind of key by Ingress %s, which "
+		"%shost \"%s\" has its certificate of this kind of key by Ingress %s, which "
 		"is older; this one is not used",
-		line, draft->name, draft->owner->name);
+		front_where(line, (char[FRONT_WHERE]){""}), draft->name, draft->owner->name);
 }
 
 static void add_secret(struct front *f, struct front_ingress *one, const char *host,
@@ -122,9 +122,9 @@ static void add_secret(struct front *f, struct front_ingress *one, const char *h
 		return; // a real one, or the same
 	if (*draft->pool) {
 		problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
-			"line %u: host \"%s\" is passed through by Ingress %s, which is older; the "
+			"%shost \"%s\" is passed through by Ingress %s, which is older; the "
 			"certificate is not used",
-			line, host, draft->owner->name);
+			front_where(line, (char[FRONT_WHERE]){""}), host, draft->owner->name);
 		return;
 	}
 	if (only_default(f, draft))
@@ -142,9 +142,9 @@ static void add_secret(struct front *f, struct front_ingress *one, const char *h
 	draft->secrets[draft->count++] = secret;
 	if (secret != default_secret(f) && !secret_covers(&secret->facts, host))
 		problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
-			"line %u: the certificate of Secret %s does not name host \"%s\": clients "
+			"%sthe certificate of Secret %s does not name host \"%s\": clients "
 			"will refuse it",
-			line, secret->object.name, host);
+			front_where(line, (char[FRONT_WHERE]){""}), secret->object.name, host);
 }
 
 // What an entry of spec.tls comes to; the default certificate where it comes to nothing.
@@ -161,8 +161,8 @@ static const struct secret *entry_secret(
 		return secret;
 	if (!told)
 		problem_add(f->p, PROBLEM_ERROR, object,
-			"line %u: Secret %s %s; its hosts get the default certificate", tls->line,
-			tls->secret,
+			"%sSecret %s %s; its hosts get the default certificate",
+			front_where(tls->line, (char[FRONT_WHERE]){""}), tls->secret,
 			secret ? "has no tls.crt and tls.key" : "is not there, or is not usable");
 	return default_secret(f);
 }
@@ -225,9 +225,9 @@ static void add_passthrough(struct front *f, struct front_ingress *one)
 
 		if (!*rule->host || !backend) {
 			problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
-				"line %u: ssl-passthrough needs a host and a backend of its path "
+				"%sssl-passthrough needs a host and a backend of its path "
 				"\"/\"; it is not passed through",
-				rule->line);
+				front_where(rule->line, (char[FRONT_WHERE]){""}));
 			continue;
 		}
 		draft = name_take(f, rule->host);
@@ -235,9 +235,10 @@ static void add_passthrough(struct front *f, struct front_ingress *one)
 			return;
 		if (draft->count || *draft->pool) {
 			problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
-				"line %u: host \"%s\" has TLS by Ingress %s, which is older; it is "
+				"%shost \"%s\" has TLS by Ingress %s, which is older; it is "
 				"not passed through",
-				rule->line, rule->host, draft->owner->name);
+				front_where(rule->line, (char[FRONT_WHERE]){""}), rule->host,
+				draft->owner->name);
 			continue;
 		}
 		draft->owner = one;
