@@ -85,6 +85,7 @@ static void tell_source(struct api_source *told, const struct source *source)
 		.health = "",
 		.server = "",
 		.version = "",
+		.protocol = "",
 		.problem = source->reason ? source->reason : "",
 		.cluster = source->cluster,
 	};
@@ -99,6 +100,9 @@ static void tell_source(struct api_source *told, const struct source *source)
 	told->health = health_name(state.health);
 	told->server = state.server;
 	told->version = state.version;
+	told->protocol = state.protocol;
+	told->connections = state.connections;
+	told->requests = state.requests;
 	told->problem = state.problem;
 	if (!*told->problem && told->registered)
 		told->problem = told->registered->problem;

@@ -41,6 +41,8 @@ struct api_source {
 	bool synced;
 	const char *health; // "live", "connecting", "last known"; "" = the source has none
 	const char *server, *version, *problem; // "" = none, not known
+	const char *protocol;                   // "HTTP/2"; "" = not known, none
+	unsigned connections, requests;         // of ours with it, open
 	int64_t skew_s;                         // of its clock against ours
 	uint64_t since_us;                      // CLOCK_REALTIME; of the health
 	size_t services, ingresses, nodes;

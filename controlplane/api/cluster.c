@@ -30,6 +30,9 @@ static json_t *row_of(const struct api_request *request, const struct api_source
 		source->health, "server", source->server, "version", source->version, "problem",
 		source->problem);
 
+	json_object_set_new(row, "protocol", json_string(source->protocol));
+	json_object_set_new(row, "connections", json_integer(source->connections));
+	json_object_set_new(row, "requests", json_integer(source->requests));
 	json_object_set_new(row, "skew_s", json_integer(source->skew_s));
 	json_object_set_new(
 		row, "since", source->since_us ? json_time(source->since_us) : json_null());

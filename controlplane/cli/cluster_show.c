@@ -14,11 +14,16 @@ static void print(json_t *answer, FILE *out)
 {
 	bool drained = json_is_true(json_object_get(answer, "drained"));
 	const char *mode = row_text(answer, "endpoints");
+	const char *protocol = row_text(answer, "protocol");
 
 	fprintf(out, "%s: %s%s\n", row_text(answer, "name"), row_text(answer, "health"),
 		drained ? ", drained" : "");
 	line(out, "server", row_text(answer, "server"));
 	line(out, "version", row_text(answer, "version"));
+	if (*protocol && strcmp(protocol, "-") != 0)
+		fprintf(out, "%-10s %s, %llu requests on %llu connections\n", "protocol", protocol,
+			(unsigned long long)row_number(answer, "requests"),
+			(unsigned long long)row_number(answer, "connections"));
 	line(out, "from", row_text(answer, "path"));
 	line(out, "since", row_text(answer, "since"));
 	line(out, "account", row_text(answer, "account"));

@@ -59,7 +59,7 @@ void cluster_close(struct cluster *cluster)
 
 void cluster_state(const struct cluster *cluster, struct cluster_state *state)
 {
-	*state = (struct cluster_state){.server = "", .version = "", .problem = ""};
+	*state = (struct cluster_state){.server = "", .version = "", .protocol = "", .problem = ""};
 	if (!cluster->synced)
 		state->health = CLUSTER_CONNECTING;
 	if (cluster->kind->state)

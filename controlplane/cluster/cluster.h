@@ -46,6 +46,8 @@ enum cluster_health {
 struct cluster_state { // borrowed until the loop runs on
 	enum cluster_health health;
 	const char *server, *version, *problem; // "" = not known, none
+	const char *protocol;                   // "HTTP/2"
+	unsigned connections, requests;         // of ours with it, open
 	int64_t skew_s;                         // of its clock against ours
 	uint64_t since_us;                      // CLOCK_REALTIME; of the health
 	size_t objects[OBJECT_KINDS];

@@ -209,8 +209,10 @@ static void ping_done(void *arg, const struct kube_answer *answer)
 	int64_t skew_s = k->skew_s;
 
 	k->ping = NULL;
-	if (answer->unreachable)
+	if (answer->unreachable) {
 		kube_was_away(k);
+		kube_http_doubt(k->http);
+	}
 	if (answer->server_time)
 		skew_s = answer->server_time - (int64_t)time(NULL);
 	if (strcmp(k->ping_problem, problem) != 0 ||
@@ -420,10 +422,15 @@ static int kube_open(struct cluster *cluster, uv_loop_t *loop,
 static void kube_state(const struct cluster *cluster, struct cluster_state *state)
 {
 	struct kube *k = cluster->state;
+	struct kube_http_state http;
 
 	state->health = k->health;
 	state->server = k->config.server;
 	state->version = k->version;
+	kube_http_state(k->http, &http);
+	state->protocol = http.protocol;
+	state->connections = http.connections;
+	state->requests = http.requests;
 	state->skew_s = k->skew_s;
 	state->since_us = k->since_us;
 	state->problem = *kube_auth_problem(k->auth) ? kube_auth_problem(k->auth) : k->ping_problem;

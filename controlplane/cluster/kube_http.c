@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// libcurl says which sockets and which timer it wants watched; the loop watches them.
+// What is asked of an API server, by libcurl; kube_loop.c has the sockets.
 //
 // A call is finished from the loop and never from inside libcurl's own callbacks, so whoever is
 // told may ask and cancel as it likes.
@@ -10,30 +10,11 @@
 #include <string.h>
 #include <time.h>
 
-#define CONNECT_MS 5000
-#define STALL_S    30
-#define DATE_LINE  80
-
-struct socket_watch {
-	uv_poll_t poll;
-	struct kube_http *http;
-	curl_socket_t fd;
-	struct socket_watch *next, **at;
-};
-
-static void handle_closed(struct kube_http *http)
-{
-	if (--http->open_handles)
-		return;
-	free(http->token);
-	free(http->cert_pem);
-	free(http->key_pem);
-	free(http->url);
-	free(http->connect_to);
-	if (http->closed)
-		http->closed(http->closed_arg);
-	free(http);
-}
+#define CONNECT_MS       5000
+#define STALL_S          30
+#define DATE_LINE        80
+#define PATIENCE_MS      12000 // without a byte, when asked
+#define PATIENCE_MOST_MS 120000
 
 static void call_free(struct kube_call *call)
 {
@@ -73,7 +54,7 @@ static void finish(struct kube_call *call, CURLcode code)
 	question.done(question.arg, &answer);
 }
 
-static void finish_calls(struct kube_http *http)
+void kube_http_finish(struct kube_http *http)
 {
 	const CURLMsg *message;
 	int left;
@@ -88,97 +69,10 @@ static void finish_calls(struct kube_http *http)
 	}
 }
 
-static void on_timer(uv_timer_t *timer)
+static void heard(struct kube_http *http)
 {
-	struct kube_http *http = timer->data;
-	int running;
-
-	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	finish_calls(http);
-}
-
-static int want_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct kube_http *http = arg;
-
-	(void)multi;
-	if (timeout_ms < 0)
-		uv_timer_stop(&http->timer);
-	else if (!http->closing)
-		uv_timer_start(&http->timer, on_timer, (uint64_t)timeout_ms, 0);
-	return 0;
-}
-
-static void on_socket(uv_poll_t *poll, int status, int events)
-{
-	struct socket_watch *watch = poll->data;
-	struct kube_http *http = watch->http;
-	int running, flags = status < 0 ? CURL_CSELECT_ERR : 0;
-
-	if (events & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(http->multi, watch->fd, flags, &running);
-	finish_calls(http);
-}
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-	struct socket_watch *watch = handle->data;
-
-	handle_closed(watch->http);
-	free(watch);
-}
-
-static void watch_end(struct socket_watch *watch)
-{
-	*watch->at = watch->next;
-	if (watch->next)
-		watch->next->at = watch->at;
-	uv_poll_stop(&watch->poll);
-	uv_close((uv_handle_t *)&watch->poll, on_socket_closed);
-}
-
-// house: libcurl says which parameters
-static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *place)
-{
-	struct kube_http *http = arg;
-	struct socket_watch *watch = place;
-	int events = 0;
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (watch) {
-			curl_multi_assign(http->multi, fd, NULL);
-			watch_end(watch);
-		}
-		return 0;
-	}
-	if (!watch) {
-		watch = calloc(1, sizeof(*watch));
-		if (!watch)
-			return -1;
-		watch->http = http;
-		watch->fd = fd;
-		if (uv_poll_init_socket(http->loop, &watch->poll, fd) < 0) {
-			free(watch);
-			return -1;
-		}
-		watch->poll.data = watch;
-		watch->next = http->watches;
-		watch->at = &http->watches;
-		if (watch->next)
-			watch->next->at = &watch->next;
-		http->watches = watch;
-		http->open_handles++;
-		curl_multi_assign(http->multi, fd, watch);
-	}
-	if (what & CURL_POLL_IN)
-		events |= UV_READABLE;
-	if (what & CURL_POLL_OUT)
-		events |= UV_WRITABLE;
-	return uv_poll_start(&watch->poll, events, on_socket) < 0 ? -1 : 0;
+	http->heard_ms = uv_now(http->loop);
+	http->patience_ms = PATIENCE_MS;
 }
 
 static size_t take_data(char *bytes, size_t size, size_t count, void *arg)
@@ -187,6 +81,7 @@ static size_t take_data(char *bytes, size_t size, size_t count, void *arg)
 	size_t length = size * count, room;
 	long status = kube_call_status(call);
 
+	heard(call->http);
 	if (status >= 200 && status < 300)
 		return call->question.data &&
 				       call->question.data(call->question.arg, call, bytes, length)
@@ -204,6 +99,8 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *arg)
 	size_t length = size * count;
 	char text[DATE_LINE];
 
+	heard(call->http);
+	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &call->http->version);
 	if (length <= 2 && call->question.begun && kube_call_status(call) >= 200 &&
 		kube_call_status(call) < 300)
 		call->question.begun(call->question.arg);
@@ -320,6 +217,8 @@ struct kube_call *kube_http_ask(struct kube_http *http, const struct kube_questi
 	curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy); // "" = none, whatever the environment
 	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	// Until the first connection says whether it takes them all.
+	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(call->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, 65536L);
 	curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
@@ -331,6 +230,7 @@ struct kube_call *kube_http_ask(struct kube_http *http, const struct kube_questi
 	curl_easy_setopt(call->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(call->easy, CURLOPT_TCP_KEEPIDLE, 20L);
 	curl_easy_setopt(call->easy, CURLOPT_TCP_KEEPINTVL, 5L);
+	curl_easy_setopt(call->easy, CURLOPT_SOCKOPTFUNCTION, kube_loop_socket);
 	curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, take_data);
 	curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -417,28 +317,23 @@ struct kube_http *kube_http_open(uv_loop_t *loop, const struct kubeconfig *confi
 		return NULL;
 	http->loop = loop;
 	http->config = config;
-	http->multi = curl_multi_init();
-	if (!http->multi || !set_url(http)) {
-		curl_multi_cleanup(http->multi);
-		free(http->url);
-		free(http->connect_to);
-		free(http);
+	if (!set_url(http) || !kube_loop_open(http)) {
+		kube_http_free(http);
 		return NULL;
 	}
-	uv_timer_init(loop, &http->timer);
-	http->timer.data = http;
-	http->open_handles = 1;
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	http->heard_ms = uv_now(loop);
+	http->patience_ms = PATIENCE_MS;
 	return http;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+void kube_http_free(struct kube_http *http)
 {
-	handle_closed(handle->data);
+	free(http->token);
+	free(http->cert_pem);
+	free(http->key_pem);
+	free(http->url);
+	free(http->connect_to);
+	free(http);
 }
 
 void kube_http_close(struct kube_http *http, void (*closed)(void *arg), void *arg)
@@ -448,10 +343,40 @@ void kube_http_close(struct kube_http *http, void (*closed)(void *arg), void *ar
 	http->closed_arg = arg;
 	while (http->calls) // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the list
 		kube_http_cancel(http->calls);
-	curl_multi_cleanup(http->multi);
-	while (http->watches)
-		watch_end(http->watches);
-	uv_close((uv_handle_t *)&http->timer, on_timer_closed);
+	kube_loop_close(http);
+}
+
+void kube_http_doubt(struct kube_http *http)
+{
+	struct kube_call *calls = http->calls;
+
+	if (uv_now(http->loop) - http->heard_ms < http->patience_ms)
+		return;
+	// They leave the list, as whoever is told asks anew.
+	if (calls)
+		calls->at = &calls;
+	http->calls = NULL;
+	for (struct kube_call *call = calls; call; call = call->next)
+		curl_multi_remove_handle(http->multi, call->easy);
+	kube_loop_renew(http);
+	http->heard_ms = uv_now(http->loop);
+	// A server that is slow and not gone is given more time, so that it gets to its end.
+	http->patience_ms =
+		http->patience_ms < PATIENCE_MOST_MS / 2 ? http->patience_ms * 2 : PATIENCE_MOST_MS;
+	while (calls)
+		finish(calls, CURLE_OPERATION_TIMEDOUT);
+}
+
+void kube_http_state(const struct kube_http *http, struct kube_http_state *state)
+{
+	*state = (struct kube_http_state){.protocol = ""};
+	if (http->version == CURL_HTTP_VERSION_2_0)
+		state->protocol = "HTTP/2";
+	else if (http->version)
+		state->protocol = "HTTP/1.1";
+	for (const struct kube_call *call = http->calls; call; call = call->next)
+		state->requests++;
+	state->connections = kube_loop_connections(http);
 }
 
 char *kube_http_escape(const char *text)

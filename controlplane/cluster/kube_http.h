@@ -45,6 +45,17 @@ void kube_http_close(struct kube_http *http, void (*closed)(void *arg), void *ar
 // What is sent from now on; "" = none. The PEMs are "" to use those of the kubeconfig.
 void kube_http_credentials(
 	struct kube_http *http, const char *token, const char *cert_pem, const char *key_pem);
+// An answer did not come in time. When nothing else came for long either, what is open ends, and
+// what is asked next goes over connections of its own: with HTTP/2 one that is dead or lost in a
+// proxy holds all that is asked.
+void kube_http_doubt(struct kube_http *http);
+
+struct kube_http_state {
+	const char *protocol; // of the answer heard last: "HTTP/2", "HTTP/1.1"; "" = none yet
+	unsigned connections, requests;
+};
+void kube_http_state(const struct kube_http *http, struct kube_http_state *state);
+
 struct kube_call *kube_http_ask(struct kube_http *http, const struct kube_question *question);
 void kube_http_cancel(struct kube_call *call); // NULL is nothing
 long kube_call_status(const struct kube_call *call);
