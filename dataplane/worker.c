@@ -19,14 +19,8 @@
 #include <time.h>
 
 #include "host.h"
+#include "nap.h"
 #include "trace.h"
-
-#define NAP_AFTER   2 // empty rounds
-#define NAP_NS      20000
-#define NAP_MANY    16 // packets since the nap before: there is more to come together
-#define NAP_MANY_NS 60000
-#define NAP_SHORT   200 // empty rounds
-#define NAP_MOST_NS 400000
 
 static const char *const stage_names[STAGE_COUNT] = {
 	[STAGE_RECEIVE] = "receive",
@@ -398,39 +392,42 @@ unsigned worker_round(struct worker *worker)
 	return n + busy;
 }
 
-// With idle = "adaptive": once nothing is there a nap, so that packets come together as behind a
-// NIC that moderates its interrupts; a longer one when many came, and as the quiet lasts.
-static void rest(unsigned empty_rounds, uint64_t *before, uint64_t packets)
+static struct nap_facts nap_facts(const struct worker *worker, unsigned empty_rounds)
 {
-	struct timespec nap = {0, NAP_NS};
+	return (struct nap_facts){
+		.cycles = rte_rdtsc(),
+		.packets = worker->counters.packets,
+		.segments = worker->proxy ? proxy_tcp_count(worker->proxy, TCP_COUNT_IN) : 0,
+		.empty_rounds = empty_rounds,
+	};
+}
 
-	if (empty_rounds < NAP_AFTER)
-		return;
-	if (packets - *before >= NAP_MANY)
-		nap.tv_nsec = NAP_MANY_NS;
-	*before = packets;
-	if (empty_rounds > NAP_SHORT)
-		nap.tv_nsec += (empty_rounds - NAP_SHORT) * 1000L;
-	if (nap.tv_nsec > NAP_MOST_NS)
-		nap.tv_nsec = NAP_MOST_NS;
-	nanosleep(&nap, NULL);
+static void rest(struct nap *nap, const struct nap_facts *facts)
+{
+	struct timespec time = {0, nap_after(nap, facts)};
+
+	if (time.tv_nsec)
+		nanosleep(&time, NULL);
 }
 
 int worker_run(void *arg)
 {
 	struct worker *worker = arg;
 	unsigned empty_rounds = 0;
-	uint64_t begin = rte_rdtsc();
-	uint64_t total = worker->counters.total_cycles, packets = worker->counters.packets;
+	struct nap_facts facts = nap_facts(worker, 0);
+	uint64_t begin = facts.cycles, total = worker->counters.total_cycles;
+	struct nap nap;
 
+	nap_begin(&nap, rte_get_tsc_hz(), &facts);
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // naps are meant as they are
 	rte_rcu_qsbr_thread_register(worker->qsbr, worker->id);
 	rte_rcu_qsbr_thread_online(worker->qsbr, worker->id);
 	while (!__atomic_load_n(worker->stop, __ATOMIC_RELAXED)) {
 		empty_rounds = worker_round(worker) ? 0 : empty_rounds + 1;
-		worker->counters.total_cycles = total + rte_rdtsc() - begin;
+		facts = nap_facts(worker, empty_rounds);
+		worker->counters.total_cycles = total + facts.cycles - begin;
 		if (worker->adaptive)
-			rest(empty_rounds, &packets, worker->counters.packets);
+			rest(&nap, &facts);
 	}
 	rte_rcu_qsbr_thread_offline(worker->qsbr, worker->id);
 	rte_rcu_qsbr_thread_unregister(worker->qsbr, worker->id);
