@@ -123,7 +123,7 @@ int handover_start(struct control *c, struct reason *reason)
 	char path[PATH_MAX];
 
 	(void)reason;
-	c->firmware = firmware_new(&c->loop);
+	c->firmware = firmware_new(&c->loop, c->settings->state_dir);
 	if (!c->firmware)
 		return -ENOMEM;
 	uv_timer_init(&c->loop, &c->leave);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "firmware.h"
 
+#include "download.h"
 #include "log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 
 #define OUTPUT_MOST (256u << 10)
 #define QUESTION_MS 30000
-#define NO_RAUC     "this box is no appliance: there is no rauc"
+#define SPARE_BYTES (64u << 20) // of the state, beside what is fetched
+#define BUNDLE_FILE "upgrade.raucb"
 
 struct output {
 	uv_pipe_t pipe;
@@ -39,68 +42,23 @@ struct firmware {
 	uv_loop_t *loop;
 	struct job *jobs;
 	struct firmware_install install;
+	struct download *download; // NULL: none
+	char fetched[PATH_MAX];    // where what is fetched goes; it ends with the install
 	enum firmware_leave leave;
 	firmware_told left;
 	void *left_arg;
 };
 
-struct firmware *firmware_new(uv_loop_t *loop)
+struct firmware *firmware_new(uv_loop_t *loop, const char *state_dir)
 {
 	struct firmware *f = calloc(1, sizeof(*f));
 
-	if (f)
-		f->loop = loop;
+	if (!f)
+		return NULL;
+	f->loop = loop;
+	snprintf(f->fetched, sizeof(f->fetched), "%s/" BUNDLE_FILE, state_dir);
+	unlink(f->fetched); // of an install that had no end
 	return f;
-}
-
-// As execvp() would find it.
-static bool is_on_path(const char *name)
-{
-	const char *at = getenv("PATH");
-	char path[4096];
-
-	while (at && *at) {
-		size_t n = strcspn(at, ":");
-
-		snprintf(path, sizeof(path), "%.*s/%s", (int)n, at, name);
-		if (access(path, X_OK) == 0)
-			return true;
-		at += n + (at[n] == ':');
-	}
-	return false;
-}
-
-bool firmware_there(struct reason *reason)
-{
-	if (is_on_path("rauc"))
-		return true;
-	reason_add(reason, NO_RAUC);
-	return false;
-}
-
-// The word behind `name` in the file.
-static void read_word(const char *path, const char *name, char *word, size_t room)
-{
-	FILE *file = fopen(path, "re");
-	char line[4096], *at;
-
-	*word = '\0';
-	while (file && !*word && fgets(line, sizeof(line), file)) {
-		at = strstr(line, name);
-		if (!at || (at != line && at[-1] != ' '))
-			continue;
-		at += strlen(name);
-		at += *at == '"';
-		snprintf(word, room, "%.*s", (int)strcspn(at, " \"\n"), at);
-	}
-	if (file)
-		fclose(file);
-}
-
-void firmware_image(char version[static 64], char slot[static 16])
-{
-	read_word("/etc/os-release", "IMAGE_VERSION=", version, 64);
-	read_word("/proc/cmdline", "rauc.slot=", slot, 16);
 }
 
 static void drop(struct job *job)
@@ -163,20 +121,29 @@ static void why_failed(const struct job *job, char why[static FIRMWARE_TEXT])
 		snprintf(why, FIRMWARE_TEXT, "it ended with %d", job->status);
 }
 
+static void fail_install(struct firmware *f, const char *why)
+{
+	struct firmware_install *install = &f->install;
+
+	install->state = FIRMWARE_FAILED;
+	snprintf(install->error, sizeof(install->error), "%s", why);
+	log_error("upgrade", "%s is not installed: %s", install->bundle, install->error);
+}
+
 static void end_install(struct job *job)
 {
 	struct firmware_install *install = &job->firmware->install;
+	char why[FIRMWARE_TEXT];
 
-	if (job->status == 0) {
-		install->state = FIRMWARE_INSTALLED;
-		install->percent = 100;
-		log_notice(
-			"upgrade", "%s is in the other slot, which starts next", install->bundle);
+	unlink(job->firmware->fetched);
+	if (job->status != 0) {
+		why_failed(job, why);
+		fail_install(job->firmware, why);
 		return;
 	}
-	install->state = FIRMWARE_FAILED;
-	why_failed(job, install->error);
-	log_error("upgrade", "%s is not installed: %s", install->bundle, install->error);
+	install->state = FIRMWARE_INSTALLED;
+	install->percent = 100;
+	log_notice("upgrade", "%s is in the other slot, which starts next", install->bundle);
 }
 
 // It has ended, and all that it said has come.
@@ -344,17 +311,56 @@ int firmware_slots(struct firmware *f, firmware_told told, void *arg)
 	return ask(f, words, told, arg);
 }
 
+static bool is_url(const char *bundle)
+{
+	return strncmp(bundle, "http://", 7) == 0 || strncmp(bundle, "https://", 8) == 0;
+}
+
 static bool is_bundle(const char *bundle)
 {
-	return (bundle[0] == '/' || strncmp(bundle, "http://", 7) == 0 ||
-		       strncmp(bundle, "https://", 8) == 0) &&
-	       strlen(bundle) < FIRMWARE_TEXT && !strpbrk(bundle, "\n\r\t");
+	return (bundle[0] == '/' || is_url(bundle)) && strlen(bundle) < FIRMWARE_TEXT &&
+	       !strpbrk(bundle, "\n\r\t");
+}
+
+static int install_file(struct firmware *f, const char *path)
+{
+	const char *const words[] = {"rauc", "install", path, NULL};
+	int error;
+	struct job *job = run(f, words, NULL, NULL, &error);
+
+	if (job)
+		job->installs = true;
+	return error;
+}
+
+static void on_fetched(void *arg, const char *why)
+{
+	struct firmware *f = arg;
+	int error = 0;
+
+	f->download = NULL;
+	f->install.percent = 0;
+	if (!why)
+		error = install_file(f, f->fetched);
+	if (error) {
+		unlink(f->fetched);
+		why = uv_strerror(error);
+	}
+	if (why)
+		fail_install(f, why);
+}
+
+static int fetch(struct firmware *f, const char *url)
+{
+	const struct download_options options = {
+		.url = url, .path = f->fetched, .spare = SPARE_BYTES, .done = on_fetched, .arg = f};
+
+	f->download = download_start(f->loop, &options);
+	return f->download ? 0 : -ENOMEM;
 }
 
 int firmware_install(struct firmware *f, const char *bundle, struct reason *reason)
 {
-	const char *const words[] = {"rauc", "install", bundle, NULL};
-	struct job *job;
 	int error;
 
 	if (!firmware_there(reason))
@@ -370,20 +376,23 @@ int firmware_install(struct firmware *f, const char *bundle, struct reason *reas
 		reason_add(reason, "%s is being installed: wait for its end", f->install.bundle);
 		return -EBUSY;
 	}
-	job = run(f, words, NULL, NULL, &error);
-	if (!job) {
-		reason_add(reason, "rauc cannot be run: %s", uv_strerror(error));
+	error = is_url(bundle) ? fetch(f, bundle) : install_file(f, bundle);
+	if (error) {
+		reason_add(reason, "it cannot be begun: %s", uv_strerror(error));
 		return error;
 	}
-	job->installs = true;
 	f->install = (struct firmware_install){.state = FIRMWARE_INSTALLING};
 	snprintf(f->install.bundle, sizeof(f->install.bundle), "%s", bundle);
 	log_notice("upgrade", "%s is being installed", bundle);
 	return 0;
 }
 
-const struct firmware_install *firmware_progress(const struct firmware *f)
+const struct firmware_install *firmware_progress(struct firmware *f)
 {
+	if (f->download) {
+		f->install.percent = download_percent(f->download);
+		snprintf(f->install.doing, sizeof(f->install.doing), "Fetching");
+	}
 	return &f->install;
 }
 
@@ -427,6 +436,8 @@ void firmware_close(struct firmware *f)
 {
 	if (!f)
 		return;
+	if (f->download)
+		download_cancel(f->download);
 	for (struct job *job = f->jobs, *next; job; job = next) {
 		firmware_told told = job->told;
 

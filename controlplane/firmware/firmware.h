@@ -43,7 +43,8 @@ enum firmware_leave {
 // What came of a program: its output, or with NULL why there is none.
 typedef void (*firmware_told)(void *arg, const char *output, const char *why);
 
-struct firmware *firmware_new(uv_loop_t *loop); // NULL: out of memory
+// What is fetched is kept in `state_dir` as long as it is installed. NULL: out of memory.
+struct firmware *firmware_new(uv_loop_t *loop, const char *state_dir);
 // Who waits is told that there is no answer. An install goes on. The loop frees the memory.
 void firmware_close(struct firmware *firmware);
 
@@ -54,9 +55,10 @@ void firmware_image(char version[static 64], char slot[static 16]);
 // The slots as `rauc status` tells them in JSON. 0, and `told` is called later; or -errno: -EBUSY
 // while one is installed.
 int firmware_slots(struct firmware *firmware, firmware_told told, void *arg);
-// A file of this box, or http(s). 0, and firmware_progress() tells; or -errno with the reason.
+// A file of this box, or a URL (http, https), which is fetched before. 0, and firmware_progress()
+// tells; or -errno with the reason.
 int firmware_install(struct firmware *firmware, const char *bundle, struct reason *reason);
-const struct firmware_install *firmware_progress(const struct firmware *firmware);
+const struct firmware_install *firmware_progress(struct firmware *firmware);
 // The machine restarts. `told` is called when it does not.
 int firmware_leave(
 	struct firmware *firmware, enum firmware_leave how, firmware_told told, void *arg);

@@ -15,13 +15,11 @@ case "$1 ${2:-}" in
 status*) cat slots ;;
 install*)
 	printf 'installing\n  0%% Installing\n 20%% Checking bundle\n'
-	case $2 in http*) ;; *)
-		if grep -q foreign "$2"; then
-			printf 'LastError: signature verification failed: self-signed certificate\n' >&2
-			printf 'Installing `%s` failed\nidle\n' "$2"
-			exit 1
-		fi ;;
-	esac
+	if grep -q foreign "$2"; then
+		printf 'LastError: signature verification failed: self-signed certificate\n' >&2
+		printf 'Installing `%s` failed\nidle\n' "$2"
+		exit 1
+	fi
 	read -r go <go # until the test says so
 	printf ' 40%% Copying image to rootfs.1\n 99%% Updating slots done.\n100%% Installing done.\nidle\n'
 	printf 'Installing `%s` succeeded\n' "$2"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """upgrade, reboot and factory-reset, with a rauc that writes nothing and a systemctl that stops nothing."""
 
+import http.server
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from firmware import Firmware
+from test_health import serve_on
 from topology import wait_until
 
 PORT = 8443
@@ -123,11 +125,67 @@ def test_a_foreign_image_changes_nothing(lab, firmware, bundle):
     assert "is not installed: signature verification failed" in log(lab)
 
 
-def test_from_the_network(lab, firmware):
-    child = install(lab, "https://updates.example/sluice-0.2.0.raucb", "--yes")
+class Shop(http.server.BaseHTTPRequestHandler):
+    """Where images are fetched from; some of it is not as it should be."""
+
+    FILES = {"/good": b"an image", "/foreign": b"foreign", "/torn": b"a part", "/huge": b""}
+    LENGTH = {"/torn": 1000, "/huge": 1 << 50}
+
+    def do_GET(self):
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/good")
+            self.end_headers()
+            return
+        body = self.FILES.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.LENGTH.get(self.path, len(body))))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def shop(lab):
+    server = serve_on(lab.box.machine, 8088, Shop)
+    yield "http://127.0.0.1:8088"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("path", ("/good", "/moved"))
+def test_from_the_network(lab, firmware, shop, path):
+    fetched = Path(lab.box.settings["state_dir"], "upgrade.raucb")
+    child = install(lab, f"{shop}{path}", "--yes")
+    wait_until(lambda: f"rauc install {fetched}" in firmware.calls(), "the install")
+    assert fetched.read_text() == "an image"
     firmware.go()
     assert child.wait(timeout=30) == 0
-    assert "rauc install https://updates.example/sluice-0.2.0.raucb" in firmware.calls()
+    assert f"upgrade: {shop}{path} is in the other slot" in log(lab)
+    assert not fetched.exists()
+
+
+@pytest.mark.parametrize("path, why", (
+    ("/none", "404"), ("/torn", "bytes remaining"), ("/huge", "room for"),
+    ("/foreign", "signature verification failed")))
+def test_what_cannot_be_fetched_changes_nothing(lab, firmware, shop, path, why):
+    before = slots(lab)
+    done = sluice(lab, "upgrade", "install", f"{shop}{path}", "--yes")
+    assert done.returncode == 1 and why in done.stderr, done.stderr
+    assert slots(lab) == before and not list(Path(lab.box.settings["state_dir"]).glob("upgrade.raucb*"))
+    installs = [call for call in firmware.calls() if call.startswith("rauc install")]
+    assert len(installs) == (path == "/foreign")
+
+
+def test_nobody_serves_it(lab, firmware):
+    done = sluice(lab, "upgrade", "install", "http://127.0.0.1:9/x.raucb", "--yes")
+    assert done.returncode == 1 and "connect" in done.stderr
+    assert sluice(lab, "upgrade", "install", "ftp://127.0.0.1/x", "--yes").returncode == 2
 
 
 def test_what_is_no_bundle(lab, firmware, tmp_path):

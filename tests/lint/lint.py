@@ -25,7 +25,8 @@ FILE_LINES, HEADER_LINES, FUNCTION_LINES, PARAMETERS = 500, 200, 80, 5
 
 # Who may include what. A fence without a mention here is no fence; paths are prefixes.
 FENCES = {
-    "libcurl": (r"<curl/", ["controlplane/cluster/", "controlplane/cli/", "controlplane/health/"]),
+    "libcurl": (r"<curl/", ["controlplane/cluster/", "controlplane/cli/", "controlplane/firmware/",
+                             "controlplane/health/"]),
     "libyaml": (r"<yaml\.h>", ["controlplane/cluster/"]),
     "libconfig": (r"<libconfig\.h>", ["config/settings/"]),
     "libmnl": (r"<libmnl/", ["dataplane/host/", "drivers/"]),
