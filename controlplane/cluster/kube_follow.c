@@ -20,11 +20,12 @@
 #define STALL_S       10   // longer than the server said that it would send
 #define SHORT_MS      1000 // a watch that ends sooner is not opened again at once
 #define TRIES_MOST    3    // of a watch that gives nothing, before listing
+#define PROBE_STALL_S 5
 
 struct follow {
 	struct follow_options options;
 	uv_timer_t timer;
-	struct kube_call *call;
+	struct kube_call *call, *probe;
 	enum follow_state state;
 	bool listing, again, unpaged, waiting, closing;
 	bool progress, expired, broken; // of the watch that runs
@@ -36,15 +37,24 @@ struct follow {
 	char *before;       // and of the one before
 	char *bytes;
 	size_t length, capacity;
-	uint64_t started_ms;
+	uint64_t started_ms, probe_ms; // when the first path is asked for again
 	char problem[1024];
+	char first_problem[1024]; // of the first path, while the second is tried; "" = it is not
+				  // there
 };
 
 static void go(struct follow *f);
 
+static void probe_first(struct follow *f);
+
 static void on_timer(uv_timer_t *timer)
 {
-	go(timer->data);
+	struct follow *f = timer->data;
+
+	if (f->call && f->path && !f->listing && !f->probe)
+		probe_first(f);
+	else
+		go(f);
 }
 
 static uint32_t random_number(void)
@@ -205,10 +215,14 @@ static void page_read(struct follow *f, const struct tree *head)
 	go(f);
 }
 
-static bool try_other_path(struct follow *f)
+// The first is not there, or who serves it is not (an aggregated API server answers 503 by
+// another).
+static bool try_other_path(struct follow *f, const struct kube_answer *answer)
 {
-	if (f->path || !f->options.paths[1])
+	if (f->path || !f->options.paths[1] || (answer->status != 404 && answer->status != 503))
 		return false;
+	snprintf(f->first_problem, sizeof(f->first_problem), "%s",
+		answer->status == 503 ? answer->error : "");
 	f->path = 1;
 	set_text(&f->cursor, NULL);
 	f->pages = 0;
@@ -223,15 +237,21 @@ static void list_done(void *arg, const struct kube_answer *answer)
 	struct json_list list = {.arena = &arena, .visit = visit_item, .arg = f};
 	struct json_error error;
 	char text[160];
+	bool other;
 	int rc;
 
 	f->call = NULL;
 	f->options.answered(f->options.arg, answer);
 	if (answer->error) {
 		forget_bytes(f);
-		if (answer->status == 404 && try_other_path(f))
+		if (try_other_path(f, answer))
 			return;
+		other = f->path == 1;
 		list_anew(f); // a list is of one moment, or not at all
+		if (answer->status == 404 && other && *f->first_problem) {
+			fail(f, f->first_problem, 0);
+			return;
+		}
 		if (answer->status == 404) {
 			set_state(f, FOLLOW_MISSING, "");
 			wait_ms(f, jitter(MISSING_MS));
@@ -256,6 +276,49 @@ static void list_done(void *arg, const struct kube_answer *answer)
 }
 
 // WATCH
+
+static void take_first(struct follow *f)
+{
+	kube_http_cancel(f->call);
+	f->call = NULL;
+	list_anew(f);
+	go(f);
+}
+
+// Over the ends of watches, too.
+static void wait_probe(struct follow *f)
+{
+	uint64_t now = uv_now(f->options.loop);
+
+	if (f->probe_ms <= now)
+		f->probe_ms = now + jitter(MISSING_MS);
+	if (f->path && f->call)
+		wait_ms(f, f->probe_ms - now);
+}
+
+static void probe_done(void *arg, const struct kube_answer *answer)
+{
+	struct follow *f = arg;
+
+	f->probe = NULL;
+	if (f->path && !answer->error && !f->listing)
+		take_first(f);
+	else
+		wait_probe(f);
+}
+
+// While the second path serves: is the first there by now?
+static void probe_first(struct follow *f)
+{
+	struct kube_question question = {.stall_s = PROBE_STALL_S, .arg = f, .done = probe_done};
+	char *path;
+
+	if (asprintf(&path, "%s?limit=1", f->options.paths[0]) < 0)
+		return;
+	question.path = path;
+	f->probe = kube_http_ask(f->options.http, &question);
+	free(path);
+}
 
 static void watch_event(struct follow *f, const char *line, size_t length)
 {
@@ -327,7 +390,11 @@ static int take_lines(void *arg, const struct kube_call *call, const char *bytes
 
 static void watch_begun(void *arg)
 {
-	set_state(arg, FOLLOW_LISTED, "");
+	struct follow *f = arg;
+
+	set_state(f, FOLLOW_LISTED, "");
+	if (!f->probe)
+		wait_probe(f);
 }
 
 static void watch_done(void *arg, const struct kube_answer *answer)
@@ -482,7 +549,8 @@ void follow_close(struct follow *follow)
 		return;
 	follow->closing = true;
 	kube_http_cancel(follow->call);
-	follow->call = NULL;
+	kube_http_cancel(follow->probe);
+	follow->call = follow->probe = NULL;
 	uv_close((uv_handle_t *)&follow->timer, on_closed);
 }
 

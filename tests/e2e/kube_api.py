@@ -116,7 +116,7 @@ class FakeApi:
         self.requests, self.writes = [], []
         self.fault = None         # a function of (method, path, query): (status, headers, text)
         self.kinds_missing = set()
-        self.beta = False         # EndpointSlices of v1beta1 alone
+        self.slice_versions = {"v1"}
         self.stall = False        # watches are taken and nothing comes
         self.endless = False
         self.bookmarks = 1.0
@@ -335,8 +335,8 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
             "expirationTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))}})
 
     def serves(self, plural, version):
-        if plural == "endpointslices" and self.api.beta:
-            return version == "discovery.k8s.io/v1beta1"
+        if plural == "endpointslices":
+            return version.removeprefix("discovery.k8s.io/") in self.api.slice_versions
         return version == PLURALS[plural][0]
 
     @staticmethod
