@@ -98,6 +98,7 @@ class Agent:
         self.cluster, self.lab, self.name = cluster, lab, name
         self.nodes, self.pods, self.hosts = {}, {}, {}
         self.alive_at = 0.0
+        self.grace_s = GRACE_S
         self.lock, self.stopping = threading.RLock(), threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -193,7 +194,7 @@ class Agent:
     def _end(self, meta, path, here):
         if here and not here.deleted_at:
             here.deleted_at = time.monotonic()
-        if here and time.monotonic() - here.deleted_at < GRACE_S:
+        if here and time.monotonic() - here.deleted_at < self.grace_s:
             return
         self.cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
         if here:

@@ -65,15 +65,21 @@ class ControlPlane:
     def _certificates(self):
         self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca",
                       "-keyout", "ca.key", "-out", "ca.crt")
-        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kube-apiserver",
-                      "-keyout", "server.key", "-out", "server.csr")
         first = self.services.split("/")[0].rsplit(".", 1)[0] + ".1"
-        (self.dir / "server.ext").write_text(
-            f"subjectAltName=IP:{self.address},IP:127.0.0.1,IP:{first},DNS:kubernetes.default.svc\n")
-        self._openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-                      "-CAcreateserial", "-days", "2", "-extfile", "server.ext", "-out", "server.crt")
+        self.certificate("server", f"IP:{self.address},IP:127.0.0.1,IP:{first},"
+                         "DNS:kubernetes.default.svc")
+        # As whom it asks aggregated API servers.
+        self.certificate("front-proxy", "DNS:front-proxy")
         self._openssl("genrsa", "-out", "accounts.key", "2048")
         (self.dir / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
+
+    def certificate(self, name, names):
+        """name.crt and name.key, of our CA."""
+        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+                      "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        (self.dir / f"{name}.ext").write_text(f"subjectAltName={names}\n")
+        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                      "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.crt")
 
     def _kubeconfig(self):
         (self.dir / "kubeconfig").write_text(json.dumps({
@@ -102,6 +108,13 @@ class ControlPlane:
                 f"--service-account-key-file={self.dir}/accounts.key",
                 f"--service-account-signing-key-file={self.dir}/accounts.key",
                 "--allow-privileged=true", "--enable-aggregator-routing=true",
+                f"--proxy-client-cert-file={self.dir}/front-proxy.crt",
+                f"--proxy-client-key-file={self.dir}/front-proxy.key",
+                f"--requestheader-client-ca-file={self.dir}/ca.crt",
+                "--requestheader-allowed-names=front-proxy",
+                "--requestheader-username-headers=X-Remote-User",
+                "--requestheader-group-headers=X-Remote-Group",
+                "--requestheader-extra-headers-prefix=X-Remote-Extra-",
                 # No kubelet and no controller would give pods their account's token.
                 "--disable-admission-plugins=ServiceAccount"],
             "kube-controller-manager": [

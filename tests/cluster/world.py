@@ -192,6 +192,26 @@ class World:
         return Traffic(self, address, host)
 
 
+class Held:
+    """One connection, kept, over which requests go."""
+
+    def __init__(self, world, address):
+        self.connection = http.client.HTTPConnection("any.test", timeout=20)
+        self.connection.sock = world.lab.client.socket()
+        self.connection.sock.settimeout(20)
+        self.connection.sock.connect((address, 80))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def ask(self):
+        self.connection.request("GET", "/")
+        return json.loads(self.connection.getresponse().read())
+
+
 class Traffic:
     """One request after the other while the block lasts; what failed."""
 
