@@ -28,7 +28,8 @@
 
 struct control;
 
-struct source { // one place where objects come from
+struct source {
+	char *chosen; // namespaces, with commas between // one place where objects come from
 	struct control *control;
 	struct source_settings settings; // a copy: it outlives a change of the configuration
 	struct cluster *cluster;         // NULL: it could not be opened

@@ -87,6 +87,8 @@ static void tell_source(struct api_source *told, const struct source *source)
 		.version = "",
 		.protocol = "",
 		.problem = source->reason ? source->reason : "",
+		.namespaces = (const char *const *)source->settings.namespaces,
+		.namespace_count = source->settings.namespace_count,
 		.cluster = source->cluster,
 	};
 	if (registry) {

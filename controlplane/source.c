@@ -7,6 +7,7 @@
 
 #include "log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,23 +33,61 @@ static void source_free(struct source *source)
 		free(source->settings.namespaces[i]);
 	free(source->settings.namespaces);
 	free(source->settings.labels);
+	free(source->chosen);
 	free(source->settings.state_dir);
 	free(source->reason);
 	free(source);
 }
 
-// What sluice.conf says of the cluster, beside where it is.
-static bool select_objects(const struct control *c, struct source_settings *settings)
+// Which namespaces of the cluster count, with commas between: what sluice.conf says, else where the
+// account of a registered one may read. To be freed; "" = all.
+static char *choose_namespaces(const struct control *c, const struct source_settings *settings)
 {
 	const struct cluster_settings *row = settings_cluster(c->settings, settings->name);
-	unsigned count = row ? row->namespace_count : 0;
+	const struct registered *registered =
+		settings->registration ? registry_find(c->registry, settings->name) : NULL;
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (!row || !row->namespace_count)
+		return strdup(registered ? registered->scope.namespaces : "");
+	out = open_memstream(&text, &size);
+	for (unsigned i = 0; out && i < row->namespace_count; i++)
+		fprintf(out, "%s%s", i ? "," : "", row->namespaces[i]);
+	if (out && fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+// What counts of the cluster's objects.
+static bool select_objects(struct source *source)
+{
+	struct source_settings *settings = &source->settings;
+	const struct cluster_settings *row =
+		settings_cluster(source->control->settings, settings->name);
+	char *copy, *left;
+	unsigned most = 1;
+	bool ok = true;
 
 	settings->labels = strdup(row ? row->labels : "");
-	settings->namespaces = calloc(count + 1, sizeof(char *));
-	for (unsigned i = 0; settings->namespaces && i < count; i++)
-		if ((settings->namespaces[i] = strdup(row->namespaces[i])))
-			settings->namespace_count++;
-	return settings->labels && settings->namespaces && settings->namespace_count == count;
+	source->chosen = choose_namespaces(source->control, settings);
+	if (!settings->labels || !source->chosen)
+		return false;
+	for (const char *at = source->chosen; *at; at++)
+		most += *at == ',';
+	settings->namespaces = calloc(most, sizeof(char *));
+	copy = left = strdup(source->chosen);
+	while (settings->namespaces && left && *left && ok) {
+		char *name = strdup(strsep(&left, ","));
+
+		ok = name;
+		if (ok)
+			settings->namespaces[settings->namespace_count++] = name;
+	}
+	free(copy);
+	return settings->namespaces && copy && ok;
 }
 
 static struct source *source_new(struct control *c, const struct source_settings *settings)
@@ -69,31 +108,28 @@ static struct source *source_new(struct control *c, const struct source_settings
 	source->settings.state_dir = strdup(c->settings->state_dir);
 	if (!source->settings.name || !source->settings.kind || !source->settings.path ||
 		!source->settings.context || !source->settings.state_dir ||
-		(settings->kubeconfig && !source->settings.kubeconfig) ||
-		!select_objects(c, &source->settings)) {
+		(settings->kubeconfig && !source->settings.kubeconfig) || !select_objects(source)) {
 		source_free(source);
 		return NULL;
 	}
 	return source;
 }
 
-static bool same_selection(const struct source_settings *a, const struct cluster_settings *row)
+static bool same_selection(const struct source *source)
 {
-	unsigned count = row ? row->namespace_count : 0;
+	const struct cluster_settings *row =
+		settings_cluster(source->control->settings, source->settings.name);
+	char *chosen = choose_namespaces(source->control, &source->settings);
+	bool same = chosen && strcmp(chosen, source->chosen) == 0 &&
+		    strcmp(source->settings.labels, row ? row->labels : "") == 0;
 
-	if (strcmp(a->labels, row ? row->labels : "") != 0 || a->namespace_count != count)
-		return false;
-	for (unsigned i = 0; i < count; i++)
-		if (strcmp(a->namespaces[i], row->namespaces[i]) != 0)
-			return false;
-	return true;
+	free(chosen);
+	return same;
 }
 
 static bool same(const struct source *source, const struct source_settings *settings)
 {
-	return same_selection(&source->settings,
-		       settings_cluster(source->control->settings, settings->name)) &&
-	       strcmp(source->settings.context, settings->context) == 0 &&
+	return same_selection(source) && strcmp(source->settings.context, settings->context) == 0 &&
 	       source->settings.insecure == settings->insecure &&
 	       source->settings.watch_s == settings->watch_s &&
 	       source->settings.registration == settings->registration &&

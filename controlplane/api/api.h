@@ -46,6 +46,8 @@ struct api_source {
 	int64_t skew_s;                         // of its clock against ours
 	uint64_t since_us;                      // CLOCK_REALTIME; of the health
 	size_t services, ingresses, nodes;
+	const char *const *namespaces; // that are served; none = all
+	unsigned namespace_count;
 	struct cluster *cluster;             // NULL: it could not be opened
 	const struct registered *registered; // NULL: it is a row of sluice.conf
 	bool drained;

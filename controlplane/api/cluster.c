@@ -21,6 +21,15 @@ static json_t *time_or_null(int64_t at_s)
 	return at_s > 0 ? json_time((uint64_t)at_s * 1000000) : json_null();
 }
 
+static json_t *namespaces_of(const struct api_source *source)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < source->namespace_count; i++)
+		json_array_append_new(list, json_string(source->namespaces[i]));
+	return list;
+}
+
 static json_t *row_of(const struct api_request *request, const struct api_source *source)
 {
 	const struct plan_cluster *plan = planned(request->state->plan, source->name);
@@ -33,6 +42,7 @@ static json_t *row_of(const struct api_request *request, const struct api_source
 	json_object_set_new(row, "protocol", json_string(source->protocol));
 	json_object_set_new(row, "connections", json_integer(source->connections));
 	json_object_set_new(row, "requests", json_integer(source->requests));
+	json_object_set_new(row, "namespaces", namespaces_of(source));
 	json_object_set_new(row, "skew_s", json_integer(source->skew_s));
 	json_object_set_new(
 		row, "since", source->since_us ? json_time(source->since_us) : json_null());

@@ -21,6 +21,8 @@ static void begin(struct api_request *request)
 		.model = state->model,
 		.mode = "",
 		.why = "",
+		.namespaces = source ? source->namespaces : NULL,
+		.namespace_count = source ? source->namespace_count : 0,
 		.arg = request->exchange,
 		.done = checked};
 

@@ -2,6 +2,7 @@
 // POST /v1/cluster/register, unregister, drain, undrain. A registration's body is JSON, for what
 // stands in a query stands in logs.
 #include "api_internal.h"
+#include "decode_field.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -9,6 +10,11 @@
 
 enum {
 	NAME
+};
+
+enum { // of the manifests
+	NAMESPACES,
+	SECRETS_IN
 };
 
 struct member { // of the body
@@ -20,6 +26,10 @@ struct member { // of the body
 	{                                                                                          \
 #name, offsetof(struct registration, name)                                         \
 	}
+#define SCOPE(name)                                                                                \
+	{                                                                                          \
+#name, offsetof(struct registration, scope.name)                                   \
+	}
 
 static const struct member members[] = {
 	MEMBER(server),
@@ -29,6 +39,8 @@ static const struct member members[] = {
 	MEMBER(token),
 	MEMBER(cert_pem),
 	MEMBER(key_pem),
+	SCOPE(namespaces),
+	SCOPE(secrets_in),
 };
 
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
@@ -60,9 +72,40 @@ static void read_body(json_t *body, struct registration *to, struct reason *reas
 		else
 			reason_add(reason,
 				"%.60s: not known, or no text: expected server, ca_pem, "
-				"tls_server_name, proxy, token, cert_pem, key_pem or by_hand",
+				"tls_server_name, proxy, token, cert_pem, key_pem, namespaces, "
+				"secrets_in or by_hand",
 				key);
 	}
+}
+
+// Names with commas between them, each once.
+static void check_namespaces(const char *key, const char *list, struct reason *reason)
+{
+	char name[64];
+
+	for (const char *at = list; *at;) {
+		size_t length = strcspn(at, ",");
+
+		snprintf(name, sizeof(name), "%.*s", length < 64 ? (int)length : 0, at);
+		at += length;
+		if (!name_is_label(name) || (*at == ',' && !at[1])) {
+			reason_add(reason,
+				"%s: found \"%.100s\", expected names of namespaces with commas "
+				"between",
+				key, list);
+			return;
+		}
+		at += *at == ',';
+	}
+}
+
+static void check_scope(const struct scope *scope, struct reason *reason)
+{
+	check_namespaces("namespaces", scope->namespaces, reason);
+	check_namespaces("secrets_in", scope->secrets_in, reason);
+	if (*scope->namespaces && *scope->secrets_in)
+		reason_add(reason, "expected namespaces or secrets_in: with namespaces Secrets are "
+				   "read in those alone");
 }
 
 static void check_body(const struct registration *r, struct reason *reason)
@@ -72,6 +115,7 @@ static void check_body(const struct registration *r, struct reason *reason)
 			r->server);
 	if (!*r->token && !(*r->cert_pem && *r->key_pem))
 		reason_add(reason, "expected a token, or a client certificate with its key");
+	check_scope(&r->scope, reason);
 	if (r->by_hand && !*r->token)
 		reason_add(reason, "token: missing: the one of the account made by hand");
 }
@@ -154,10 +198,15 @@ static void begin(struct api_request *request)
 static json_t *unregister(const struct api_request *request)
 {
 	const char *name = request->values[NAME] ? request->values[NAME] : "";
+	const struct registered *one = registry_find(request->state->registry, name);
+	json_t *answer = json_pack("{s:s, s:s, s:s}", "unregistered", name, "namespaces",
+		one ? one->scope.namespaces : "", "secrets_in", one ? one->scope.secrets_in : "");
 
-	if (registry_unregister(request->state->registry, name, request->refused))
+	if (registry_unregister(request->state->registry, name, request->refused)) {
+		json_decref(answer);
 		return NULL;
-	return json_pack("{s:s}", "unregistered", name);
+	}
+	return answer;
 }
 
 static json_t *set_drained(const struct api_request *request, bool on)
@@ -185,13 +234,27 @@ static json_t *undrain(const struct api_request *request)
 
 static json_t *manifests(const struct api_request *request)
 {
-	(void)request;
-	return json_pack("{s:s}", "manifests", registry_manifests());
+	const char *const *values = request->values;
+	const struct scope scope = {values[NAMESPACES] ? values[NAMESPACES] : "",
+		values[SECRETS_IN] ? values[SECRETS_IN] : ""};
+	json_t *answer = NULL;
+	char *text;
+
+	check_scope(&scope, request->refused);
+	if (request->refused->count)
+		return NULL;
+	text = registry_manifests(&scope);
+	if (text)
+		answer = json_pack("{s:s}", "manifests", text);
+	free(text);
+	return answer;
 }
 
 const struct api_command api_cluster_manifests = {
 	.path = "/v1/cluster/manifests",
 	.help = "what an account of ours needs in a cluster, for kubectl apply -f",
+	.arguments = {[NAMESPACES] = {"namespaces", ARGUMENT_TEXT, "that alone are served"},
+		[SECRETS_IN] = {"secrets_in", ARGUMENT_TEXT, "where Secrets may be read"}},
 	.handler = manifests,
 };
 
@@ -204,7 +267,8 @@ const struct api_command api_cluster_register = {
 	.posted =
 		"{\"server\", \"ca_pem\", \"tls_server_name\", \"proxy\"; whose rights "
 		"are used this once: \"token\", or \"cert_pem\" and \"key_pem\"; \"by_hand\": true "
-		"when the account is there already and the token is its own}",
+		"when the account is there already and the token is its own; where its rights are: "
+		"\"namespaces\" or \"secrets_in\", \"a,b\"}",
 };
 
 const struct api_command api_cluster_unregister = {

@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 #define CLI_SOCKET        "/run/sluice/api.sock"
-#define CLI_ARGUMENTS_MAX 8
+#define CLI_ARGUMENTS_MAX 10
 #define CLI_WORDS_MAX     2
 #define CLI_TAIL_SIZE     8192
 

@@ -22,6 +22,8 @@ enum { // arguments
 	CA,
 	TOKEN,
 	PROXY,
+	NAMESPACES,
+	SECRETS_IN,
 	DRY_RUN
 };
 
@@ -164,7 +166,25 @@ static bool fill(json_t *body, const struct cli_call *call, struct reason *reaso
 	set(body, "server", values[SERVER]);
 	set(body, "proxy", values[PROXY]);
 	set(body, "token", values[TOKEN]);
+	set(body, "namespaces", values[NAMESPACES]);
+	set(body, "secrets_in", values[SECRETS_IN]);
 	return !values[CA] || set_text_or_file(body, "ca_pem", "", values[CA], reason);
+}
+
+// Not a command: how the manifests are asked for.
+static const struct cli_command cli_cluster_manifests = {
+	.path = "/v1/cluster/manifests",
+	.arguments = {{"namespaces", "A,B", ""}, {"secrets_in", "A,B", ""}},
+};
+
+// What stands in it is checked by whoever is asked.
+static char *manifests_path(const struct cli_call *call)
+{
+	struct cli_call named = {.command = &cli_cluster_manifests};
+
+	named.values[0] = call->values[NAMESPACES];
+	named.values[1] = call->values[SECRETS_IN];
+	return client_query(&named);
 }
 
 static bool compose(
@@ -174,7 +194,9 @@ static bool compose(
 	json_t *body;
 
 	if (call->values[DRY_RUN]) {
-		question->path = strdup("/v1/cluster/manifests");
+		question->path = manifests_path(call);
+		if (!question->path)
+			reason_add(reason, "out of memory");
 		return question->path;
 	}
 	body = json_object();
@@ -201,10 +223,15 @@ static void print_registered(json_t *answer, FILE *out)
 
 static void print_unregistered(json_t *answer, FILE *out)
 {
+	const char *namespaces = json_string_value(json_object_get(answer, "namespaces"));
+	const char *secrets = json_string_value(json_object_get(answer, "secrets_in"));
+	bool walled = namespaces && *namespaces, some = secrets && *secrets;
+
 	fprintf(out,
 		"%s is not served any more, and its credentials are gone from here\n"
-		"in the cluster: sluice cluster register --dry-run | kubectl delete -f -\n",
-		row_text(answer, "unregistered"));
+		"in the cluster: sluice cluster register --dry-run%s%s%s%s | kubectl delete -f -\n",
+		row_text(answer, "unregistered"), walled ? " --namespaces " : "",
+		walled ? namespaces : "", some ? " --secrets-in " : "", some ? secrets : "");
 }
 
 static void print_drained(json_t *answer, FILE *out)
@@ -232,6 +259,10 @@ const struct cli_command cli_cluster_register = {
 			[TOKEN] = {"token", "TOKEN",
 				"of the account; with kubeconfig: of its user"},
 			[PROXY] = {"proxy", "URL", "by which the API server is reached"},
+			[NAMESPACES] = {"namespaces", "A,B",
+				"the only ones that are served and may be read"},
+			[SECRETS_IN] = {"secrets-in", "A,B",
+				"the only ones whose Secrets may be read"},
 			[DRY_RUN] = {"dry-run", NULL, "print what would be made in the cluster"},
 		},
 	.changes = true,

@@ -68,7 +68,7 @@ static void collect(const struct kube *k, struct lines *lines)
 	for (unsigned i = 0; i < k->resource_count; i++)
 		add_line(lines, follow_problem(k->resources[i].follow), false);
 	for (unsigned i = 0; i < k->secret_count; i++)
-		add_line(lines, follow_problem(k->secrets[i]->follow), false);
+		add_line(lines, follow_problem(k->secrets[i]->follow), true); // it alone
 	if (llabs((long long)k->skew_s) > SKEW_MOST_S) {
 		snprintf(text, sizeof(text),
 			"its clock is %lld s %s ours: tokens and certificates may be refused; "

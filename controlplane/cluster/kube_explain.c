@@ -76,12 +76,15 @@ void kube_explain_status(struct kube_call *call, long status, char text[static E
 	if (status == 401)
 		snprintf(text, ERROR_BYTES,
 			"%s does not take our credentials (401): the token or certificate is "
-			"expired or of another cluster; put a new one into %s",
-			config->server, config->file);
+			"expired or of another cluster; %s%s",
+			config->server,
+			strchr(config->file, '/') ? "put a new one into "
+						  : "give a new one to `sluice cluster register`",
+			strchr(config->file, '/') ? config->file : "");
 	else if (status == 403)
 		snprintf(text, ERROR_BYTES,
-			"not allowed (403)%s%.300s: give the account the rights of "
-			"sluice-rbac.yaml (in share/sluice)",
+			"not allowed (403)%s%.300s: apply what `sluice cluster register --dry-run` "
+			"prints; `sluice cluster check` names what is missing",
 			*message ? ": " : "", message);
 	else
 		snprintf(text, ERROR_BYTES, "%s answered %ld%s%.300s", config->server, status,

@@ -4,6 +4,7 @@
 //     GET /version -> SelfSubjectAccessReview, one a right -> nodes and pods (reach.c)
 #include "check.h"
 
+#include "ingress.h"
 #include "log.h"
 
 #include <errno.h>
@@ -16,31 +17,42 @@
 #define SKEW_MOST_S 60
 
 static const struct right {
-	const char *verb, *group, *resource, *without; // and what is missed without it
+	const char *verb, *group, *resource;
+	bool namespaced;
+	const char *without; // and what is missed without it
 } rights[] = {
-	{"list", "", "services", "nothing of it is served"},
-	{"watch", "", "services", "changes are not seen"},
-	{"list", "discovery.k8s.io", "endpointslices", "Services have no endpoints"},
-	{"watch", "discovery.k8s.io", "endpointslices", "changes of endpoints are not seen"},
-	{"list", "", "nodes", "pods cannot be routed to"},
-	{"watch", "", "nodes", "changes of nodes are not seen"},
-	{"list", "networking.k8s.io", "ingresses", "Ingresses are not served"},
-	{"watch", "networking.k8s.io", "ingresses", "changes of Ingresses are not seen"},
-	{"list", "networking.k8s.io", "ingressclasses", "Ingresses of a class are not served"},
-	{"list", "", "secrets", "certificates of Ingresses are not known"},
-	{"watch", "", "secrets", "new certificates of Ingresses are not seen"},
-	{"patch", "", "services/status", "Services are not told their address"},
-	{"patch", "networking.k8s.io", "ingresses/status", "Ingresses are not told their address"},
-	{"create", "", "events", "nobody in the cluster reads why something is not served"},
+	{"list", "", "services", true, "nothing of it is served"},
+	{"watch", "", "services", true, "changes are not seen"},
+	{"list", "discovery.k8s.io", "endpointslices", true, "Services have no endpoints"},
+	{"watch", "discovery.k8s.io", "endpointslices", true, "changes of endpoints are not seen"},
+	{"list", "", "nodes", false, "pods cannot be routed to"},
+	{"watch", "", "nodes", false, "changes of nodes are not seen"},
+	{"list", "networking.k8s.io", "ingresses", true, "Ingresses are not served"},
+	{"watch", "networking.k8s.io", "ingresses", true, "changes of Ingresses are not seen"},
+	{"list", "networking.k8s.io", "ingressclasses", false,
+		"Ingresses of a class are not served"},
+	{"watch", "networking.k8s.io", "ingressclasses", false,
+		"changes of Ingress classes are not seen"},
+	{"patch", "", "services/status", true, "Services are not told their address"},
+	{"patch", "networking.k8s.io", "ingresses/status", true,
+		"Ingresses are not told their address"},
+	{"create", "", "events", true, "nobody in the cluster reads why something is not served"},
+	// The last, as they may be there in some namespaces alone.
+	{"list", "", "secrets", true, "certificates of Ingresses are not known"},
+	{"watch", "", "secrets", true, "new certificates of Ingresses are not seen"},
 };
 
-#define RIGHTS (sizeof(rights) / sizeof(rights[0]))
+#define RIGHTS      (sizeof(rights) / sizeof(rights[0]))
+#define FIRST_WHERE (RIGHTS - 2) // of Secrets
 
 struct checking {
 	struct registry *registry;
 	struct registry_check asked; // texts are owned
 	json_t *rows;
-	unsigned right, refused;
+	char **namespaces; // where rights of namespaces are asked for; none = everywhere at once
+	unsigned namespace_count;
+	unsigned right, place, needed, refused;
+	bool chosen; // they alone are served; else they have Ingresses with certificates
 	uint64_t began_ns;
 };
 
@@ -56,6 +68,9 @@ static void checking_free(struct checking *c)
 	free((char *)(uintptr_t)c->asked.name);
 	free((char *)(uintptr_t)c->asked.mode);
 	free((char *)(uintptr_t)c->asked.why);
+	for (unsigned i = 0; i < c->namespace_count; i++)
+		free(c->namespaces[i]);
+	free(c->namespaces);
 	free(c);
 }
 
@@ -105,30 +120,100 @@ static int ask(struct checking *c, struct cluster_write *write)
 
 static void next_right(struct checking *c);
 
+static bool add_place(struct checking *c, const char *namespace)
+{
+	char **bigger;
+
+	for (unsigned i = 0; i < c->namespace_count; i++)
+		if (strcmp(c->namespaces[i], namespace) == 0)
+			return true;
+	bigger = realloc(c->namespaces, (c->namespace_count + 1) * sizeof(char *));
+	if (!bigger)
+		return false;
+	c->namespaces = bigger;
+	bigger[c->namespace_count] = strdup(namespace);
+	if (!bigger[c->namespace_count])
+		return false;
+	c->namespace_count++;
+	return true;
+}
+
+// Secrets may not be read everywhere: then where Ingresses name some.
+static void add_places_of_secrets(struct checking *c)
+{
+	const struct model *model = c->asked.model;
+	size_t count = model_count(model, OBJECT_INGRESS);
+	const struct object **list = calloc(count + 1, sizeof(struct object *));
+
+	if (!list)
+		return;
+	model_list(model, OBJECT_INGRESS, list);
+	for (size_t i = 0; i < count; i++) {
+		const struct ingress *ingress = (const struct ingress *)list[i];
+		bool names = false;
+
+		for (unsigned j = 0; j < ingress->tls_count; j++)
+			names |= *ingress->tls[j].secret != '\0';
+		if (names && strcmp(list[i]->cluster, c->asked.name) == 0)
+			add_place(c, list[i]->namespace);
+	}
+	free(list);
+}
+
+// The namespace of what is asked now; "" = all.
+static const char *place_of(const struct checking *c)
+{
+	return rights[c->right].namespaced && c->namespace_count ? c->namespaces[c->place] : "";
+}
+
+static void tell_refused(struct checking *c)
+{
+	const struct right *right = &rights[c->right];
+	const char *place = place_of(c);
+	char what[200], found[300], mend[300];
+
+	snprintf(what, sizeof(what), "right %s %s%s%s", right->verb, right->resource,
+		*place ? " in " : "", place);
+	snprintf(found, sizeof(found), "no: %s", right->without);
+	snprintf(mend, sizeof(mend),
+		"kubectl apply -f the output of sluice cluster register --dry-run%s%s",
+		!*place     ? ""
+		: c->chosen ? " --namespaces "
+			    : " --secrets-in ",
+		place);
+	check_row(c->rows, what, "failed", found, mend);
+	c->refused++;
+}
+
 static void reviewed(void *arg, long status, const char *error, const char *body)
 {
 	struct checking *c = arg;
-	const struct right *right = &rights[c->right];
 	json_t *root = error ? NULL : json_loads(body, 0, NULL);
-	char what[120], found[300];
+	bool allowed = json_is_true(json_object_get(json_object_get(root, "status"), "allowed"));
+	char found[300];
 
-	snprintf(what, sizeof(what), "right %s %s", right->verb, right->resource);
+	json_decref(root);
 	if (error) {
 		snprintf(found, sizeof(found), "%.280s", error);
 		check_row(c->rows, "rights", "failed", found,
 			status ? "see what the API server says" : "see whether it is up");
-		json_decref(root);
 		reach(c);
 		return;
 	}
-	if (!json_is_true(json_object_get(json_object_get(root, "status"), "allowed"))) {
-		snprintf(found, sizeof(found), "no: %s", right->without);
-		check_row(c->rows, what, "failed", found,
-			"kubectl apply -f the output of sluice cluster register --dry-run");
-		c->refused++;
+	if (!allowed && c->right >= FIRST_WHERE && !c->namespace_count) {
+		add_places_of_secrets(c);
+		if (!c->namespace_count) // no Ingress names one
+			c->right = RIGHTS;
+		next_right(c);
+		return;
 	}
-	json_decref(root);
-	c->right++;
+	c->needed++;
+	if (!allowed)
+		tell_refused(c);
+	if (!rights[c->right].namespaced || ++c->place >= c->namespace_count) {
+		c->right++;
+		c->place = 0;
+	}
 	next_right(c);
 }
 
@@ -139,12 +224,12 @@ static void next_right(struct checking *c)
 		.path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
 		.content_type = "application/json",
 		.done = reviewed};
-	char body[400], resource[64], found[64];
+	char body[500], resource[64], found[64];
 	const char *slash;
 
-	if (c->right == RIGHTS) {
-		snprintf(found, sizeof(found), "%u of %zu needed", (unsigned)RIGHTS - c->refused,
-			RIGHTS);
+	if (c->right >= RIGHTS) {
+		snprintf(
+			found, sizeof(found), "%u of %u needed", c->needed - c->refused, c->needed);
 		check_row(c->rows, "rights", c->refused ? "failed" : "ok", found,
 			c->refused ? "see above" : "");
 		reach(c);
@@ -156,8 +241,8 @@ static void next_right(struct checking *c)
 	snprintf(body, sizeof(body),
 		"{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\","
 		"\"spec\":{\"resourceAttributes\":{\"verb\":\"%s\",\"group\":\"%s\","
-		"\"resource\":\"%s\",\"subresource\":\"%s\"}}}",
-		right->verb, right->group, resource, slash ? slash + 1 : "");
+		"\"resource\":\"%s\",\"subresource\":\"%s\",\"namespace\":\"%s\"}}}",
+		right->verb, right->group, resource, slash ? slash + 1 : "", place_of(c));
 	write.body = body;
 	if (ask(c, &write))
 		reviewed(c, 0, "the cluster is not connected", "");
@@ -249,7 +334,12 @@ int registry_check(
 	c->asked.name = strdup(check->name);
 	c->asked.mode = strdup(check->mode);
 	c->asked.why = strdup(check->why);
-	if (c->asked.name && c->asked.mode && c->asked.why)
+	c->chosen = check->namespace_count > 0;
+	for (unsigned i = 0; i < check->namespace_count; i++)
+		if (!add_place(c, check->namespaces[i]))
+			c->chosen = false;
+	if (c->asked.name && c->asked.mode && c->asked.why &&
+		c->namespace_count == check->namespace_count)
 		error = ask(c, &write);
 	if (!error)
 		return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The objects of config/sluice-rbac.yaml, one by one, each with the path where it is applied.
+// The objects of config/sluice-rbac.yaml, one by one, each with the path where it is applied; and
+// where the account's rights are to be bound in single namespaces, those bindings.
 #include "registry_internal.h"
 
 #include "yaml_tree.h"
@@ -53,9 +54,9 @@ static int visit(const struct tree *document, void *arg)
 	return 0;
 }
 
-int manifest_at(unsigned i, struct manifest *manifest)
+int manifest_at(const char *text, unsigned i, struct manifest *manifest)
 {
-	const char *at = manifests_text;
+	const char *at = text;
 	struct yaml_error error;
 
 	*manifest = (struct manifest){0};
@@ -86,7 +87,109 @@ void manifest_clear(struct manifest *manifest)
 	*manifest = (struct manifest){0};
 }
 
-const char *registry_manifests(void)
+// Where the document binds what is bound in single namespaces: in which; NULL: in all.
+static const char *bound_in(const char *document, size_t length, const struct scope *scope)
 {
-	return manifests_text;
+	static const char objects[] =
+		"\nkind: ClusterRoleBinding\nmetadata:\n  name: sluice-objects\n";
+	static const char secrets[] =
+		"\nkind: ClusterRoleBinding\nmetadata:\n  name: sluice-secrets\n";
+	const char *in = *scope->namespaces ? scope->namespaces : NULL;
+
+	if (memmem(document, length, secrets, sizeof(secrets) - 1))
+		return *scope->secrets_in ? scope->secrets_in : in;
+	return memmem(document, length, objects, sizeof(objects) - 1) ? in : NULL;
+}
+
+// Role and subjects stay what they are.
+static void bind_in(FILE *out, const char *document, size_t length, const char *namespaces)
+{
+	static const char kind[] = "ClusterRoleBinding\nmetadata:\n";
+	const char *at = memmem(document, length, kind, sizeof(kind) - 1);
+	const char *rest = at + sizeof(kind) - 1;
+
+	for (const char *name = namespaces; *name; name += strcspn(name, ",")) {
+		name += *name == ',';
+		fprintf(out, "%s%.*sRoleBinding\nmetadata:\n  namespace: %.*s\n%.*s",
+			name == namespaces ? "" : "---\n", (int)(at - document), document,
+			(int)strcspn(name, ","), name, (int)(document + length - rest), rest);
+	}
+}
+
+char *registry_manifests(const struct scope *scope)
+{
+	const char *at = manifests_text;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	while (out && *at) {
+		const char *end = strstr(at, BETWEEN), *namespaces;
+		size_t length = end ? (size_t)(end + 1 - at) : strlen(at);
+
+		namespaces = bound_in(at, length, scope);
+		if (namespaces)
+			bind_in(out, at, length, namespaces);
+		else
+			fwrite(at, 1, length, out);
+		at += length + (end ? strlen(BETWEEN) - 1 : 0);
+		if (end)
+			fputs("---\n", out);
+	}
+	if (!out || fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static bool names(const char *list, const char *name, size_t length)
+{
+	for (; *list; list += strcspn(list, ",")) {
+		list += *list == ',';
+		if (strcspn(list, ",") == length && strncmp(list, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *secrets_of(const struct scope *scope)
+{
+	return *scope->secrets_in ? scope->secrets_in : scope->namespaces;
+}
+
+// Bindings of before in namespaces that are no longer meant.
+static void left_over(FILE *out, const char *role, const char *before, const char *now)
+{
+	for (const char *name = before; *name; name += strcspn(name, ",")) {
+		size_t length;
+
+		name += *name == ',';
+		length = strcspn(name, ",");
+		if (!names(now, name, length))
+			fprintf(out,
+				"/apis/rbac.authorization.k8s.io/v1/namespaces/%.*s/rolebindings/"
+				"%s\n",
+				(int)length, name, role);
+	}
+}
+
+char *manifests_over(const struct scope *before, const struct scope *now)
+{
+	static const char bindings[] = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/";
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	if (*now->namespaces)
+		fprintf(out, "%ssluice-objects\n", bindings);
+	if (*secrets_of(now))
+		fprintf(out, "%ssluice-secrets\n", bindings);
+	left_over(out, "sluice-objects", before->namespaces, now->namespaces);
+	left_over(out, "sluice-secrets", secrets_of(before), secrets_of(now));
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }

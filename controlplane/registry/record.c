@@ -28,9 +28,12 @@ int record_copy(struct record *record, const struct registration *r)
 		.cert_pem = copy(r->cert_pem),
 		.key_pem = copy(r->key_pem),
 		.account = copy(""),
+		.namespaces = copy(r->scope.namespaces),
+		.secrets_in = copy(r->scope.secrets_in),
 	};
 	if (record->server && record->ca_pem && record->tls_server_name && record->proxy &&
-		record->token && record->cert_pem && record->key_pem && record->account)
+		record->token && record->cert_pem && record->key_pem && record->account &&
+		record->namespaces && record->secrets_in)
 		return 0;
 	record_clear(record);
 	return -ENOMEM;
@@ -44,7 +47,8 @@ int record_again(struct record *record, const struct record *from)
 		.proxy = from->proxy,
 		.token = from->token,
 		.cert_pem = from->cert_pem,
-		.key_pem = from->key_pem};
+		.key_pem = from->key_pem,
+		.scope = {from->namespaces, from->secrets_in}};
 	int error = record_copy(record, &said);
 
 	if (error)
@@ -76,6 +80,8 @@ void record_clear(struct record *record)
 	free(record->cert_pem);
 	free_secret(record->key_pem);
 	free(record->account);
+	free(record->namespaces);
+	free(record->secrets_in);
 	*record = (struct record){0};
 }
 
@@ -110,12 +116,12 @@ char *record_text(const struct record *r)
 	set_data(user, "client-certificate-data", r->cert_pem);
 	set_data(user, "client-key-data", r->key_pem);
 	root = json_pack("{s:s, s:s, s:s, s:[{s:s, s:o}], s:[{s:s, s:o}], s:[{s:s, s:{s:s, s:s}}],"
-			 " s:{s:s, s:I, s:I}}",
+			 " s:{s:s, s:I, s:I, s:s, s:s}}",
 		"apiVersion", "v1", "kind", "Config", "current-context", "sluice", "clusters",
 		"name", "sluice", "cluster", cluster, "users", "name", "sluice", "user", user,
 		"contexts", "name", "sluice", "context", "cluster", "sluice", "user", "sluice",
 		"sluice", "account", r->account, "made", (json_int_t)r->made_s, "ends",
-		(json_int_t)r->ends_s);
+		(json_int_t)r->ends_s, "namespaces", r->namespaces, "secrets_in", r->secrets_in);
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;
@@ -139,10 +145,12 @@ int record_parse(struct record *record, const char *text, size_t length, const c
 		.token = config.token,
 		.cert_pem = config.cert_pem,
 		.key_pem = config.key_pem};
+	root = json_loadb(text, length, 0, NULL);
+	ours = json_object_get(root, "sluice");
+	said.scope.namespaces = json_string_value(json_object_get(ours, "namespaces"));
+	said.scope.secrets_in = json_string_value(json_object_get(ours, "secrets_in"));
 	error = record_copy(record, &said);
 	kubeconfig_clear(&config);
-	root = error ? NULL : json_loadb(text, length, 0, NULL);
-	ours = json_object_get(root, "sluice");
 	if (!error && ours) {
 		free(record->account);
 		record->account = copy(json_string_value(json_object_get(ours, "account")));

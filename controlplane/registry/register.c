@@ -3,6 +3,7 @@
 //
 //     is it there     GET /version
 //     objects         PATCH each (server-side apply), unless they were made by hand
+//     less            DELETE bindings of before that give more than is meant now
 //     token           POST TokenRequest: the account's own
 //     proof           GET with that token what we will list
 //
@@ -21,11 +22,14 @@
 #define PROOF_TIMES    25
 #define ACCOUNT        "sluice/sluice" // of the manifests
 
-static const char *const proofs[] = {
-	"/api/v1/services?limit=1",
-	"/api/v1/nodes?limit=1",
-	"/apis/networking.k8s.io/v1/ingresses?limit=1",
-	"/apis/networking.k8s.io/v1/ingressclasses?limit=1",
+static const struct proof {
+	const char *group, *plural;
+	bool namespaced;
+} proofs[] = {
+	{"/api/v1", "services", true},
+	{"/api/v1", "nodes", false},
+	{"/apis/networking.k8s.io/v1", "ingresses", true},
+	{"/apis/networking.k8s.io/v1", "ingressclasses", false},
 };
 
 struct side { // who asks
@@ -40,6 +44,8 @@ struct job {
 	bool by_hand, ended;
 	struct record record;
 	struct side first, own; // with what was given; as the account
+	char *manifests, *over; // what is applied; paths, one a line, of what is deleted
+	const char *next_over;
 	unsigned object, proof, tried;
 	uv_timer_t timer;
 	unsigned open_handles;
@@ -51,6 +57,8 @@ static void job_free(struct job *j)
 	record_clear(&j->record);
 	kubeconfig_clear(&j->first.config);
 	kubeconfig_clear(&j->own.config);
+	free(j->manifests);
+	free(j->over);
 	free(j->name);
 	free(j);
 }
@@ -179,10 +187,16 @@ static void proved(void *arg, const struct kube_answer *answer, const char *body
 
 static void prove(struct job *j)
 {
-	const struct step step = {.side = &j->own, .path = proofs[j->proof], .done = proved};
+	const struct proof *proof = &proofs[j->proof];
+	const char *in = proof->namespaced ? j->record.namespaces : "";
+	char path[200];
+	const struct step step = {.side = &j->own, .path = path, .done = proved};
 
+	// Of several namespaces the first: `cluster check` asks for each.
+	snprintf(path, sizeof(path), "%s%s%.*s/%s?limit=1", proof->group, *in ? "/namespaces/" : "",
+		(int)strcspn(in, ","), in, proof->plural);
 	snprintf(j->what, sizeof(j->what), "trying what the account may do (%.*s)",
-		(int)strcspn(step.path, "?"), step.path);
+		(int)strcspn(path, "?"), path);
 	ask(j, &step);
 }
 
@@ -243,6 +257,43 @@ static void ask_token(struct job *j)
 // The objects.
 
 static void apply(struct job *j);
+static void remove_over(struct job *j);
+
+static void removed(void *arg, const struct kube_answer *answer, const char *body)
+{
+	struct job *j = arg;
+
+	(void)body;
+	if (j->ended)
+		return;
+	if (answer->error && answer->status != 404) {
+		fail(j, answer->error);
+		return;
+	}
+	j->next_over += strcspn(j->next_over, "\n");
+	j->next_over += *j->next_over == '\n';
+	remove_over(j);
+}
+
+static void remove_over(struct job *j)
+{
+	size_t length = strcspn(j->next_over, "\n");
+	char *path;
+	struct step step = {.side = &j->first, .method = "DELETE", .done = removed};
+
+	if (!length) {
+		ask_token(j);
+		return;
+	}
+	path = strndup(j->next_over, length);
+	step.path = path;
+	snprintf(j->what, sizeof(j->what), "taking away %.150s", path ? path : "");
+	if (path)
+		ask(j, &step);
+	else
+		fail(j, "out of memory");
+	free(path);
+}
 
 static void applied(void *arg, const struct kube_answer *answer, const char *body)
 {
@@ -255,6 +306,9 @@ static void applied(void *arg, const struct kube_answer *answer, const char *bod
 		fail(j, "the credentials given may not do that (403): take those of an "
 			"administrator, or let one apply `sluice cluster register --dry-run` and "
 			"register with server, ca and token");
+	} else if (answer->status == 404 && strstr(j->what, "/namespaces/")) {
+		fail(j, "there is no such namespace in the cluster: make it first, or leave it "
+			"out");
 	} else if (answer->error) {
 		fail(j, answer->error);
 	} else {
@@ -266,14 +320,14 @@ static void applied(void *arg, const struct kube_answer *answer, const char *bod
 static void apply(struct job *j)
 {
 	struct manifest manifest;
-	int error = manifest_at(j->object, &manifest);
+	int error = manifest_at(j->manifests, j->object, &manifest);
 	struct step step = {.side = &j->first,
 		.method = "PATCH",
 		.type = "application/apply-patch+yaml",
 		.done = applied};
 
 	if (error == -ENOENT) {
-		ask_token(j);
+		remove_over(j);
 		return;
 	}
 	if (error) {
@@ -307,12 +361,19 @@ static void seen(void *arg, const struct kube_answer *answer, const char *body)
 
 static int fill(struct job *j, const struct registration *r)
 {
+	const struct registered *before = registry_find(j->registry, r->name);
+	const struct scope nowhere = {"", ""};
 	int error = record_copy(&j->record, r);
 	char *account;
 
 	j->name = strdup(r->name);
 	if (error || !j->name)
 		return -ENOMEM;
+	j->manifests = registry_manifests(&r->scope);
+	j->over = manifests_over(before ? &before->scope : &nowhere, &r->scope);
+	if (!j->manifests || !j->over)
+		return -ENOMEM;
+	j->next_over = j->over;
 	j->record.made_s = (int64_t)time(NULL);
 	account = r->by_hand ? token_account(j->record.token, &j->record.ends_s) : strdup(ACCOUNT);
 	if (!account)

@@ -137,6 +137,7 @@ static bool take_record(struct entry *entry, struct record *record)
 	explicit_bzero(entry->said.kubeconfig, strlen(entry->said.kubeconfig));
 	free(entry->said.kubeconfig);
 	entry->said.kubeconfig = text;
+	entry->said.scope = (struct scope){entry->record.namespaces, entry->record.secrets_in};
 	entry->said.made_s = entry->record.made_s;
 	entry->said.ends_s = entry->record.ends_s;
 	set_problem(entry, "");

@@ -29,13 +29,20 @@ struct registry_options {
 	struct cluster *(*cluster)(void *arg, const char *name); // the running one, or NULL
 };
 
+// Where the account's rights are: "a,b", the names of namespaces; "" = everywhere.
+struct scope {
+	const char *namespaces; // nothing else is served
+	const char *secrets_in; // all is served, certificates from there
+};
+
 struct registered {             // borrowed until the loop runs on
 	char *name;             // [a-z0-9-], at most 40
 	char *kubeconfig;       // the text that the source goes by, with the token
 	char *account;          // "namespace/name"; "" = not known: its token is not renewed
 	uint64_t generation;    // another after another registration
 	int64_t made_s, ends_s; // of the token, seconds of the epoch; ends_s 0 = it does not say
-	char *problem;          // why it could not be renewed; "" = nothing
+	struct scope scope;
+	char *problem; // why it could not be renewed; "" = nothing
 };
 
 int registry_open(
@@ -52,6 +59,7 @@ struct registration { // texts are copied; "" = none
 	const char *token, *cert_pem, *key_pem; // whose rights are used for this
 	// The account is there and `token` is its own; else both are made with the rights given.
 	bool by_hand;
+	struct scope scope;
 	void *arg;
 	// Once for each that returned 0, never from within: what went wrong, in one line, or NULL.
 	void (*done)(void *arg, const char *error);
@@ -70,6 +78,8 @@ bool registry_drained(const void *registry, const char *name);
 struct registry_check {
 	const char *name;
 	const struct model *model;
+	const char *const *namespaces; // that are served; none = all
+	unsigned namespace_count;
 	const char *mode, *why; // of its endpoints, as planned: "pod", "nodeport"; "" = not known
 	void *arg;
 	// Once for each that returned 0, never from within. The rows are an array of objects
@@ -82,5 +92,6 @@ struct registry_check {
 int registry_check(
 	struct registry *registry, const struct registry_check *check, struct reason *reason);
 
-// What an account of ours needs in a cluster, for kubectl apply -f.
-const char *registry_manifests(void);
+// What an account of ours needs in a cluster, for kubectl apply -f; to be freed. NULL: out of
+// memory.
+char *registry_manifests(const struct scope *scope);

@@ -14,7 +14,8 @@
 struct record { // what is kept of a cluster; texts are owned
 	char *server, *ca_pem, *tls_server_name, *proxy;
 	char *token, *cert_pem, *key_pem;
-	char *account; // "namespace/name", ""
+	char *account;                 // "namespace/name", ""
+	char *namespaces, *secrets_in; // as of struct scope
 	int64_t made_s, ends_s;
 };
 
@@ -43,9 +44,12 @@ struct manifest {
 };
 
 // The i-th that is applied; 0, -ENOENT after the last, or -errno.
-int manifest_at(unsigned i, struct manifest *manifest);
+int manifest_at(const char *text, unsigned i, struct manifest *manifest);
 void manifest_clear(struct manifest *manifest);
 extern const char manifests_text[];
+// The paths of bindings that give more than is meant now, one a line; to be freed. NULL: out of
+// memory.
+char *manifests_over(const struct scope *before, const struct scope *now);
 
 // The cluster is there or changed, and on the disk; the record is taken over.
 int registry_keep(

@@ -48,15 +48,15 @@ def served(world, tmp_path_factory):
     return address, context
 
 
-def secret(a, folder):
+def secret(a, folder, name="cf-tls", host=TLS_HOST):
     """A certificate as a Secret; what trusts it."""
     key, chain = folder / "key", folder / "crt"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={TLS_HOST}",
-                    "-addext", f"subjectAltName=DNS:{TLS_HOST}", "-keyout", key, "-out", chain],
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={host}",
+                    "-addext", f"subjectAltName=DNS:{host}", "-keyout", key, "-out", chain],
                    check=True, capture_output=True)
     a.api.create(a.path("secrets"), {
-        "metadata": {"name": "cf-tls"}, "type": "kubernetes.io/tls",
+        "metadata": {"name": name}, "type": "kubernetes.io/tls",
         "stringData": {"tls.crt": chain.read_text(), "tls.key": key.read_text()}})
     return ssl.create_default_context(cafile=chain)
 

@@ -2,11 +2,14 @@
 """What a cluster says is what is served: over which connection, in which version, and after its
 state went back, its rights were taken or its answers are slow."""
 
-import http.client
+import contextlib
 import json
-import time
+import signal
+import threading
 
+import pytest
 from slices_v1 import SlicesV1
+from test_conformance import secret
 from test_life import problems, serve, wait_pods
 from topology import wait_until
 from world import Held
@@ -90,3 +93,127 @@ def check_drains(world, b, address):
     finally:
         b.agent.grace_s = 1.0
     wait_until(lambda: set(endpoints(world, "b", "sliced")) == b.pods("sliced"), "those gone", 30)
+
+
+@contextlib.contextmanager
+def slow(api):
+    """It runs a fifth of the time."""
+    ending = threading.Event()
+
+    def run():
+        while not ending.is_set():
+            api.freeze("kube-apiserver")
+            ending.wait(0.4)
+            api.thaw("kube-apiserver")
+            ending.wait(0.1)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join(10)
+
+
+def test_an_api_server_that_is_slow(world):
+    b = world.b
+    address = serve(world, b, "slowly", 2)
+    wait_until(lambda: not problems(world), "no problem", 30)
+    with world.traffic(address) as traffic, slow(b.api):
+        for number in range(3):
+            b.service(f"slow-{number}", selector="slowly")
+            assert b.wait_address("services", f"slow-{number}", 40)
+        b.scale("slowly", 3)
+        wait_until(lambda: b.rolled("slowly"), "three pods", 60)
+        wait_pods(world, b, "slowly", address, 60)
+        assert not problems(world)
+    assert not traffic.failed, traffic.failed[:3]
+
+
+def version_of(b):
+    return int(b.api.get(b.path("services"))["metadata"]["resourceVersion"])
+
+
+def test_a_cluster_restored_from_a_backup(world):
+    """What the backup does not have goes, what it has stays as it was, and nothing flaps."""
+    b = world.b
+    address = serve(world, b, "restored", 2)
+    pods = b.pods("restored")
+    backup = b.api.take_backup()
+    serve(world, b, "too-new", 1)
+    for number in range(20):  # far enough for versions to go back
+        b.service(f"passing-{number}")
+        b.api.delete(f"{b.path('services')}/passing-{number}")
+    version = version_of(b)
+    with world.traffic(address) as traffic:
+        b.api.restore(backup)
+        assert version_of(b) < version
+        wait_until(lambda: not any(row["service"] == "b/default/too-new"
+                                   for row in world.lab.rows("services")), "the newer one gone", 60)
+        traffic.wait_more()
+        wait_until(lambda: not problems(world), "no problem left", 40)
+        assert b.addresses("services", "restored") == [address]
+        assert b.pods("restored") == pods
+        wait_pods(world, b, "restored", address)
+        serve(world, b, "after-restore", 1)
+    assert not traffic.failed, traffic.failed[:3]
+
+
+@pytest.fixture
+def walled(world):
+    """b's namespace of that name, registered as a cluster whose account may read there alone."""
+    there = world.b.in_namespace("walled")
+    there.name = "walled"
+    world.lab.box.sluice("cluster", "register", "walled", "--kubeconfig",
+                         str(world.b.api.dir / "kubeconfig"), "--namespaces", "walled")
+    yield there
+    world.lab.box.sluice("cluster", "unregister", "walled")
+
+
+def may(cluster, verb, resource, namespace=""):
+    return cluster.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": {
+        "user": "system:serviceaccount:sluice:sluice", "resourceAttributes": {
+            "verb": verb, "resource": resource, "namespace": namespace}}})["status"]["allowed"]
+
+
+def test_an_account_of_one_namespace(world, walled, tmp_path):
+    serve(world, walled, "inside", 2)
+    secret(walled, tmp_path, "inside-tls", "inside.test")
+    walled.ingress("inside", [("inside.test", "/", "Prefix", "inside")],
+                   tls=[{"hosts": ["inside.test"], "secretName": "inside-tls"}])
+    assert walled.wait_address("ingresses", "inside", 10)
+    wait_until(lambda: [row for row in world.lab.rows("certificates") if "inside.test" in f"{row}"],
+               "its certificate", 20)
+    found = [(verb, resource, namespace) for verb, resource, namespace in (
+        ("list", "secrets", "walled"), ("list", "services", "walled"), ("list", "nodes", ""),
+        ("list", "secrets", "default"), ("list", "services", "default"), ("list", "secrets", ""),
+        ("watch", "services", ""), ("get", "secrets", "walled"))
+        if may(walled, verb, resource, namespace)]
+    assert found == [("list", "secrets", "walled"), ("list", "services", "walled"), ("list", "nodes", "")]
+    rows = json.loads(world.lab.box.sluice("cluster", "check", "walled", "--json").stdout)["checks"]
+    assert not [row for row in rows if row["result"] == "failed"], rows
+    assert not problems(world, "walled")
+
+
+def test_rights_that_are_revoked(world, walled):
+    address = serve(world, walled, "revoked", 2)
+    binding = f"{walled.path('rolebindings', 'rbac.authorization.k8s.io/v1')}/sluice-objects"
+    with world.traffic(address) as traffic:
+        walled.api.delete(binding)
+        # What is watched goes on being told until the watch ends.
+        walled.api.kill("kube-apiserver", signal.SIGKILL)
+        walled.api.start("kube-apiserver")
+        walled.api.wait_ready()
+        row = wait_until(lambda: [row for row in problems(world, "walled") if "(403)" in row["text"]],
+                         "the alarm", 60)[0]
+        assert "cluster check" in row["text"] and row["level"] == "error"
+        rows = json.loads(world.lab.box.sluice("cluster", "check", "walled", "--json").stdout)["checks"]
+        missing = [row for row in rows if row["what"] == "right list services in walled"]
+        assert missing and missing[0]["mend"].endswith("--dry-run --namespaces walled"), rows
+        traffic.wait_more()
+        world.lab.box.sluice("cluster", "register", "walled", "--kubeconfig",
+                             str(walled.api.dir / "kubeconfig"), "--namespaces", "walled")
+        wait_until(lambda: not problems(world, "walled"), "the alarm gone", 60)
+        traffic.wait_more()
+    assert not traffic.failed, traffic.failed[:3]
+    assert walled.addresses("services", "revoked") == [address]

@@ -5,6 +5,7 @@ Cluster a has the lab's first two nodes, cluster b the third. Their API servers 
 LAN, which the box reaches through its own ports."""
 
 import contextlib
+import copy
 import http.client
 import json
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import harness
 from agent import Agent
-from control import ControlPlane
+from control import ApiError, ControlPlane
 from topology import BOX_HOST, LAN4, Machine, wait_until
 
 SERVER_HOST = 5
@@ -26,7 +27,7 @@ class Cluster:
     """One of them: the API server, the agent that plays its nodes, and its users' words."""
 
     def __init__(self, lab, name, index):
-        self.lab, self.name = lab, name
+        self.lab, self.name, self.namespace = lab, name, "default"
         machine = Machine(f"{lab.name}-kube-{name}").create()
         lab.net.plug(machine, "eth0", "lan")
         address = LAN4.format(SERVER_HOST + index)
@@ -35,7 +36,16 @@ class Cluster:
         self.api = ControlPlane(machine, Path(lab.dir) / f"kube-{name}", address)
         self.agent = Agent(self.api, lab, name)
 
-    def path(self, plural, group="v1", namespace="default"):
+    def in_namespace(self, name):
+        """The same words, said there."""
+        with contextlib.suppress(ApiError):
+            self.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        there = copy.copy(self)
+        there.namespace = name
+        return there
+
+    def path(self, plural, group="v1", namespace=None):
+        namespace = namespace or self.namespace
         base = "/api/v1" if group == "v1" else f"/apis/{group}"
         return f"{base}/namespaces/{namespace}/{plural}"
 
@@ -137,6 +147,8 @@ class World:
         settings = self.lab.box.settings
         settings["sources"] = [{"name": "b", "kind": "kube",
                                 "path": str(self.b.api.dir / "kubeconfig"), "watch_s": 30}]
+        # Others of b's are for accounts that may read there alone.
+        settings["clusters"] = [{"name": "b", "namespaces": ["default", "kube-system"]}]
         settings["ingress"] = {"class": CLASS, "controller": CONTROLLER, "classless": False}
         self.lab.box.write_settings()
         self.lab.box.start_all()

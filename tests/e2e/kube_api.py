@@ -125,6 +125,7 @@ class FakeApi:
         self.only_newest = False  # of an account's tokens all but the last are refused
         self.applied = {}         # by server-side apply: path -> text
         self.denied = set()       # (verb, resource) that nobody but the first token may
+        self.allowed = lambda asked: True  # of a SelfSubjectAccessReview's resourceAttributes
         self.bearers = []
         self.skew = 0
         self.git_version = "v1.27.3-fake"
@@ -295,6 +296,8 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
             return self.answer(status, text, headers)
         if path == "/version":
             return self.answer(200, {"major": "1", "minor": "27", "gitVersion": api.git_version})
+        if self.command == "DELETE":
+            return self.answer(200 if api.applied.pop(path, None) else 404, {})
         if query.get("fieldManager"):
             api.applied[path] = body.decode()
             return self.answer(200, {})
@@ -303,7 +306,8 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
         if path.endswith("/selfsubjectaccessreviews"):
             asked = json.loads(body)["spec"]["resourceAttributes"]
             resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
-            return self.answer(201, {"status": {"allowed": (asked["verb"], resource) not in api.denied}})
+            return self.answer(201, {"status": {
+                "allowed": (asked["verb"], resource) not in api.denied and api.allowed(asked)}})
         parts = path.strip("/").split("/")
         group = parts[2:] if parts[0] == "apis" else parts[1:]
         version = "/".join(parts[1:3]) if parts[0] == "apis" else "v1"
@@ -320,7 +324,7 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
             return self.watch(plural, namespace, query)
         return self.list(plural, namespace, query)
 
-    do_GET = do_PATCH = do_POST = do_PUT = do
+    do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = do
 
     def issue(self, words):
         """A token for the account of /api/v1/namespaces/<namespace>/serviceaccounts/<name>/token."""

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ static const struct registration given = {
 	.token = "header.claims.signature",
 	.cert_pem = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n",
 	.key_pem = "-----BEGIN PRIVATE KEY-----\nMIID\n-----END PRIVATE KEY-----\n",
+	.scope = {"a,b", "c"},
 };
 
 static void test_a_record_is_read_as_it_was_written(void **state)
@@ -43,6 +45,8 @@ static void test_a_record_is_read_as_it_was_written(void **state)
 	assert_string_equal(read.cert_pem, given.cert_pem);
 	assert_string_equal(read.key_pem, given.key_pem);
 	assert_string_equal(read.account, "sluice/sluice");
+	assert_string_equal(read.namespaces, "a,b");
+	assert_string_equal(read.secrets_in, "c");
 	assert_int_equal(read.made_s, record.made_s);
 	assert_int_equal(read.ends_s, record.ends_s);
 	free(text);
@@ -116,6 +120,8 @@ static void test_the_answer_to_a_token_request(void **state)
 	record_clear(&record);
 }
 
+static const struct scope everywhere = {"", ""};
+
 static void test_the_manifests_one_by_one(void **state)
 {
 	static const char *const paths[] = {
@@ -123,15 +129,20 @@ static void test_the_manifests_one_by_one(void **state)
 		"/api/v1/namespaces/sluice/serviceaccounts/sluice",
 		"/apis/rbac.authorization.k8s.io/v1/clusterroles/sluice",
 		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/sluice",
+		"/apis/rbac.authorization.k8s.io/v1/clusterroles/sluice-objects",
+		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/sluice-objects",
+		"/apis/rbac.authorization.k8s.io/v1/clusterroles/sluice-secrets",
+		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/sluice-secrets",
 		"/apis/rbac.authorization.k8s.io/v1/namespaces/sluice/roles/sluice",
 		"/apis/rbac.authorization.k8s.io/v1/namespaces/sluice/rolebindings/sluice",
 		"/apis/networking.k8s.io/v1/ingressclasses/sluice",
 	};
+	char *text = registry_manifests(&everywhere);
 	struct manifest manifest;
 	unsigned i = 0;
 
 	(void)state;
-	for (; manifest_at(i, &manifest) == 0; i++) {
+	for (; manifest_at(text, i, &manifest) == 0; i++) {
 		manifest.path[strcspn(manifest.path, "?")] = '\0';
 		assert_true(i < sizeof(paths) / sizeof(paths[0]));
 		assert_string_equal(manifest.path, paths[i]);
@@ -140,6 +151,84 @@ static void test_the_manifests_one_by_one(void **state)
 		manifest_clear(&manifest);
 	}
 	assert_int_equal(i, sizeof(paths) / sizeof(paths[0]));
+	free(text);
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned count = 0;
+
+	for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+		count++;
+	return count;
+}
+
+static void expect_bound(const struct scope *scope, const char *const *wanted)
+{
+	char *text = registry_manifests(scope);
+	struct manifest manifest;
+	unsigned found = 0;
+
+	for (unsigned i = 0; manifest_at(text, i, &manifest) == 0; i++) {
+		manifest.path[strcspn(manifest.path, "?")] = '\0';
+		if (strstr(manifest.path, "bindings/sluice-")) {
+			assert_non_null(wanted[found]);
+			assert_string_equal(
+				manifest.path + strlen("/apis/rbac.authorization.k8s.io/v1/"),
+				wanted[found]);
+			found++;
+			assert_int_equal(count_of(manifest.text, "kind: ClusterRole\n"), 1);
+			assert_int_equal(count_of(manifest.text, "kind: ServiceAccount\n"), 1);
+		}
+		manifest_clear(&manifest);
+	}
+	assert_null(wanted[found]);
+	free(text);
+}
+
+static void test_rights_in_some_namespaces(void **state)
+{
+	static const struct scope walled = {"a,bc", ""}, some = {"", "a"};
+
+	(void)state;
+	expect_bound(&walled, (const char *const[]){"namespaces/a/rolebindings/sluice-objects",
+				      "namespaces/bc/rolebindings/sluice-objects",
+				      "namespaces/a/rolebindings/sluice-secrets",
+				      "namespaces/bc/rolebindings/sluice-secrets", NULL});
+	expect_bound(&some, (const char *const[]){"clusterrolebindings/sluice-objects",
+				    "namespaces/a/rolebindings/sluice-secrets", NULL});
+}
+
+static void expect_over(const struct scope *before, const struct scope *now, const char *wanted)
+{
+	char *over = manifests_over(before, now);
+	char plain[1000] = "";
+
+	for (char *line = strtok(over, "\n"); line; line = strtok(NULL, "\n"))
+		snprintf(plain + strlen(plain), sizeof(plain) - strlen(plain), "%s ",
+			line + strlen("/apis/rbac.authorization.k8s.io/v1/"));
+	assert_string_equal(plain, wanted);
+	free(over);
+}
+
+// What gave more before is taken away.
+static void test_rights_that_are_over(void **state)
+{
+	static const struct scope walled = {"a,b", ""}, less = {"b", ""}, some = {"", "b"};
+
+	(void)state;
+	expect_over(&everywhere, &everywhere, "");
+	expect_over(&everywhere, &walled,
+		"clusterrolebindings/sluice-objects clusterrolebindings/sluice-secrets ");
+	expect_over(&everywhere, &some, "clusterrolebindings/sluice-secrets ");
+	expect_over(&walled, &less,
+		"clusterrolebindings/sluice-objects clusterrolebindings/sluice-secrets "
+		"namespaces/a/rolebindings/sluice-objects "
+		"namespaces/a/rolebindings/sluice-secrets ");
+	expect_over(&walled, &some,
+		"clusterrolebindings/sluice-secrets namespaces/a/rolebindings/sluice-objects "
+		"namespaces/b/rolebindings/sluice-objects "
+		"namespaces/a/rolebindings/sluice-secrets ");
 }
 
 int main(void)
@@ -150,6 +239,8 @@ int main(void)
 		cmocka_unit_test(test_accounts_of_tokens),
 		cmocka_unit_test(test_the_answer_to_a_token_request),
 		cmocka_unit_test(test_the_manifests_one_by_one),
+		cmocka_unit_test(test_rights_in_some_namespaces),
+		cmocka_unit_test(test_rights_that_are_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
