@@ -36,6 +36,16 @@ void kube_explain(const struct kube_call *call, CURLcode code, char text[static 
 			"differs",
 			config->server, call->error, ca);
 		break;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		snprintf(text, ERROR_BYTES,
+			"%s: its proxy's name cannot be resolved: see proxy-url in %s",
+			config->server, config->file);
+		break;
+	case CURLE_SSL_CONNECT_ERROR:
+		snprintf(text, ERROR_BYTES,
+			"%s: no TLS there (%s): is that the port of the API server?",
+			config->server, call->error);
+		break;
 	case CURLE_SSL_CACERT_BADFILE:
 		snprintf(text, ERROR_BYTES, "%s: holds no CA certificate in PEM form", ca);
 		break;

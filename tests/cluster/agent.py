@@ -200,15 +200,20 @@ class Agent:
         if here:
             self.pods.pop(meta["uid"]).end()
 
-    def break_pod(self, name):
-        """Its server is gone; who asks there is refused. The kubelet says so."""
+    def say_unready(self, name):
+        """As a kubelet whose probe fails; the server goes on."""
         with self.lock:
             for item in self.cluster.get("/api/v1/pods")["items"]:
                 if item["metadata"]["name"] == name:
-                    here = self.pods[item["metadata"]["uid"]]
-                    here.server.shutdown()
-                    here.server.server_close()
                     namespace = item["metadata"]["namespace"]
                     self.cluster.patch(f"/api/v1/namespaces/{namespace}/pods/{name}/status", {
                         "status": {"conditions": [condition("Ready", False),
                                                   condition("ContainersReady", False)]}})
+                    return self.pods[item["metadata"]["uid"]]
+        raise KeyError(name)
+
+    def break_pod(self, name):
+        """Its server is gone; who asks there is refused. The kubelet says so."""
+        here = self.say_unready(name)
+        here.server.shutdown()
+        here.server.server_close()

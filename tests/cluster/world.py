@@ -62,10 +62,15 @@ class Cluster:
                     "containers": [{"name": "web", "image": "web"}]}}, **spec}})
         self.service(name, kind)
 
-    def service(self, name, kind="LoadBalancer", selector=None, **spec):
-        self.api.create(self.path("services"), {"metadata": {"name": name}, "spec": {
+    def service(self, name, kind="LoadBalancer", selector=None, annotations=None, **spec):
+        meta = {"name": name, "annotations": annotations or {}}
+        self.api.create(self.path("services"), {"metadata": meta, "spec": {
             "type": kind, "selector": {"app": selector or name},
             "ports": [{"name": "http", "port": 80, "targetPort": 8080}], **spec}})
+
+    def forget(self, name):
+        with contextlib.suppress(ApiError):
+            self.api.delete(f"{self.path('services')}/{name}")
 
     def scale(self, name, replicas):
         self.api.patch(f"{self.path('deployments', 'apps/v1')}/{name}",

@@ -91,6 +91,23 @@ class Proxy:
         self.listening.close()
 
 
+def plain_http(make_socket, port):
+    """Somebody who answers each connection as an HTTP server without TLS does."""
+    listening = make_socket()
+    listening.setsockopt(1, 2, 1)  # SO_REUSEADDR
+    listening.bind(("127.0.0.1", port))
+    listening.listen(4)
+
+    def run():
+        with contextlib.suppress(OSError):
+            while True:
+                with listening.accept()[0] as sock:
+                    sock.recv(4096)
+                    sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    threading.Thread(target=run, daemon=True).start()
+    return listening
+
+
 def make_token(namespace, name, ends=0, number=0):
     """As a service account's is: three parts, of which we read the second."""
     claims = {"sub": f"system:serviceaccount:{namespace}:{name}", "jti": number}
