@@ -93,7 +93,7 @@ extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cl
 	cli_commit;
 // The box's.
 extern const struct cli_command cli_backup, cli_restore, cli_support, cli_upgrade,
-	cli_upgrade_install, cli_upgrade_rollback, cli_reboot, cli_factory_reset;
+	cli_upgrade_install, cli_upgrade_rollback, cli_reboot, cli_factory_reset, cli_shell;
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // What several commands complete.

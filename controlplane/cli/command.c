@@ -77,6 +77,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_upgrade_rollback,
 	&cli_reboot,
 	&cli_factory_reset,
+	&cli_shell,
 	NULL,
 };
 

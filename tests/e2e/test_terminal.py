@@ -129,3 +129,19 @@ def test_ctrl_c_ends_a_command_that_waits(shown, tmp_path):
             terminal.sees("interrupted")
             terminal.prompt("sluice>")
             connection.close()
+
+
+def test_a_shell_and_back(terminal):
+    terminal.type("shell\r")
+    terminal.sees("no commit undoes")
+    terminal.type("echo at-$((40 + 2))-$(id -u)\r")
+    terminal.sees("at-42-0")
+    terminal.type("exit\r")
+    terminal.prompt("sluice>")
+    terminal.type("show version\r")
+    terminal.sees("(?m)^console ")
+
+
+def test_no_shell_without_a_terminal(shown):
+    done = shown.box.sluice("shell", check=False)
+    assert done.returncode == 1 and "needs a terminal" in done.stderr
