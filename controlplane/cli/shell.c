@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sluice shell: root's shell, for whom the console runs as root already: on the appliance the
+// sluice start shell: root's shell, for whom the console runs as root already: on the appliance the
 // administrator, at any terminal. It is told to the system's log; nobody gains rights by it.
 #include "cli.h"
 
@@ -50,7 +50,7 @@ static int run(const struct cli_call *call, const struct cli_asker *asker)
 }
 
 const struct cli_command cli_shell = {
-	.words = {"shell"},
+	.words = {"start", "shell"},
 	.help = "root's shell of the box, at a terminal",
 	.run = run,
 };

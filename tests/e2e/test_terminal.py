@@ -132,7 +132,7 @@ def test_ctrl_c_ends_a_command_that_waits(shown, tmp_path):
 
 
 def test_a_shell_and_back(terminal):
-    terminal.type("shell\r")
+    terminal.type("start shell\r")
     terminal.sees("no commit undoes")
     terminal.type("echo at-$((40 + 2))-$(id -u)\r")
     terminal.sees("at-42-0")
@@ -143,5 +143,5 @@ def test_a_shell_and_back(terminal):
 
 
 def test_no_shell_without_a_terminal(shown):
-    done = shown.box.sluice("shell", check=False)
+    done = shown.box.sluice("start", "shell", check=False)
     assert done.returncode == 1 and "needs a terminal" in done.stderr
