@@ -39,7 +39,7 @@ static const struct call_row calls[] = {
 	{"show vips", "/v1/vips", NULL},
 	{"sh vi", "/v1/vips", NULL},
 	{"s vi", "/v1/vips", NULL},
-	{"s", NULL, "\"s\" may be show, support-bundle: type more of it"},
+	{"s", NULL, "\"s\" may be show, support-bundle, start: type more of it"},
 	{"show version", "/v1/version", NULL},
 	{"show drops", "/v1/drops", NULL},
 	{"show drops all", "/v1/drops?all=", NULL},
