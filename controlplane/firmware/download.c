@@ -78,7 +78,8 @@ static void fetch(struct download *d, CURL *curl)
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
 	code = curl_easy_perform(curl);
 	if (code != CURLE_OK && !*d->why)
-		snprintf(d->why, sizeof(d->why), "%s", *detail ? detail : curl_easy_strerror(code));
+		snprintf(d->why, sizeof(d->why), "%.200s",
+			*detail ? detail : curl_easy_strerror(code));
 }
 
 static void file_wrong(struct download *d, const char *path)
