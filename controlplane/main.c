@@ -76,6 +76,8 @@ static void on_retry(uv_timer_t *timer)
 
 static void plan_and_publish(struct control *c)
 {
+	static const struct plan_delta everything = {.all = true};
+	const struct plan_delta *delta = &everything;
 	struct plan *plan;
 
 	if (!sources_synced(c))
@@ -89,12 +91,17 @@ static void plan_and_publish(struct control *c)
 	keep_leases(c, plan);
 	announce_plan(c, plan);
 	if (publish_plan(c->publish, plan) == 0) {
+		if (!c->behind)
+			delta = planning_delta(c->planning);
 		c->plan = plan;
-		status_follow(c->status, plan, c->model);
+		status_follow(c->status, plan, c->model, delta);
 		events_follow(c->events, plan, c->model);
+		health_follow(c->health, plan, delta);
+		c->behind = false;
+	} else {
+		c->behind = true;
 	}
 	announce_serving(c);
-	health_follow(c->health, c->plan);
 	c->planned_ms = uv_now(&c->loop);
 }
 

@@ -36,24 +36,32 @@ static void announce_later(struct dataplane *dataplane, const struct addr *vip, 
 		(struct announcement){*vip, ifaces, 0, 0};
 }
 
-// The VIPs of the new plan that the old one did not own, or not on as many interfaces.
-struct take_up {
-	struct dataplane *dataplane;
-	const struct tables *before;
-};
-
-static void take_up_vip(const struct vip *vip, void *arg)
+// Of a VIP of the change: the tables before did not own it, or not on as many interfaces.
+static uint64_t newly_owned(const struct tables *before, const struct plan_vip *vip)
 {
-	struct take_up *take_up = arg;
-	const struct vip *old = tables_vip(take_up->before, &vip->address);
-	uint64_t ifaces = vip->ifaces;
+	const struct vip *old = tables_vip(before, &vip->address);
 
 	if (!vip->owned)
-		return;
-	if (old && old->owned)
-		ifaces &= ~old->ifaces;
-	if (ifaces)
-		announce_later(take_up->dataplane, &vip->address, ifaces);
+		return 0;
+	return old && old->owned ? vip->ifaces & ~old->ifaces : vip->ifaces;
+}
+
+// What is to be announced once the change is in force, of each of its VIPs; NULL: out of memory.
+static uint64_t *find_new_vips(const struct tables *before, const struct plan_change *change)
+{
+	uint64_t *ifaces = calloc(change->vip_count + 1, sizeof(*ifaces));
+
+	for (uint32_t i = 0; ifaces && i < change->vip_count; i++)
+		ifaces[i] = newly_owned(before, &change->vips[i]);
+	return ifaces;
+}
+
+static void announce_vips(
+	struct dataplane *dataplane, const struct plan_change *change, const uint64_t *ifaces)
+{
+	for (uint32_t i = 0; ifaces && i < change->vip_count; i++)
+		if (ifaces[i])
+			announce_later(dataplane, &change->vips[i].address, ifaces[i]);
 }
 
 struct again {
@@ -105,17 +113,19 @@ void plan_follow_host(struct dataplane *dataplane)
 int plan_apply(void *arg, const struct plan_change *change, struct reason *reason)
 {
 	struct dataplane *dataplane = arg;
-	struct take_up take_up = {dataplane, tables_current(dataplane->store)};
+	uint64_t *new_vips = find_new_vips(tables_current(dataplane->store), change);
 	const struct tables *after;
 	const struct fib_route *routes;
 	struct reason trouble = {0};
 	uint32_t count;
 	int error = tables_apply(dataplane->store, change, reason);
 
+	if (!error)
+		announce_vips(dataplane, change, new_vips);
+	free(new_vips);
 	if (error)
 		return error;
 	after = tables_current(dataplane->store);
-	tables_each_vip(after, take_up_vip, &take_up);
 	routes = tables_routes(after, &count);
 	if (host_set_routes(dataplane->host, routes, count, &trouble))
 		log_warning("host", "routes to pods: %s", reason_text(&trouble));

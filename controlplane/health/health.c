@@ -29,7 +29,7 @@ struct target {
 	struct addr address;
 	uint16_t port;
 	struct plan_check check; // texts are copies
-	uint64_t seen;           // number of the plan that has it
+	unsigned uses;           // endpoints of pools that it is for
 	bool failed, known;
 	unsigned row; // of results that speak against what it is
 	char text[REASON_MAX];
@@ -47,7 +47,6 @@ struct health {
 	uv_loop_t *loop;
 	struct health_options options;
 	struct target *buckets[BUCKETS];
-	uint64_t number;
 	unsigned seed;
 	struct health_tls *tls; // made for the first check with HTTPS
 };
@@ -350,7 +349,7 @@ static void add(
 	unsigned bucket = bucket_of(address, port);
 
 	if (t) {
-		t->seen = h->number;
+		t->uses++;
 		return;
 	}
 	t = calloc(1, sizeof(*t));
@@ -362,7 +361,7 @@ static void add(
 	t->check = *check;
 	t->check.path = strdup(check->path);
 	t->check.host = strdup(check->host);
-	t->seen = h->number;
+	t->uses = 1;
 	if (!t->check.path || !t->check.host) {
 		free(t->check.path);
 		free(t->check.host);
@@ -377,24 +376,61 @@ static void add(
 		&t->timer, on_timer, (unsigned)rand_r(&h->seed) % (check->interval_ms / 2 + 1), 0);
 }
 
-void health_follow(struct health *h, const struct plan *plan)
+static void add_pool(struct health *h, const struct plan_pool *pool)
 {
-	h->number++;
-	for (unsigned i = 0; plan && i < plan->pool_count; i++) {
-		const struct plan_pool *pool = plan->pools[i];
+	for (unsigned i = 0; pool->check && i < pool->endpoint_count; i++)
+		add(h, pool->check, &pool->endpoints[i].address, pool->endpoints[i].port);
+}
+
+static void leave_pool(struct health *h, const struct plan_pool *pool)
+{
+	for (unsigned i = 0; pool->check && i < pool->endpoint_count; i++) {
+		struct target *t =
+			find(h, pool->check, &pool->endpoints[i].address, pool->endpoints[i].port);
+
+		if (t && t->uses)
+			t->uses--;
+	}
+}
+
+static void drop_unused(struct health *h, unsigned bucket)
+{
+	for (struct target **place = &h->buckets[bucket]; *place;)
+		if ((*place)->uses)
+			place = &(*place)->next;
+		else
+			drop(place);
+}
+
+static void follow_all(struct health *h, const struct plan *plan)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct target *t = h->buckets[i]; t; t = t->next)
+			t->uses = 0;
+	for (unsigned i = 0; i < plan->pool_count; i++)
+		add_pool(h, plan->pools[i]);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		drop_unused(h, i);
+}
+
+void health_follow(struct health *h, const struct plan *plan, const struct plan_delta *delta)
+{
+	const struct plan_rows *gone = &delta->gone[ROW_POOL], *added = &delta->added[ROW_POOL];
+
+	if (delta->all) {
+		follow_all(h, plan);
+		return;
+	}
+	for (unsigned i = 0; i < gone->count; i++)
+		leave_pool(h, gone->list[i]);
+	for (unsigned i = 0; i < added->count; i++)
+		add_pool(h, added->list[i]);
+	for (unsigned i = 0; i < gone->count; i++) {
+		const struct plan_pool *pool = gone->list[i];
 
 		for (unsigned j = 0; pool->check && j < pool->endpoint_count; j++)
-			add(h, pool->check, &pool->endpoints[j].address, pool->endpoints[j].port);
-	}
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		struct target **place = &h->buckets[i];
-
-		while (*place) {
-			if ((*place)->seen != h->number)
-				drop(place);
-			else
-				place = &(*place)->next;
-		}
+			drop_unused(
+				h, bucket_of(&pool->endpoints[j].address, pool->endpoints[j].port));
 	}
 }
 
@@ -431,7 +467,6 @@ void health_close(struct health *h)
 {
 	if (!h)
 		return;
-	h->number++;
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while (h->buckets[i])
 			drop(&h->buckets[i]);

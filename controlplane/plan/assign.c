@@ -50,7 +50,7 @@ static void compare_lease_lists(struct planner *p)
 	}
 }
 
-static bool same_addresses(const struct rows *a, const struct rows *b)
+static bool same_addresses(const struct plan_rows *a, const struct plan_rows *b)
 {
 	if (a->count != b->count)
 		return false;

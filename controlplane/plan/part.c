@@ -122,7 +122,7 @@ static const struct {
 
 void *part_add(struct part *part, enum row_kind kind)
 {
-	struct rows *rows = &part->rows[kind];
+	struct plan_rows *rows = &part->rows[kind];
 	void *row = arena_take(&part->arena, kinds[kind].size);
 
 	rows->list = arena_grow(&part->arena, rows->list, rows->count, sizeof(void *));
@@ -145,13 +145,13 @@ void part_free(struct part *part)
 	free(part);
 }
 
-void rows_sort(enum row_kind kind, struct rows *rows)
+void rows_sort(enum row_kind kind, struct plan_rows *rows)
 {
 	if (rows->count > 1)
 		qsort(rows->list, rows->count, sizeof(void *), kinds[kind].compare);
 }
 
-void *rows_find(enum row_kind kind, const struct rows *table, const void *row)
+void *rows_find(enum row_kind kind, const struct plan_rows *table, const void *row)
 {
 	void **found = NULL;
 
@@ -162,7 +162,8 @@ void *rows_find(enum row_kind kind, const struct rows *table, const void *row)
 }
 
 // Where the row is, or the first that is not before it.
-static unsigned place(enum row_kind kind, const struct rows *table, unsigned low, void *const *row)
+static unsigned place(
+	enum row_kind kind, const struct plan_rows *table, unsigned low, void *const *row)
 {
 	unsigned high = table->count;
 
@@ -178,7 +179,8 @@ static unsigned place(enum row_kind kind, const struct rows *table, unsigned low
 }
 
 // The places of those that go, in order. Rows that compare the same lie side by side.
-static unsigned *places(enum row_kind kind, const struct rows *table, const struct rows *gone)
+static unsigned *places(
+	enum row_kind kind, const struct plan_rows *table, const struct plan_rows *gone)
 {
 	unsigned *at = calloc(gone->count + 1, sizeof(*at));
 
@@ -196,8 +198,8 @@ static unsigned *places(enum row_kind kind, const struct rows *table, const stru
 	return at;
 }
 
-bool rows_merge(enum row_kind kind, struct rows *table, struct rows *gone, struct rows *added,
-	struct arena *arena)
+bool rows_merge(enum row_kind kind, struct plan_rows *table, struct plan_rows *gone,
+	struct plan_rows *added, struct arena *arena)
 {
 	void **list = arena_take_array(
 		arena, table->count - gone->count + added->count + 1, sizeof(void *));
@@ -230,11 +232,11 @@ bool rows_merge(enum row_kind kind, struct rows *table, struct rows *gone, struc
 		}
 	}
 	free(out);
-	*table = (struct rows){count, list};
+	*table = (struct plan_rows){count, list};
 	return true;
 }
 
-void rows_show(const struct rows tables[static ROW_KINDS], struct plan *plan)
+void rows_show(const struct plan_rows tables[static ROW_KINDS], struct plan *plan)
 {
 	plan->vips = (struct plan_vip **)tables[ROW_VIP].list;
 	plan->vip_count = tables[ROW_VIP].count;

@@ -13,29 +13,9 @@
 #include "arena.h"
 #include "plan.h"
 
-enum row_kind {
-	ROW_VIP,
-	ROW_LISTENER,
-	ROW_POOL,
-	ROW_ROUTE,
-	ROW_PROBLEM,
-	ROW_CLUSTER,
-	ROW_SITE,
-	ROW_HOST,
-	ROW_SERVER_NAME,
-	ROW_CERTIFICATE,
-	ROW_INGRESS,
-};
-#define ROW_KINDS (ROW_INGRESS + 1)
-
-struct rows {
-	unsigned count;
-	void **list;
-};
-
 struct part {
 	struct arena arena;
-	struct rows rows[ROW_KINDS];
+	struct plan_rows rows[ROW_KINDS];
 	struct part *next; // whoever keeps it may use these two
 	uint64_t number;
 };
@@ -45,12 +25,12 @@ void part_free(struct part *part);
 // A new row of the part, zeroed; NULL when out of memory, which the arena remembers.
 void *part_add(struct part *part, enum row_kind kind);
 
-void rows_sort(enum row_kind kind, struct rows *rows);
+void rows_sort(enum row_kind kind, struct plan_rows *rows);
 // The row of the same key in a table, or NULL.
-void *rows_find(enum row_kind kind, const struct rows *table, const void *row);
+void *rows_find(enum row_kind kind, const struct plan_rows *table, const void *row);
 // The table, which is sorted, without the rows of `gone`, which must be in it, and with those of
 // `added`; both get sorted. The new table lies in the arena. False: out of memory.
-bool rows_merge(enum row_kind kind, struct rows *table, struct rows *gone, struct rows *added,
-	struct arena *arena);
+bool rows_merge(enum row_kind kind, struct plan_rows *table, struct plan_rows *gone,
+	struct plan_rows *added, struct arena *arena);
 // The tables as the plan's own.
-void rows_show(const struct rows tables[static ROW_KINDS], struct plan *plan);
+void rows_show(const struct plan_rows tables[static ROW_KINDS], struct plan *plan);

@@ -119,6 +119,7 @@ static bool make(struct planner *p, const struct plan_lease *leases, unsigned le
 	struct planning *g = p->kept;
 	bool known = knows(p, leases, lease_count);
 
+	planning_begin(g);
 	if (known) {
 		p->leases = leases;
 		p->lease_count = lease_count;

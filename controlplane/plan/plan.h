@@ -126,6 +126,32 @@ struct plan {
 	struct plan_lease *leases; // to be kept from now on, those of Services that are gone too
 };
 
+enum row_kind {
+	ROW_VIP,
+	ROW_LISTENER,
+	ROW_POOL,
+	ROW_ROUTE,
+	ROW_PROBLEM,
+	ROW_CLUSTER,
+	ROW_SITE,
+	ROW_HOST,
+	ROW_SERVER_NAME,
+	ROW_CERTIFICATE,
+	ROW_INGRESS,
+};
+#define ROW_KINDS (ROW_INGRESS + 1)
+
+struct plan_rows { // sorted by key
+	unsigned count;
+	void **list;
+};
+
+// By what a plan differs from the one before it; a row may be in both lists, made again.
+struct plan_delta {
+	bool all; // nobody knows: everything may differ
+	struct plan_rows gone[ROW_KINDS], added[ROW_KINDS];
+};
+
 // `leases` are those of the last plan (or of the disk). NULL only when out of memory.
 struct plan *plan_make(const struct model *model, const struct settings *settings,
 	const struct plan_lease *leases, unsigned lease_count);
@@ -137,6 +163,8 @@ void plan_free(struct plan *plan); // also one of plan_next()
 struct planning *planning_new(void);
 struct plan *plan_next(struct planning *planning, const struct model *model,
 	const struct settings *settings, const struct plan_lease *leases, unsigned lease_count);
+// Of the plan that was given last; with its rows, until the next is made or that plan is freed.
+const struct plan_delta *planning_delta(const struct planning *planning);
 // Who fails a check, asked while a plan is made; the answers are facts as the leases are. After
 // planning_checks_changed() they may be others.
 typedef bool (*plan_failed_fn)(

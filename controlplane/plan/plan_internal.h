@@ -96,7 +96,7 @@ struct planner {
 	unsigned lease_count;
 	const struct plan_lease *leases; // sorted by service and address
 	struct vip_table *vips;
-	const struct rows *vip_rows; // sorted
+	const struct plan_rows *vip_rows; // sorted
 	struct plan_lease *next_leases;
 	unsigned next_lease_count;
 	unsigned endpoint_count, listener_count, route_count; // of all parts

@@ -123,9 +123,9 @@ void planning_drop(struct planning *g, struct want *want)
 	want_free(want);
 }
 
-static bool append(struct row_heap *heap, const struct rows *more)
+static bool append(struct row_heap *heap, const struct plan_rows *more)
 {
-	struct rows *rows = &heap->rows;
+	struct plan_rows *rows = &heap->rows;
 	size_t count = (size_t)rows->count + more->count;
 
 	if (count > heap->room) {
@@ -186,14 +186,20 @@ bool planning_tabulate(struct planning *g)
 		}
 		retire(g, g->table_memory[kind]);
 		g->table_memory[kind] = memory;
-		g->gone[kind].rows.count = g->added[kind].rows.count = 0;
 	}
 	return true;
 }
 
+static bool may_go(const struct planning *g, const struct part *part)
+{
+	return !g->oldest ||
+	       (g->oldest->number > part->number && (g->delta.all || part->number + 1 < g->number));
+}
+
 static void reap(struct planning *g)
 {
-	while (g->retired && (!g->oldest || g->oldest->number > g->retired->number)) {
+	g->delta.all |= !g->oldest;
+	while (g->retired && may_go(g, g->retired)) {
 		struct part *part = g->retired;
 
 		g->retired = part->next;
@@ -220,8 +226,25 @@ struct plan *planning_give(struct planning *g)
 	else
 		g->oldest = kept;
 	g->newest = kept;
+	g->delta.all = g->cleared;
+	g->cleared = false;
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+		g->delta.gone[kind] = g->gone[kind].rows;
+		g->delta.added[kind] = g->added[kind].rows;
+	}
 	reap(g);
 	return &kept->plan;
+}
+
+const struct plan_delta *planning_delta(const struct planning *g)
+{
+	return &g->delta;
+}
+
+void planning_begin(struct planning *g)
+{
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++)
+		g->gone[kind].rows.count = g->added[kind].rows.count = 0;
 }
 
 struct planning *planning_new(void)
@@ -231,6 +254,7 @@ struct planning *planning_new(void)
 	if (!g)
 		return NULL;
 	g->retired_tail = &g->retired;
+	g->cleared = g->delta.all = true;
 	g->want_mask = 255;
 	g->want_buckets = calloc(g->want_mask + 1, sizeof(struct want *));
 	g->by_age = calloc(g->want_mask + 1, sizeof(struct want *));
@@ -292,9 +316,10 @@ void planning_clear(struct planning *g)
 	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
 		retire(g, g->table_memory[kind]);
 		g->table_memory[kind] = NULL;
-		g->tables[kind] = (struct rows){0};
-		g->gone[kind].rows.count = g->added[kind].rows.count = 0;
+		g->tables[kind] = (struct plan_rows){0};
 	}
+	planning_begin(g);
+	g->cleared = g->delta.all = true;
 	for (unsigned i = 0; i < g->digest_count; i++)
 		free(g->digests[i].cluster);
 	free(g->digests);

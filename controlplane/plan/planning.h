@@ -4,7 +4,8 @@
 //
 // A row that is not in the newest plan any more may be in older ones that somebody still holds. It
 // is put on a list with the number of the last plan that had it, and goes when no plan of that
-// number or an older one is left. So a plan costs nothing but the tables that changed.
+// number or an older one is left; not before the next plan, though, for who follows the plans is
+// told of rows that went (struct plan_delta). So a plan costs nothing but the tables that changed.
 #pragma once
 
 #include "plan_internal.h"
@@ -34,7 +35,7 @@ struct front_kept {
 };
 
 struct row_heap {
-	struct rows rows;
+	struct plan_rows rows;
 	size_t room;
 };
 
@@ -70,7 +71,7 @@ struct planning {
 	struct plan_lease *leases;
 	bool leases_moved; // the last plan's are not those it was made with
 
-	struct rows tables[ROW_KINDS];
+	struct plan_rows tables[ROW_KINDS];
 	struct part *table_memory[ROW_KINDS];
 	struct row_heap gone[ROW_KINDS], added[ROW_KINDS]; // while a plan is made
 
@@ -86,6 +87,8 @@ struct planning {
 	const void *cluster_drained_arg;
 
 	uint64_t number; // of the newest plan
+	bool cleared;    // what was kept, since the newest plan was given
+	struct plan_delta delta;
 	struct kept_plan *oldest, *newest;
 	struct part *retired, **retired_tail; // by the number of the last plan that has them
 	bool orphan;                          // goes with its last plan
@@ -100,6 +103,8 @@ bool planning_node_ports(const struct planning *g, const char *cluster);
 // The rows of a part come or go with the plan being made; a part that goes is retired.
 bool planning_add(struct planning *g, struct part *part);
 bool planning_remove(struct planning *g, struct part *part);
+// A plan is about to be made: what differs from the one before begins with nothing.
+void planning_begin(struct planning *g);
 // The tables of the next plan. False: out of memory.
 bool planning_tabulate(struct planning *g);
 struct plan *planning_give(struct planning *g);

@@ -35,8 +35,10 @@ struct events {
 	size_t count, next;
 	unsigned asking, allowance;
 	bool closing, refused_told;
-	struct plan_problem *const *problems; // of the plan that the rows are of
+	const struct model *model;
+	struct plan_problem *const *problems; // those that the rows are of, or are about to be
 	unsigned problem_count;
+	bool stale; // the rows are of other problems
 };
 
 struct asking {
@@ -116,9 +118,8 @@ static void tell(struct events *e, struct row *row)
 	row->not_before_ms = uv_now(e->loop) + RETRY_MS;
 }
 
-static void on_turn(uv_timer_t *timer)
+static void tell_some(struct events *e)
 {
-	struct events *e = timer->data;
 	uint64_t now_ms = uv_now(e->loop);
 	bool left = false;
 
@@ -139,7 +140,7 @@ static void on_turn(uv_timer_t *timer)
 		tell(e, row);
 	}
 	if (!left && e->allowance == BURST)
-		uv_timer_stop(timer);
+		uv_timer_stop(&e->timer);
 }
 
 static const char *uid_of(const struct model *model, const struct event_object *object)
@@ -150,65 +151,84 @@ static const char *uid_of(const struct model *model, const struct event_object *
 	return found && found->uid ? found->uid : "";
 }
 
-// A warning not before `later_ms`.
-static size_t fill(
-	struct row *rows, const struct plan *plan, const struct model *model, uint64_t later_ms)
+// One row: what was told of the same problem before goes on.
+static bool fill_row(struct events *e, struct row *row, const struct plan_problem *problem)
 {
-	int64_t now_s = (int64_t)time(NULL);
+	struct row *before;
+
+	if (!event_object_of(problem->object, &row->object))
+		return false;
+	row->hash = event_hash(problem);
+	before = find(e->rows, e->count, row->hash);
+	if (before && before->body) {
+		*row = *before;
+		before->body = NULL; // it is the new row's
+		return true;
+	}
+	if (problem->level == PROBLEM_WARNING)
+		row->not_before_ms = uv_now(e->loop) + GRACE_MS;
+	row->body = event_body(
+		&row->object, problem, uid_of(e->model, &row->object), (int64_t)time(NULL));
+	return row->body;
+}
+
+static size_t fill(struct events *e, struct row *rows)
+{
 	size_t count = 0, left = 0;
 
-	for (unsigned i = 0; i < plan->problem_count && count < ROWS_MOST; i++) {
-		const struct plan_problem *problem = plan->problems[i];
-		struct row *row = &rows[count];
-
-		if (!event_object_of(problem->object, &row->object))
-			continue;
-		row->hash = event_hash(problem);
-		if (problem->level == PROBLEM_WARNING)
-			row->not_before_ms = later_ms;
-		row->body = event_body(&row->object, problem, uid_of(model, &row->object), now_s);
-		count += row->body != NULL;
-	}
+	for (unsigned i = 0; i < e->problem_count && count < ROWS_MOST; i++)
+		count += fill_row(e, &rows[count], e->problems[i]);
 	if (count)
 		qsort(rows, count, sizeof(*rows), compare_rows);
 	for (size_t i = 0; i < count; i++) {
-		if (left && rows[left - 1].hash == rows[i].hash)
+		if (left && rows[left - 1].hash == rows[i].hash) {
+			rows[left - 1].told |= rows[i].told;
+			rows[left - 1].asking |= rows[i].asking;
 			free(rows[i].body);
-		else
+		} else {
 			rows[left++] = rows[i];
+		}
 	}
 	return left;
 }
 
-void events_follow(struct events *e, const struct plan *plan, const struct model *model)
+static void make_rows(struct events *e)
 {
-	unsigned most = plan->problem_count < ROWS_MOST ? plan->problem_count : ROWS_MOST;
-	struct row *rows;
+	unsigned most = e->problem_count < ROWS_MOST ? e->problem_count : ROWS_MOST;
+	struct row *rows = calloc(most + 1u, sizeof(*rows));
 	size_t count;
 
-	if (e->problems == plan->problems && e->problem_count == plan->problem_count)
-		return;
-	rows = calloc(most + 1u, sizeof(*rows));
 	if (!rows)
 		return;
-	e->problems = plan->problems;
-	e->problem_count = plan->problem_count;
-	count = fill(rows, plan, model, uv_now(e->loop) + GRACE_MS);
-	for (size_t i = 0; i < count; i++) {
-		const struct row *before = find(e->rows, e->count, rows[i].hash);
-
-		if (!before)
-			continue;
-		rows[i].told = before->told;
-		rows[i].asking = before->asking;
-		rows[i].not_before_ms = before->not_before_ms;
-	}
+	count = fill(e, rows);
 	free_rows(e->rows, e->count);
 	e->rows = rows;
 	e->count = count;
 	e->next = 0;
-	if (count && !uv_is_active((uv_handle_t *)&e->timer))
-		uv_timer_start(&e->timer, on_turn, 0, TURN_MS);
+	e->stale = false;
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+	struct events *e = timer->data;
+
+	if (e->stale)
+		make_rows(e);
+	tell_some(e);
+}
+
+// Rows are made by the timer: of many plans that follow each other at once, and not while a change
+// is on its way.
+void events_follow(struct events *e, const struct plan *plan, const struct model *model)
+{
+	e->model = model;
+	if (e->problems == plan->problems && e->problem_count == plan->problem_count)
+		return;
+	e->problems = plan->problems;
+	e->problem_count = plan->problem_count;
+	e->stale = true;
+	if (!uv_is_active((uv_handle_t *)&e->timer))
+		uv_timer_start(&e->timer, on_turn, TURN_MS, TURN_MS);
 }
 
 struct events *events_open(uv_loop_t *loop, const struct status_options *options)

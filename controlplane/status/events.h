@@ -13,7 +13,7 @@ struct events;
 
 // The options are those of status.h.
 struct events *events_open(uv_loop_t *loop, const struct status_options *options);
-// The plan that is in force from now on; nothing of it is kept.
+// The plan that is in force from now on; borrowed until the next.
 void events_follow(struct events *events, const struct plan *plan, const struct model *model);
 // Before the clusters are closed, or after: nothing is waited for.
 void events_close(struct events *events);

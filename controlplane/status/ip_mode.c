@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ip_mode.h"
 
-#include <stdio.h>
+#include "sorted.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,32 +28,30 @@ bool ip_mode_known(const struct cluster *cluster)
 	return major > MAJOR || (major == MAJOR && minor >= MINOR);
 }
 
-static int compare(const void *left, const void *right)
+static int compare_vip(const void *address, const void *row)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
+	return addr_compare(address, &(*(struct plan_listener *const *)row)->vip);
 }
 
-void ip_modes_read(struct ip_modes *modes, const struct plan *plan)
+static bool is_dsr(const struct plan *plan, const char *service, const struct addr *address)
 {
-	modes->count = 0;
-	modes->dsr = calloc(plan->listener_count + 1u, sizeof(*modes->dsr));
-	for (unsigned i = 0; modes->dsr && i < plan->listener_count; i++)
-		if (plan->listeners[i]->mode == MODE_DSR)
-			modes->dsr[modes->count++] = plan->listeners[i]->service;
-	if (modes->count)
-		qsort(modes->dsr, modes->count, sizeof(*modes->dsr), compare);
+	const struct sorted sorted = {
+		plan->listeners, plan->listener_count, sizeof(*plan->listeners), compare_vip};
+
+	for (size_t i = sorted_place(&sorted, address, NULL);
+		i < plan->listener_count && addr_compare(&plan->listeners[i]->vip, address) == 0;
+		i++)
+		if (plan->listeners[i]->mode == MODE_DSR &&
+			strcmp(plan->listeners[i]->service, service) == 0)
+			return true;
+	return false;
 }
 
-void ip_modes_clear(struct ip_modes *modes)
+const char *ip_mode_of(
+	const struct plan *plan, const char *service, const struct addr *addresses, unsigned count)
 {
-	free(modes->dsr);
-	*modes = (struct ip_modes){0};
-}
-
-const char *ip_modes_of(const struct ip_modes *modes, const char *service)
-{
-	return modes->count && bsearch(&service, modes->dsr, modes->count, sizeof(*modes->dsr),
-				       compare)
-		       ? "VIP"
-		       : "Proxy";
+	for (unsigned i = 0; i < count; i++)
+		if (is_dsr(plan, service, &addresses[i]))
+			return "VIP";
+	return "Proxy";
 }

@@ -11,11 +11,6 @@
 // The server keeps the field; NULL, or a version not known yet, does not.
 bool ip_mode_known(const struct cluster *cluster);
 
-struct ip_modes {
-	const char **dsr; // Services in that mode, sorted; the texts are the plan's
-	size_t count;
-};
-
-void ip_modes_read(struct ip_modes *modes, const struct plan *plan);
-void ip_modes_clear(struct ip_modes *modes);
-const char *ip_modes_of(const struct ip_modes *modes, const char *service);
+// Of a Service at these addresses, by the listeners it has there.
+const char *ip_mode_of(
+	const struct plan *plan, const char *service, const struct addr *addresses, unsigned count);

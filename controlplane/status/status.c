@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rows of (object, what its status shall be), sorted by object. A new plan makes new rows; those
-// that are as they were keep what was told, and the others are told, a few at a time.
+// Rows of (object, what its status shall be), sorted by object. What of a new plan is not as it was
+// is looked at again; rows that stay keep what was told, and the others are told, a few at a time.
 #include "status.h"
 
 #include <errno.h>
@@ -10,25 +10,18 @@
 
 #include "ip_mode.h"
 #include "log.h"
-#include "told.h"
+#include "sorted.h"
+#include "status_row.h"
 
 #define AT_A_TIME 16 // requests, all clusters together
 #define RETRY_MS  2000
 #define KEY_BYTES 512
 // Rows are compared with what objects say, so that what somebody else has written over is told
 // again; not at once, for what we told comes back to us a moment later.
-#define LOOK_MS     1000
-#define LOOK_ROWS   500
-#define LOOK_DOUBTS 5
-
-struct row {
-	char *key;     // "services/cluster/namespace/name"
-	char *body;    // the patch
-	uint64_t says; // the digest of what it shall say; see told.h
-	bool told, asking, cleared;
-	bool with_mode; // it says an ipMode
-	unsigned doubts;
-};
+#define LOOK_MS        1000
+#define LOOK_ROWS      500
+#define LOOK_DOUBTS    5
+#define ADDRESSES_MOST 16
 
 struct status {
 	struct status_options options;
@@ -37,97 +30,17 @@ struct status {
 	uv_timer_t timer, look;
 	size_t looked; // the row where the next look begins
 	unsigned handles;
-	struct row **rows;
-	size_t count, capacity;
+	struct row_table table;
+	size_t next; // the row where telling goes on
+	bool untold; // there is something to tell
 	unsigned asking;
 	bool closing;
-	// Of the plan that the rows are of: arrays at the same place are the same.
-	struct plan_vip *const *vips;
-	struct plan_listener *const *listeners;
-	struct plan_ingress *const *ingresses;
-	unsigned vip_count, ingress_count;
 };
 
 struct asking {
 	struct status *status;
 	char *key, *body;
 };
-
-static void row_free(struct row *row)
-{
-	free(row->key);
-	free(row->body);
-	free(row);
-}
-
-static int compare_rows(const void *left, const void *right)
-{
-	const struct row *a = *(struct row *const *)left, *b = *(struct row *const *)right;
-
-	return strcmp(a->key, b->key);
-}
-
-static struct row *find(const struct status *s, const char *key)
-{
-	const struct row wanted = {.key = (char *)(uintptr_t)key}, *at = &wanted;
-	struct row *const *found =
-		s->count ? bsearch(&at, s->rows, s->count, sizeof(at), compare_rows) : NULL;
-
-	return found ? *found : NULL;
-}
-
-static bool push(struct status *s, struct row *row)
-{
-	if (s->count == s->capacity) {
-		size_t capacity = s->capacity ? s->capacity * 2 : 64;
-		struct row **bigger = realloc(s->rows, capacity * sizeof(*bigger));
-
-		if (!bigger)
-			return false;
-		s->rows = bigger;
-		s->capacity = capacity;
-	}
-	s->rows[s->count++] = row;
-	return true;
-}
-
-// What a row shall say.
-struct saying {
-	const struct addr *addresses;
-	unsigned count;
-	const char *ip_mode; // "" = nothing of it
-};
-
-static char *patch_of(const struct saying *saying)
-{
-	char text[ADDR_TEXT], *body = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&body, &size);
-
-	if (!stream)
-		return NULL;
-	fputs("{\"status\":{\"loadBalancer\":{\"ingress\":", stream);
-	for (unsigned i = 0; i < saying->count; i++) {
-		fprintf(stream, "%s{\"ip\":\"%s\"", i ? "," : "[",
-			addr_format(&saying->addresses[i], text));
-		if (*saying->ip_mode)
-			fprintf(stream, ",\"ipMode\":\"%s\"", saying->ip_mode);
-		fputc('}', stream);
-	}
-	fputs(saying->count ? "]}}}" : "null}}}", stream);
-	fclose(stream);
-	return body;
-}
-
-static uint64_t says(const struct saying *saying)
-{
-	uint64_t told = TOLD_NOTHING;
-	char text[ADDR_TEXT];
-
-	for (unsigned i = 0; i < saying->count; i++)
-		told = told_add(told, addr_format(&saying->addresses[i], text), saying->ip_mode);
-	return told;
-}
 
 struct parts { // of a key "services/cluster/namespace/name"
 	char key[KEY_BYTES];
@@ -168,42 +81,35 @@ static bool is_said(const struct status *s, const struct row *row)
 	return object && object->digest && object->told == row->says;
 }
 
-// `old` are the rows before; what is as it was keeps its state.
-static void want(
-	struct status *s, const struct status *old, const char *key, const struct saying *saying)
+// What is as it was keeps its state.
+static void want(struct status *s, const char *key, const struct saying *saying)
 {
-	struct row *row = calloc(1, sizeof(*row)), *before = find(old, key);
+	struct row *row = row_find(&s->table, key);
+
+	if (row) {
+		s->untold |= row_say(row, saying);
+	} else {
+		row = row_add(&s->table, key, saying);
+		if (!row)
+			return;
+		row->told = is_said(s, row);
+		s->untold |= !row->told;
+	}
+	row->wanted = saying->count != 0;
+}
+
+// What was told, and is not wanted any more, is taken back where the object is still there.
+static void want_not(struct status *s, const char *key)
+{
+	const struct saying nothing = {NULL, 0, ""};
+	struct row *row = row_find(&s->table, key);
 
 	if (!row)
 		return;
-	row->key = strdup(key);
-	row->body = patch_of(saying);
-	row->says = says(saying);
-	row->cleared = saying->count == 0;
-	row->with_mode = *saying->ip_mode;
-	if (!row->key || !row->body || !push(s, row)) {
-		row_free(row);
-		return;
-	}
-	if (before && strcmp(before->body, row->body) == 0) {
-		row->told = before->told;
-		row->asking = before->asking;
-	} else if (!before) {
-		row->told = is_said(s, row);
-	}
-}
-
-struct pair {
-	const char *service;
-	struct addr address;
-};
-
-static int compare_pairs(const void *left, const void *right)
-{
-	const struct pair *a = left, *b = right;
-	int order = strcmp(a->service, b->service);
-
-	return order ? order : addr_compare(&a->address, &b->address);
+	if ((row->cleared && row->told) || !object_of(s->model, key))
+		row_remove(&s->table, row); // with the key, if that is the row's
+	else
+		want(s, key, &nothing);
 }
 
 static bool knows_ip_mode(const struct status *s, const char *cluster)
@@ -212,63 +118,82 @@ static bool knows_ip_mode(const struct status *s, const char *cluster)
 }
 
 static const char *mode_of(
-	const struct status *s, const struct ip_modes *modes, const char *service)
+	const struct status *s, const char *service, const struct addr *addresses, unsigned count)
 {
 	char cluster[KEY_BYTES];
 
 	snprintf(cluster, sizeof(cluster), "%.*s", (int)strcspn(service, "/"), service);
-	return knows_ip_mode(s, cluster) ? ip_modes_of(modes, service) : "";
+	return knows_ip_mode(s, cluster) ? ip_mode_of(s->plan, service, addresses, count) : "";
 }
 
-static void want_services(struct status *s, const struct status *old, const struct plan *plan)
+static int compare_vip(const void *address, const void *vip)
 {
-	size_t count = 0, n = 0;
-	struct pair *pairs;
-	struct addr addresses[16];
-	char key[KEY_BYTES];
-	struct ip_modes modes;
+	return addr_compare(address, &(*(struct plan_vip *const *)vip)->address);
+}
 
-	for (unsigned i = 0; i < plan->vip_count; i++)
-		count += plan->vips[i]->service_count;
-	pairs = calloc(count + 1, sizeof(*pairs));
-	if (!pairs)
+static bool has_service(const struct plan *plan, const struct addr *address, const char *service)
+{
+	struct plan_vip *const *found = plan->vip_count
+						? bsearch(address, plan->vips, plan->vip_count,
+							  sizeof(*plan->vips), compare_vip)
+						: NULL;
+
+	for (unsigned i = 0; found && i < (*found)->service_count; i++)
+		if (strcmp((*found)->services[i], service) == 0)
+			return true;
+	return false;
+}
+
+static int compare_lease(const void *service, const void *lease)
+{
+	return strcmp(service, ((const struct plan_lease *)lease)->service);
+}
+
+// Leases are sorted by Service; some are of addresses that it has not now.
+static void look_at_service(struct status *s, const char *service)
+{
+	const struct plan *plan = s->plan;
+	const struct sorted leases = {
+		plan->leases, plan->lease_count, sizeof(*plan->leases), compare_lease};
+	struct addr addresses[ADDRESSES_MOST];
+	struct saying saying = {.addresses = addresses};
+	char key[KEY_BYTES];
+
+	if ((size_t)snprintf(key, sizeof(key), "services/%s", service) >= sizeof(key))
 		return;
-	ip_modes_read(&modes, plan);
-	for (unsigned i = 0; i < plan->vip_count; i++)
-		for (unsigned j = 0; j < plan->vips[i]->service_count; j++)
-			pairs[n++] =
-				(struct pair){plan->vips[i]->services[j], plan->vips[i]->address};
-	qsort(pairs, n, sizeof(*pairs), compare_pairs);
-	for (size_t i = 0; i < n;) {
-		const char *service = pairs[i].service;
-		struct saying saying = {
-			.addresses = addresses, .ip_mode = mode_of(s, &modes, service)};
-		unsigned found = 0;
-
-		for (; i < n && strcmp(pairs[i].service, service) == 0; i++)
-			if (found < 16)
-				addresses[found++] = pairs[i].address;
-		saying.count = found;
-		if ((size_t)snprintf(key, sizeof(key), "services/%s", service) < sizeof(key))
-			want(s, old, key, &saying);
-	}
-	ip_modes_clear(&modes);
-	free(pairs);
+	for (size_t i = sorted_place(&leases, service, NULL);
+		i < plan->lease_count && strcmp(plan->leases[i].service, service) == 0 &&
+		saying.count < ADDRESSES_MOST;
+		i++)
+		if (has_service(plan, &plan->leases[i].address, service))
+			addresses[saying.count++] = plan->leases[i].address;
+	saying.ip_mode = mode_of(s, service, addresses, saying.count);
+	if (saying.count)
+		want(s, key, &saying);
+	else
+		want_not(s, key);
 }
 
-static void want_ingresses(struct status *s, const struct status *old, const struct plan *plan)
+static int compare_ingress(const void *name, const void *ingress)
 {
+	return strcmp(name, (*(struct plan_ingress *const *)ingress)->name);
+}
+
+static void look_at_ingress(struct status *s, const char *name)
+{
+	const struct plan *plan = s->plan;
+	struct plan_ingress *const *found =
+		plan->ingress_count ? bsearch(name, plan->ingresses, plan->ingress_count,
+					      sizeof(*plan->ingresses), compare_ingress)
+				    : NULL;
 	char key[KEY_BYTES];
 
-	for (unsigned i = 0; i < plan->ingress_count; i++) {
-		const struct plan_ingress *ingress = plan->ingresses[i];
-		const struct saying saying = {ingress->addresses, ingress->address_count, ""};
-
-		if (ingress->ours && ingress->address_count &&
-			(size_t)snprintf(key, sizeof(key), "ingresses/%s", ingress->name) <
-				sizeof(key))
-			want(s, old, key, &saying);
-	}
+	if ((size_t)snprintf(key, sizeof(key), "ingresses/%s", name) >= sizeof(key))
+		return;
+	if (found && (*found)->ours && (*found)->address_count)
+		want(s, key, &(struct saying){(*found)->addresses, (*found)->address_count, ""});
+	else
+		want_not(s, key);
 }
 
 // The path of the object's status, and its cluster; NULL: it is in nobody's cluster.
@@ -299,7 +224,7 @@ static void done(void *arg, long status, const char *error, const char *body)
 {
 	struct asking *asking = arg;
 	struct status *s = asking->status;
-	struct row *row = s->closing ? NULL : find(s, asking->key);
+	struct row *row = s->closing ? NULL : row_find(&s->table, asking->key);
 
 	(void)body;
 	s->asking--;
@@ -358,65 +283,117 @@ static void tell(struct status *s, struct row *row)
 		uv_timer_start(&s->timer, on_timer, RETRY_MS, 0);
 }
 
+// Goes on where it was, so that those who cannot be told hold up nobody.
 static void pump(struct status *s)
 {
-	for (size_t i = 0; i < s->count && s->asking < AT_A_TIME; i++)
-		if (!s->rows[i]->told && !s->rows[i]->asking)
-			tell(s, s->rows[i]);
-}
+	for (size_t left = s->table.count; left && s->asking < AT_A_TIME; left--) {
+		struct row *row = s->table.rows[s->next < s->table.count ? s->next : (s->next = 0)];
 
-// What was told, and is not wanted any more, is taken back where the object is still there.
-static void clear_others(struct status *s, const struct status *old, const struct model *model)
-{
-	size_t wanted = s->count;
-	struct status rows = {.rows = s->rows, .count = wanted};
-	const struct saying nothing = {NULL, 0, ""};
-
-	for (size_t i = 0; i < old->count; i++) {
-		const struct row *row = old->rows[i];
-
-		rows.rows = s->rows;
-		if ((row->cleared && row->told) || find(&rows, row->key))
-			continue;
-		if (object_of(model, row->key))
-			want(s, old, row->key, &nothing);
+		if (!row->told && !row->asking)
+			tell(s, row);
+		if (row->told && row->cleared)
+			row_remove(&s->table, row);
+		else
+			s->next++;
 	}
-	if (s->count)
-		qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
 }
 
-static void make_rows(struct status *s, const struct plan *plan, const struct model *model)
+static void tell_soon(struct status *s)
 {
-	struct status old = {.rows = s->rows, .count = s->count};
-
-	s->vips = plan->vips;
-	s->listeners = plan->listeners;
-	s->vip_count = plan->vip_count;
-	s->ingresses = plan->ingresses;
-	s->ingress_count = plan->ingress_count;
-	s->model = model;
-	s->rows = NULL;
-	s->count = s->capacity = 0;
-	want_services(s, &old, plan);
-	want_ingresses(s, &old, plan);
-	if (s->count)
-		qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
-	clear_others(s, &old, model);
-	for (size_t i = 0; i < old.count; i++)
-		row_free(old.rows[i]);
-	free(old.rows);
-	uv_timer_start(&s->timer, on_timer, 0, 0);
+	if (s->untold)
+		uv_timer_start(&s->timer, on_timer, 0, 0);
+	s->untold = false;
 }
 
-void status_follow(struct status *s, const struct plan *plan, const struct model *model)
+static void look_at_all(struct status *s)
 {
-	bool same = s->vips == plan->vips && s->vip_count == plan->vip_count &&
-		    s->listeners == plan->listeners && s->ingresses == plan->ingresses &&
-		    s->ingress_count == plan->ingress_count;
+	const struct plan *plan = s->plan;
 
+	s->table.first = s->table.count == 0;
+	for (size_t i = 0; i < s->table.count; i++)
+		s->table.rows[i]->wanted = false;
+	for (unsigned i = 0; i < plan->lease_count; i++)
+		if (!i || strcmp(plan->leases[i - 1].service, plan->leases[i].service) != 0)
+			look_at_service(s, plan->leases[i].service);
+	for (unsigned i = 0; i < plan->ingress_count; i++)
+		look_at_ingress(s, plan->ingresses[i]->name);
+	rows_put_in_order(&s->table);
+	for (size_t i = 0; i < s->table.count;) {
+		size_t count = s->table.count;
+
+		if (!s->table.rows[i]->wanted)
+			want_not(s, s->table.rows[i]->key);
+		i += s->table.count == count;
+	}
+}
+
+static bool same_services(const struct plan_vip *a, const struct plan_vip *b)
+{
+	if (a->service_count != b->service_count)
+		return false;
+	for (unsigned i = 0; i < a->service_count; i++)
+		if (strcmp(a->services[i], b->services[i]) != 0)
+			return false;
+	return true;
+}
+
+static void look_at_vip(struct status *s, const struct plan_vip *vip)
+{
+	for (unsigned i = 0; i < vip->service_count; i++)
+		look_at_service(s, vip->services[i]);
+}
+
+// All VIPs are made again together: those that are as they were are passed over.
+static void look_at_vips(struct status *s, const struct plan_rows *gone, const struct plan_rows *added)
+{
+	unsigned i = 0, j = 0;
+
+	while (i < gone->count || j < added->count) {
+		const struct plan_vip *old = i < gone->count ? gone->list[i] : NULL;
+		const struct plan_vip *new = j < added->count ? added->list[j] : NULL;
+		int order = !old ? 1 : !new ? -1 : addr_compare(&old->address, &new->address);
+
+		i += order <= 0;
+		j += order >= 0;
+		if (order == 0 && same_services(old, new))
+			continue;
+		if (order <= 0)
+			look_at_vip(s, old);
+		if (order >= 0)
+			look_at_vip(s, new);
+	}
+}
+
+static void look_at_rows(struct status *s, const struct plan_delta *delta)
+{
+	const struct plan_rows *lists[] = {delta->gone, delta->added};
+
+	look_at_vips(s, &delta->gone[ROW_VIP], &delta->added[ROW_VIP]);
+	for (unsigned k = 0; k < 2; k++) {
+		const struct plan_rows *listeners = &lists[k][ROW_LISTENER];
+		const struct plan_rows *ingresses = &lists[k][ROW_INGRESS];
+
+		for (unsigned i = 0; i < listeners->count; i++) {
+			const struct plan_listener *listener = listeners->list[i];
+
+			if (listener->mode == MODE_DSR)
+				look_at_service(s, listener->service);
+		}
+		for (unsigned i = 0; i < ingresses->count; i++)
+			look_at_ingress(s, ((const struct plan_ingress *)ingresses->list[i])->name);
+	}
+}
+
+void status_follow(struct status *s, const struct plan *plan, const struct model *model,
+	const struct plan_delta *delta)
+{
 	s->plan = plan;
-	if (!same)
-		make_rows(s, plan, model);
+	s->model = model;
+	if (delta->all)
+		look_at_all(s);
+	else
+		look_at_rows(s, delta);
+	tell_soon(s);
 }
 
 // Has its server told its version, or another one, since the row was made?
@@ -433,8 +410,8 @@ static void on_look(uv_timer_t *timer)
 	struct status *s = timer->data;
 	bool again = false, another = false;
 
-	for (size_t i = 0; s->model && i < LOOK_ROWS && i < s->count; i++) {
-		struct row *row = s->rows[s->looked++ % s->count];
+	for (size_t i = 0; s->model && i < LOOK_ROWS && i < s->table.count; i++) {
+		struct row *row = s->table.rows[s->looked++ % s->table.count];
 		const struct object *object = object_of(s->model, row->key);
 
 		another |= is_of_another_server(s, row);
@@ -447,10 +424,12 @@ static void on_look(uv_timer_t *timer)
 			again = true;
 		}
 	}
-	if (another && s->plan)
-		make_rows(s, s->plan, s->model); // which tells
-	else if (again)
+	if (another && s->plan) {
+		look_at_all(s);
+		tell_soon(s);
+	} else if (again) {
 		pump(s);
+	}
 }
 
 struct status *status_open(uv_loop_t *loop, const struct status_options *options)
@@ -474,9 +453,7 @@ static void on_closed(uv_handle_t *handle)
 
 	if (--s->handles)
 		return;
-	for (size_t i = 0; i < s->count; i++)
-		row_free(s->rows[i]);
-	free(s->rows);
+	rows_free(&s->table);
 	free(s);
 }
 

@@ -20,6 +20,8 @@ struct status_options {
 
 struct status *status_open(uv_loop_t *loop, const struct status_options *options);
 // The plan that is in force from now on; borrowed until the next.
-void status_follow(struct status *status, const struct plan *plan, const struct model *model);
+// `delta`: from the one that it followed before.
+void status_follow(struct status *status, const struct plan *plan, const struct model *model,
+	const struct plan_delta *delta);
 // Before the clusters are closed, or after: nothing is waited for.
 void status_close(struct status *status);

@@ -41,6 +41,8 @@ static int listen_somewhere(uint16_t *port)
 	return fd;
 }
 
+static const struct plan_delta all = {.all = true};
+
 static void changes_are_told_once(void **state)
 {
 	char path[] = "/", host[] = "", name[] = "pod";
@@ -48,7 +50,11 @@ static void changes_are_told_once(void **state)
 	struct plan_endpoint endpoint = {.name = name};
 	struct plan_pool pool = {.endpoint_count = 1, .endpoints = &endpoint, .check = &check};
 	struct plan_pool *pools[] = {&pool};
-	struct plan plan = {.pool_count = 1, .pools = pools};
+	const struct plan plan = {.pool_count = 1, .pools = pools}, nothing = {0};
+	// Made again, as when another endpoint of the Service changed; and gone.
+	const struct plan_delta again = {
+		.gone[ROW_POOL] = {1, (void **)pools}, .added[ROW_POOL] = {1, (void **)pools}};
+	const struct plan_delta gone = {.gone[ROW_POOL] = {1, (void **)pools}};
 	struct stage s = {0};
 	const struct health_options options = {&s, on_changed};
 	struct health *health;
@@ -59,8 +65,9 @@ static void changes_are_told_once(void **state)
 	assert_int_equal(addr_parse(&endpoint.address, "127.0.0.1"), 0);
 	fd = listen_somewhere(&endpoint.port);
 	assert_int_equal(health_open(&health, &s.loop, &options), 0);
-	health_follow(health, &plan);
-	health_follow(health, &plan); // the same checks
+	health_follow(health, &plan, &all);
+	health_follow(health, &plan, &all); // the same checks
+	health_follow(health, &plan, &again);
 	assert_string_equal(
 		health_text(health, &check, &endpoint.address, endpoint.port), "not checked yet");
 	assert_string_equal(health_text(health, NULL, &endpoint.address, endpoint.port), "");
@@ -74,7 +81,7 @@ static void changes_are_told_once(void **state)
 	assert_true(health_failed(health, &check, &endpoint.address, endpoint.port));
 	assert_string_equal(health_text(health, &check, &endpoint.address, endpoint.port),
 		"failing: Connection refused");
-	health_follow(health, NULL); // nobody any more
+	health_follow(health, &nothing, &gone); // nobody any more
 	assert_false(health_failed(health, &check, &endpoint.address, endpoint.port));
 	health_close(health);
 	uv_run(&s.loop, UV_RUN_DEFAULT);

@@ -232,13 +232,70 @@ static void let_go(struct held *held, unsigned seed, unsigned step)
 	*held = (struct held){0};
 }
 
+static struct plan_rows rows_of(const struct plan *plan, enum row_kind kind)
+{
+	switch (kind) {
+	case ROW_VIP:
+		return (struct plan_rows){plan->vip_count, (void **)plan->vips};
+	case ROW_LISTENER:
+		return (struct plan_rows){plan->listener_count, (void **)plan->listeners};
+	case ROW_POOL:
+		return (struct plan_rows){plan->pool_count, (void **)plan->pools};
+	case ROW_ROUTE:
+		return (struct plan_rows){plan->route_count, (void **)plan->routes};
+	case ROW_PROBLEM:
+		return (struct plan_rows){plan->problem_count, (void **)plan->problems};
+	case ROW_CLUSTER:
+		return (struct plan_rows){plan->cluster_count, (void **)plan->clusters};
+	case ROW_SITE:
+		return (struct plan_rows){plan->site_count, (void **)plan->sites};
+	case ROW_HOST:
+		return (struct plan_rows){plan->host_count, (void **)plan->hosts};
+	case ROW_SERVER_NAME:
+		return (struct plan_rows){plan->server_name_count, (void **)plan->server_names};
+	case ROW_CERTIFICATE:
+		return (struct plan_rows){plan->certificate_count, (void **)plan->certificates};
+	case ROW_INGRESS:
+		return (struct plan_rows){plan->ingress_count, (void **)plan->ingresses};
+	}
+	return (struct plan_rows){0};
+}
+
+static bool has_row(const struct plan_rows *rows, const void *row)
+{
+	for (unsigned i = 0; i < rows->count; i++)
+		if (rows->list[i] == row)
+			return true;
+	return false;
+}
+
+// The rows of the plan before, without those that went, and those that came, are the plan's.
+static void check_delta(
+	const struct plan_delta *delta, const struct plan *last, const struct plan *next)
+{
+	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+		const struct plan_rows *gone = &delta->gone[kind], *added = &delta->added[kind];
+		struct plan_rows old = rows_of(last, (enum row_kind)kind);
+		struct plan_rows new = rows_of(next, (enum row_kind)kind);
+
+		assert_int_equal(old.count - gone->count + added->count, new.count);
+		for (unsigned i = 0; i < gone->count; i++)
+			assert_true(has_row(&old, gone->list[i]));
+		for (unsigned i = 0; i < added->count; i++)
+			assert_true(has_row(&new, added->list[i]));
+		for (unsigned i = 0; i < old.count; i++)
+			assert_int_not_equal(
+				has_row(gone, old.list[i]), has_row(&new, old.list[i]));
+	}
+}
+
 static void run_sequence(unsigned seed, struct settings *const settings[2])
 {
 	struct planning *planning = planning_new();
 	struct model *model = model_new();
 	struct held held[HELD] = {0};
 	const struct plan *last = NULL;
-	unsigned random = seed;
+	unsigned random = seed, alls = 0;
 
 	for (unsigned step = 0; step < 60; step++) {
 		const struct settings *used = settings[step / 25 % 2];
@@ -254,6 +311,10 @@ static void run_sequence(unsigned seed, struct settings *const settings[2])
 			last ? last->lease_count : 0);
 		assert_non_null(fresh);
 		assert_non_null(next);
+		if (!planning_delta(planning)->all)
+			check_delta(planning_delta(planning), last, next);
+		else
+			alls++;
 		text = text_of(fresh);
 		while (place->plan == last && last)
 			place = &held[one_of(&random, HELD)];
@@ -264,7 +325,8 @@ static void run_sequence(unsigned seed, struct settings *const settings[2])
 		free(text);
 		plan_free(fresh);
 	}
-	if (seed & 1) // either may go first
+	assert_int_equal(alls, 3); // the first, and those with other settings
+	if (seed & 1)              // either may go first
 		planning_free(planning);
 	for (unsigned i = 0; i < HELD; i++)
 		let_go(&held[i], seed, 1000);
