@@ -64,7 +64,7 @@ struct control {
 
 	uv_timer_t change; // lets changes come together
 	uint64_t planned_ms;
-	bool behind; // who follows the plans has not had the last one
+	bool behind;      // who follows the plans has not had the last one
 	uv_timer_t retry; // of the leases
 	uv_signal_t signals[3];
 	uv_timer_t alive; // for the service manager

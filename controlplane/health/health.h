@@ -25,8 +25,7 @@ int health_open(struct health **health, uv_loop_t *loop, const struct health_opt
 void health_close(struct health *health);
 // Checks what the pools of the plan say from now on, and nothing else. `delta`: from the plan it
 // followed before.
-void health_follow(
-	struct health *health, const struct plan *plan, const struct plan_delta *delta);
+void health_follow(struct health *health, const struct plan *plan, const struct plan_delta *delta);
 // For the plan: is the endpoint to be left out?
 bool health_failed(const void *health, const struct plan_check *check, const struct addr *address,
 	uint16_t port);

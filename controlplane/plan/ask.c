@@ -93,7 +93,7 @@ static void on_change(const struct model_change *change, void *arg)
 	case OBJECT_INGRESS:
 	case OBJECT_INGRESS_CLASS:
 	case OBJECT_SECRET:
-		p->front_changed = true;
+		ok = front_object_changed(p, change);
 		break;
 	}
 	p->scratch.failed |= !ok;

@@ -141,53 +141,61 @@ static int compare_ages(const void *left, const void *right)
 }
 
 // A name that everybody else can hold.
-static bool name_fits(struct planner *p, const struct front_ingress *one)
+bool front_name_fits(const struct front_member *member)
 {
-	if (strlen(one->name) < SLUICE_NAME_MAX)
-		return true;
-	problem_add(p, PROBLEM_ERROR, &one->ingress->object,
-		"not served: with cluster and namespace its name has more than %d characters",
-		SLUICE_NAME_MAX - 1);
-	return false;
+	return strlen(member->cluster) + strlen(member->namespace) + strlen(member->name) + 2 <
+	       SLUICE_NAME_MAX;
+}
+
+// Its row. False: out of memory, or the Ingress is not ours.
+static bool take_ingress(struct front *f, const struct front_member *member)
+{
+	struct planner *p = f->p;
+	struct front_ingress *one = &f->ingresses[f->count];
+	const struct object *object = model_find(
+		p->model, OBJECT_INGRESS, member->cluster, member->namespace, member->name);
+	struct plan_ingress *row = object ? part_add(p->part, ROW_INGRESS) : NULL;
+	const char *class;
+
+	if (!row)
+		return false;
+	*one = (struct front_ingress){.ingress = (const struct ingress *)object};
+	one->name = arena_format(
+		p->arena, "%s/%s/%s", object->cluster, object->namespace, object->name);
+	one->where = object_where(object, p->arena);
+	one->row = row;
+	one->file = arena_copy(p->arena, object->line ? object->origin : "");
+	row->ours = front_is_ours(p, one->ingress, &class, &row->why);
+	row->name = one->name;
+	row->where = one->where;
+	row->class = arena_copy(p->arena, class);
+	if (!one->name || !one->where || !one->file)
+		return false;
+	if (row->ours && !front_name_fits(member)) {
+		row->ours = false;
+		problem_add(p, PROBLEM_ERROR, object,
+			"not served: with cluster and namespace its name has more than %d "
+			"characters",
+			SLUICE_NAME_MAX - 1);
+	}
+	return row->ours;
 }
 
 // A row for each Ingress, and those that are ours in order of age.
-static struct front *collect(struct planner *p)
+static struct front *collect(struct planner *p, struct front_knot *knot)
 {
-	size_t count = model_count(p->model, OBJECT_INGRESS);
 	struct front *f = arena_take(&p->scratch, sizeof(*f));
-	const struct object **list = arena_take_array(&p->scratch, count, sizeof(*list));
 
-	if (!f || !list)
+	if (!f)
 		return NULL;
-	*f = (struct front){.p = p};
-	f->ingresses = arena_take_array(&p->scratch, count, sizeof(*f->ingresses));
-	model_list(p->model, OBJECT_INGRESS, list);
-	for (size_t i = 0; f->ingresses && i < count; i++) {
-		struct front_ingress *one = &f->ingresses[f->count];
-		struct plan_ingress *row = part_add(p->part, ROW_INGRESS);
-		const char *class;
-
-		if (!row)
-			return NULL;
-		*one = (struct front_ingress){.ingress = (const struct ingress *)list[i]};
-		one->name = arena_format(
-			p->arena, "%s/%s/%s", list[i]->cluster, list[i]->namespace, list[i]->name);
-		one->where = object_where(list[i], p->arena);
-		one->row = row;
-		one->file = arena_copy(p->arena, list[i]->line ? list[i]->origin : "");
-		row->ours = front_is_ours(p, one->ingress, &class, &row->why);
-		row->name = one->name;
-		row->where = one->where;
-		row->class = arena_copy(p->arena, class);
-		if (!one->name || !one->where || !one->file)
-			return NULL;
-		row->ours = row->ours && name_fits(p, one);
-		f->count += row->ours;
-	}
+	*f = (struct front){.p = p, .knot = knot};
+	f->ingresses =
+		arena_take_array(&p->scratch, knot->member_count + 1u, sizeof(*f->ingresses));
+	for (unsigned i = 0; f->ingresses && i < knot->member_count; i++)
+		f->count += take_ingress(f, knot->members[i]);
 	if (f->count > 1)
 		qsort(f->ingresses, f->count, sizeof(*f->ingresses), compare_ages);
-	return f;
+	return f->ingresses ? f : NULL;
 }
 
 static void add_site(struct planner *p)
@@ -232,20 +240,37 @@ static void read_annotations(struct front *f, struct front_ingress *one)
 	reason_clear(&reason);
 }
 
+static const char *const own = SETTINGS_OWN_SOURCE;
+
+bool front_object_changed(struct planner *p, const struct model_change *change)
+{
+	if (!p->kept->front.made || p->front_changed)
+		return true;
+	if (change->kind == OBJECT_INGRESS)
+		return knots_ingress_changed(p, change);
+	if (change->kind == OBJECT_INGRESS_CLASS || strcmp(change->cluster, own) == 0)
+		p->front_changed = true; // the default certificate, too
+	else if (!front_certificate_changed(p, change))
+		return knots_secret_changed(p, change);
+	return true;
+}
+
 bool step_front_ask(struct planner *p)
 {
-	struct planning *g = p->kept;
+	struct front_kept *kept = &p->kept->front;
 	const struct service *service;
+	bool ok;
 
-	if (!p->front_changed && g->front.part)
-		return true;
-	p->front_changed = true;
-	if (!part_begin(p))
+	p->front_changed |= !kept->made;
+	ok = p->front_changed ? knots_know_all(p) : knots_gather(p);
+	if (ok && !p->front_changed && p->loose_count && (kept->whole || knots_may_be_full(kept))) {
+		p->front_changed = true;
+		ok = knots_know_all(p);
+	}
+	if (!ok)
 		return false;
-	p->front_part = p->part;
-	p->front = collect(p);
-	service = p->front && p->front->count ? address_service(p) : NULL;
-	if (!p->front || (p->front->count && !service))
+	service = kept->ours ? address_service(p) : NULL;
+	if (kept->ours && !service)
 		return false;
 	return step_ask_front(p, service);
 }
@@ -264,62 +289,112 @@ static bool same_addresses(const struct planner *p, const struct want *want)
 	return true;
 }
 
-// The address is the same for all.
-static void note_addresses(struct planner *p, const struct want *want)
+static void note_addresses(struct front_kept *kept, const struct want *want)
 {
-	struct front_kept *kept = &p->kept->front;
-
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		kept->got[i] = want && want->family[i].got;
 		if (kept->got[i])
 			kept->addresses[i] = want->family[i].address;
 	}
-	for (unsigned i = 0; i < p->front->count; i++)
+}
+
+// The address is the same for all.
+static void give_addresses(struct front *f)
+{
+	const struct front_kept *kept = &f->p->kept->front;
+
+	for (unsigned i = 0; i < f->count; i++)
 		for (unsigned family = 0; family < FAMILIES; family++) {
-			struct plan_ingress *row = p->front->ingresses[i].row;
+			struct plan_ingress *row = f->ingresses[i].row;
 
 			if (kept->got[family])
 				row->addresses[row->address_count++] = kept->addresses[family];
 		}
 }
 
+static bool fill(struct planner *p, struct front_knot *knot)
+{
+	struct front_kept *kept = &p->kept->front;
+	struct front *f = collect(p, knot);
+
+	if (!f || !front_names_begin(f))
+		return false;
+	for (unsigned i = 0; i < f->count; i++) {
+		read_annotations(f, &f->ingresses[i]);
+		front_proxy_secret(f, &f->ingresses[i]);
+	}
+	give_addresses(f);
+	front_hosts_make(f);
+	front_names_make(f);
+	if (knot == kept->site) {
+		add_site(p);
+		front_default_name_make(f);
+	}
+	return !p->scratch.failed;
+}
+
+// There may be thousands of knots: what one needs while it is made is not kept until the end.
+bool front_make(struct planner *p, struct front_knot *knot)
+{
+	struct arena scratch = p->scratch;
+	bool ok;
+
+	if (!part_begin(p))
+		return false;
+	p->scratch = (struct arena){0};
+	ok = fill(p, knot);
+	arena_clear(&p->scratch);
+	p->scratch = scratch;
+	p->scratch.failed |= !ok;
+	return part_replace(p, &knot->part) && ok;
+}
+
+// What there is once, when any Ingress is ours.
+static bool make_site(struct planner *p)
+{
+	struct front_kept *kept = &p->kept->front;
+
+	if (!p->front_changed && !kept->site == !kept->ours)
+		return true;
+	if (kept->site)
+		knot_undo(p->kept, kept->site);
+	else
+		kept->site = calloc(1, sizeof(*kept->site));
+	if (kept->site && kept->ours)
+		return front_make(p, kept->site);
+	free(kept->site);
+	kept->site = NULL;
+	return !kept->ours;
+}
+
 bool step_front(struct planner *p)
 {
-	struct want *want =
+	struct front_kept *kept = &p->kept->front;
+	const struct want *want =
 		planning_find(p->kept, SETTINGS_OWN_SOURCE "/" SETTINGS_OWN_SOURCE "/ingress");
 
 	if (!p->front_changed && !same_addresses(p, want)) {
 		p->front_changed = true;
-		if (!part_begin(p))
+		if (!knots_know_all(p))
 			return false;
-		p->front_part = p->part;
-		p->front = collect(p);
 	}
-	if (!p->front_changed)
-		return front_pools_serve(p);
-	if (!p->front)
+	note_addresses(kept, want);
+	if (p->front_changed)
+		kept->whole = knots_may_be_full(kept);
+	if (!front_pools_begin(p) || !make_site(p) || !knots_tie(p, kept->whole))
 		return false;
-	p->part = p->front_part;
-	p->arena = &p->part->arena;
-	if (!front_names_begin(p->front))
-		return false;
-	for (unsigned i = 0; i < p->front->count; i++) {
-		read_annotations(p->front, &p->front->ingresses[i]);
-		front_proxy_secret(p->front, &p->front->ingresses[i]);
-	}
-	note_addresses(p, want);
-	if (p->front->count)
-		add_site(p);
-	front_hosts_make(p->front);
-	front_names_make(p->front);
-	p->front_part = NULL;
-	return !p->scratch.failed && part_replace(p, &p->kept->front.part) && front_pools_serve(p);
+	kept->made = true;
+	return front_certificates_serve(p) && front_pools_serve(p);
 }
 
 void front_clear(struct planning *g)
 {
+	knots_clear(g);
+	if (g->front.site)
+		knot_undo(g, g->front.site);
+	free(g->front.site);
+	front_certificates_clear(g);
 	front_pools_clear(g);
-	planning_remove(g, g->front.part);
 	object_free(g->front.address);
 	g->front = (struct front_kept){0};
 }

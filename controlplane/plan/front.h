@@ -3,16 +3,19 @@
 // Secrets.
 //
 //	front.c        which Ingresses are ours; the address they share; what must be made again
-//	front_host.c   hosts and their rules, all Ingresses taken together
+//	front_knot.c   which Ingresses can have to do with each other
+//	front_host.c   hosts and their rules, all Ingresses of a knot taken together
 //	front_tls.c    which certificate for which name
+//	front_certificate.c   the certificates that are used
 //	front_pool.c   the endpoints of the Services that are named, as pools of the proxy
 //
-// Hosts, names and certificates are made again together when an Ingress, an IngressClass, a Secret
-// or a Service that is named has changed; a pool alone when its endpoints have.
+// Hosts and names of a knot are made again together when an Ingress of it, or a Secret or Service
+// that one names, has changed; all of them when an IngressClass, the default certificate or the
+// address has; a pool alone when its endpoints have.
 #pragma once
 
+#include "front_knot.h"
 #include "ingress.h"
-#include "planning.h"
 
 struct front_ingress { // one that is ours
 	const struct ingress *ingress;
@@ -37,7 +40,7 @@ struct proxied {            // a pool
 	struct part *part;
 	unsigned endpoint_count;
 	bool waits, near_vips;
-	uint64_t used;        // number of the plan
+	unsigned uses;        // by knots
 	struct proxied *next; // of the same service's bucket
 };
 
@@ -68,21 +71,16 @@ struct name_draft { // for TLS
 	struct name_draft *next;
 };
 
-struct used_secret {
-	const struct secret *secret;
-	const char *name; // of its row
-};
-
-struct front { // while it is made
+struct front { // a knot, while it is made
 	struct planner *p;
+	struct front_knot *knot;
 	unsigned count;
 	struct front_ingress *ingresses; // in order of age
 	size_t host_mask, rule_mask, rule_count, host_count;
 	struct host_draft **hosts;
 	struct rule_slot *rules;
-	size_t name_mask, used_mask, name_count, used_count;
+	size_t name_mask, name_count;
 	struct name_draft **names;
-	struct used_secret *used; // certificates that have a row
 };
 
 // Where in its file, for the beginning of a problem: "line 7: "; "" for what came from an API
@@ -90,17 +88,33 @@ struct front { // while it is made
 #define FRONT_WHERE 24
 const char *front_where(unsigned line, char text[static FRONT_WHERE]);
 
+// front.c
+bool front_name_fits(const struct front_member *member);
 // front_host.c
+size_t front_mask_for(size_t count); // of a table for so many
 void front_hosts_make(struct front *f);
 uint64_t front_hash(const char *text);
 // front_tls.c
 bool front_names_begin(struct front *f);
 void front_proxy_secret(struct front *f, struct front_ingress *one);
 void front_names_make(struct front *f);
+void front_default_name_make(struct front *f);
+const struct secret *front_secret(
+	const struct planner *p, const char *cluster, const char *namespace, const char *name);
+const struct secret *front_default_secret(const struct planner *p);
+// front_certificate.c: the name of its row, which is there as long as a knot uses it; NULL: it
+// cannot have one.
+const char *front_use_certificate(struct front *f, const struct secret *secret);
+bool front_certificates_serve(struct planner *p);
+// True when all that refer to the Secret stay as they are, as they do when it is rotated.
+bool front_certificate_changed(struct planner *p, const struct model_change *change);
+void front_certificates_leave(struct planning *g, const struct front_knot *knot);
+void front_certificates_clear(struct planning *g);
 // front_pool.c
 bool front_pools_begin(struct planner *p);
 // The pool for a backend; "" when there is none, which is told.
 const char *front_pool(
 	struct front *f, struct front_ingress *ingress, const struct ingress_backend *backend);
 bool front_pools_serve(struct planner *p);
+void front_pools_leave(struct planning *g, const struct front_knot *knot);
 void front_pools_clear(struct planning *g);

@@ -339,9 +339,9 @@ static void add_host_row(struct front *f, const struct host_draft *host)
 		qsort(row->rules, row->rule_count, sizeof(*row->rules), compare_rules);
 }
 
-static size_t mask_for(size_t count)
+size_t front_mask_for(size_t count)
 {
-	size_t mask = 63;
+	size_t mask = 3;
 
 	while (mask < 2 * count)
 		mask = mask * 2 + 1;
@@ -377,11 +377,11 @@ void front_hosts_make(struct front *f)
 		for (unsigned j = 0; j < ingress->rule_count; j++)
 			rules += ingress->rules[j].path_count;
 	}
-	f->host_mask = mask_for(hosts);
-	f->rule_mask = mask_for(rules);
+	f->host_mask = front_mask_for(hosts);
+	f->rule_mask = front_mask_for(rules);
 	f->hosts = arena_take_array(&f->p->scratch, f->host_mask + 1, sizeof(*f->hosts));
 	f->rules = arena_take_array(&f->p->scratch, f->rule_mask + 1, sizeof(*f->rules));
-	if (!front_pools_begin(f->p) || !f->hosts || !f->rules)
+	if (!f->hosts || !f->rules)
 		f->p->scratch.failed = true;
 	for (unsigned i = 0; !f->p->scratch.failed && i < f->count; i++)
 		mark_hosts(f, &f->ingresses[i]);

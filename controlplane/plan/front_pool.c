@@ -104,23 +104,6 @@ static void set_port(struct proxied *one, const struct service_port *port)
 	one->waits = true;
 }
 
-static bool name_service(struct planning *g, const char *name)
-{
-	struct named_service **slot = &g->front.named[front_hash(name) & (BUCKETS - 1)];
-	struct named_service *one;
-
-	for (one = *slot; one; one = one->next)
-		if (strcmp(one->name, name) == 0)
-			return true;
-	one = arena_take(&g->front.arena, sizeof(*one));
-	if (!one)
-		return false;
-	one->name = arena_copy(&g->front.arena, name);
-	one->next = *slot;
-	*slot = one;
-	return one->name;
-}
-
 static const struct service_port *find_port(
 	const struct service *service, const struct ingress_backend *backend)
 {
@@ -160,12 +143,13 @@ static void tell(struct front *f, const struct front_ingress *ingress,
 static struct proxied *find_or_make(struct front *f, struct front_ingress *ingress,
 	const struct service *service, const char *service_name, uint16_t port)
 {
-	struct planning *g = f->p->kept;
-	struct proxied **slot = bucket(g, service_name), *one = *slot;
+	struct front_knot *knot = f->knot;
+	struct proxied **slot = bucket(f->p->kept, service_name), *one = *slot;
 	const struct plan_upstream *upstream = &ingress->annotated.upstream;
 	const char *name = pool_name(f, ingress, service_name, port, upstream);
 
-	if (!name)
+	knot->pools = arena_grow(&knot->arena, knot->pools, knot->pool_count, sizeof(*knot->pools));
+	if (!name || !knot->pools)
 		return NULL;
 	while (one && strcmp(one->name, name) != 0)
 		one = one->next;
@@ -174,10 +158,12 @@ static struct proxied *find_or_make(struct front *f, struct front_ingress *ingre
 		if (!one)
 			return NULL;
 		one->algorithm = ingress->annotated.algorithm;
+		f->p->kept->front.waiting[bucket_of(service_name)] = true;
 		one->next = *slot;
 		*slot = one;
 	}
-	one->used = g->number + 1;
+	one->uses++;
+	knot->pools[knot->pool_count++] = one;
 	return one;
 }
 
@@ -196,7 +182,7 @@ const char *front_pool(
 	}
 	name = arena_format(
 		&f->p->scratch, "%s/%s/%s", object->cluster, object->namespace, backend->service);
-	if (!name || !name_service(f->p->kept, name)) {
+	if (!name) {
 		f->p->scratch.failed = true;
 		return "";
 	}
@@ -217,22 +203,36 @@ const char *front_pool(
 		return "";
 	}
 	set_port(one, port);
+	f->p->kept->front.waiting[bucket_of(name)] |= one->waits;
 	return arena_copy(f->p->arena, one->name);
 }
 
 static void wait(
 	struct front_kept *kept, unsigned at, const char *service_name, bool only_near_vips)
 {
-	for (struct proxied *one = kept->buckets[at]; one; one = one->next)
-		one->waits |= (!service_name || strcmp(one->service_name, service_name) == 0) &&
-			      (!only_near_vips || one->near_vips);
-	kept->waiting[at] = true;
+	for (struct proxied *one = kept->buckets[at]; one; one = one->next) {
+		if ((service_name && strcmp(one->service_name, service_name) != 0) ||
+			(only_near_vips && !one->near_vips))
+			continue;
+		one->waits = true;
+		kept->waiting[at] = true;
+	}
 }
 
 void front_pools_wait(struct planner *p, bool only_near_vips)
 {
 	for (unsigned i = 0; p->kept->front.buckets && i < BUCKETS; i++)
 		wait(&p->kept->front, i, NULL, only_near_vips);
+}
+
+void front_pools_leave(struct planning *g, const struct front_knot *knot)
+{
+	for (unsigned i = 0; i < knot->pool_count; i++) {
+		struct proxied *one = knot->pools[i];
+
+		one->uses--;
+		g->front.waiting[bucket_of(one->service_name)] |= !one->uses;
+	}
 }
 
 unsigned front_endpoint_count(const struct planning *g)
@@ -245,39 +245,27 @@ unsigned front_endpoint_count(const struct planning *g)
 	return count;
 }
 
-// The pools of that Service wait to be made again. False: no Ingress names it.
-static bool named_changed(struct planner *p, const char *name)
-{
-	struct front_kept *kept = &p->kept->front;
-	const struct named_service *one;
-
-	for (one = kept->named[front_hash(name) & (BUCKETS - 1)]; one; one = one->next)
-		if (strcmp(one->name, name) == 0)
-			break;
-	if (one)
-		wait(kept, bucket_of(name), name, false);
-	return one;
-}
-
 bool front_service_changed(struct planner *p, const struct model_change *change)
 {
+	struct front_kept *kept = &p->kept->front;
 	const struct share_settings *share;
 	char *name;
 
-	if (!p->kept->front.named || !p->kept->front.buckets)
+	if (!kept->made || !kept->buckets)
 		return true;
 	name = arena_format(
 		&p->scratch, "%s/%s/%s", change->cluster, change->namespace, change->name);
 	if (!name)
 		return false;
-	if (named_changed(p, name))
-		p->front_changed |= change->kind == OBJECT_SERVICE;
+	wait(kept, bucket_of(name), name, false);
+	if (change->kind == OBJECT_SERVICE && !knots_service_changed(p, change))
+		return false;
 	share = share_find(p->settings, change->cluster, change->namespace, change->name);
 	for (unsigned i = 0; share && i < share->cluster_count; i++) {
 		name = arena_format(&p->scratch, "%s/%s", share->clusters[i].name, share->service);
 		if (!name)
 			return false;
-		named_changed(p, name);
+		wait(kept, bucket_of(name), name, false);
 	}
 	return true;
 }
@@ -371,9 +359,7 @@ bool front_pools_begin(struct planner *p)
 
 	if (!kept->buckets)
 		kept->buckets = calloc(BUCKETS, sizeof(struct proxied *));
-	arena_clear(&kept->arena);
-	kept->named = arena_take_array(&kept->arena, BUCKETS, sizeof(*kept->named));
-	return kept->buckets && kept->named;
+	return kept->buckets;
 }
 
 bool front_pools_serve(struct planner *p)
@@ -382,13 +368,13 @@ bool front_pools_serve(struct planner *p)
 	bool ok = true;
 
 	for (unsigned i = 0; g->front.buckets && i < BUCKETS; i++) {
-		if (!p->front_changed && !g->front.waiting[i])
+		if (!g->front.waiting[i])
 			continue;
 		g->front.waiting[i] = false;
 		for (struct proxied **at = &g->front.buckets[i]; *at;) {
 			struct proxied *one = *at;
 
-			if (p->front_changed && one->used != g->number + 1) {
+			if (!one->uses) {
 				*at = one->next;
 				ok = drop(p, one) && ok;
 				continue;
@@ -414,5 +400,4 @@ void front_pools_clear(struct planning *g)
 			free(one);
 		}
 	free(g->front.buckets);
-	arena_clear(&g->front.arena);
 }

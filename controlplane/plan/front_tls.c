@@ -13,69 +13,15 @@
 
 #define DEFAULT_NAME "default-certificate"
 
-static const struct secret *find_secret(
-	const struct front *f, const char *cluster, const char *namespace, const char *name)
+const struct secret *front_secret(
+	const struct planner *p, const char *cluster, const char *namespace, const char *name)
 {
-	return (const struct secret *)model_find(
-		f->p->model, OBJECT_SECRET, cluster, namespace, name);
+	return (const struct secret *)model_find(p->model, OBJECT_SECRET, cluster, namespace, name);
 }
 
-static const struct secret *default_secret(const struct front *f)
+const struct secret *front_default_secret(const struct planner *p)
 {
-	return find_secret(f, SETTINGS_OWN_SOURCE, SETTINGS_OWN_SOURCE, DEFAULT_NAME);
-}
-
-static struct secret_bytes copy(struct arena *arena, struct secret_bytes from)
-{
-	uint8_t *bytes = arena_take(arena, from.length + 1);
-
-	if (bytes && from.length)
-		memcpy(bytes, from.data, from.length);
-	return (struct secret_bytes){bytes, from.length};
-}
-
-static void copy_facts(
-	struct arena *arena, const struct secret_facts *from, struct secret_facts *to)
-{
-	const char **names = arena_take_array(arena, from->name_count, sizeof(*names));
-
-	*to = *from;
-	to->issuer = arena_copy(arena, from->issuer);
-	to->subject = arena_copy(arena, from->subject);
-	to->fingerprint = arena_copy(arena, from->fingerprint);
-	for (unsigned i = 0; names && i < from->name_count; i++)
-		names[i] = arena_copy(arena, from->names[i]);
-	to->names = names;
-	to->name_count = names ? from->name_count : 0;
-}
-
-// Its row, made when it is first asked for.
-static const char *use_certificate(struct front *f, const struct secret *secret)
-{
-	const struct object *object = &secret->object;
-	struct arena *arena = f->p->arena;
-	size_t at = (uintptr_t)secret / 64 * UINT64_C(0x9e3779b97f4a7c15) >> 20 & f->used_mask;
-	struct plan_certificate *row;
-	char *name;
-
-	for (; f->used[at].secret; at = (at + 1) & f->used_mask)
-		if (f->used[at].secret == secret)
-			return f->used[at].name;
-	name = arena_format(arena, "%s/%s/%s", object->cluster, object->namespace, object->name);
-	if (!name || strlen(name) >= SLUICE_NAME_MAX || f->used_count == SLUICE_CERTIFICATES_MAX)
-		return NULL;
-	row = part_add(f->p->part, ROW_CERTIFICATE);
-	if (!row)
-		return NULL;
-	f->used_count++;
-	f->used[at] = (struct used_secret){secret, name};
-	row->name = name;
-	row->where = object_where(object, arena);
-	row->chain_pem = copy(arena, secret->chain_pem);
-	row->key_pem = copy(arena, secret->key_pem);
-	row->ocsp_der = copy(arena, secret->ocsp_der);
-	copy_facts(arena, &secret->facts, &row->facts);
-	return name;
+	return front_secret(p, SETTINGS_OWN_SOURCE, SETTINGS_OWN_SOURCE, DEFAULT_NAME);
 }
 
 static struct name_draft *name_take(struct front *f, const char *name)
@@ -99,7 +45,7 @@ static struct name_draft *name_take(struct front *f, const char *name)
 
 static bool only_default(const struct front *f, const struct name_draft *draft)
 {
-	return draft->count == 1 && draft->secrets[0] == default_secret(f);
+	return draft->count == 1 && draft->secrets[0] == front_default_secret(f->p);
 }
 
 static void tell_taken(
@@ -118,7 +64,7 @@ static void add_secret(struct front *f, struct front_ingress *one, const char *h
 
 	if (!draft)
 		return;
-	if (draft->count && secret == default_secret(f))
+	if (draft->count && secret == front_default_secret(f->p))
 		return; // a real one, or the same
 	if (*draft->pool) {
 		problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
@@ -140,7 +86,7 @@ static void add_secret(struct front *f, struct front_ingress *one, const char *h
 	if (!draft->count)
 		draft->owner = one;
 	draft->secrets[draft->count++] = secret;
-	if (secret != default_secret(f) && !secret_covers(&secret->facts, host))
+	if (secret != front_default_secret(f->p) && !secret_covers(&secret->facts, host))
 		problem_add(f->p, PROBLEM_WARNING, &one->ingress->object,
 			"%sthe certificate of Secret %s does not name host \"%s\": clients "
 			"will refuse it",
@@ -155,8 +101,8 @@ static const struct secret *entry_secret(
 	const struct secret *secret;
 
 	if (!*tls->secret)
-		return default_secret(f);
-	secret = find_secret(f, object->cluster, object->namespace, tls->secret);
+		return front_default_secret(f->p);
+	secret = front_secret(f->p, object->cluster, object->namespace, tls->secret);
 	if (secret && secret->chain_pem.length && secret->key_pem.length)
 		return secret;
 	if (!told)
@@ -164,7 +110,7 @@ static const struct secret *entry_secret(
 			"%sSecret %s %s; its hosts get the default certificate",
 			front_where(tls->line, (char[FRONT_WHERE]){""}), tls->secret,
 			secret ? "has no tls.crt and tls.key" : "is not there, or is not usable");
-	return default_secret(f);
+	return front_default_secret(f->p);
 }
 
 static bool is_named(const struct ingress *ingress, const char *host)
@@ -183,7 +129,8 @@ static void add_covered(struct front *f, struct front_ingress *one, const char *
 	for (unsigned i = 0; *host && i < ingress->tls_count; i++) {
 		const struct secret *secret = entry_secret(f, one, &ingress->tls[i], true);
 
-		if (secret && secret != default_secret(f) && secret_covers(&secret->facts, host)) {
+		if (secret && secret != front_default_secret(f->p) &&
+			secret_covers(&secret->facts, host)) {
 			add_secret(f, one, host, secret, ingress->tls[i].line);
 			return;
 		}
@@ -261,7 +208,7 @@ static void add_row(struct front *f, const struct name_draft *draft)
 		.pool = draft->pool};
 	row->certificates = arena_take_array(f->p->arena, draft->count, sizeof(char *));
 	for (unsigned i = 0; row->certificates && i < draft->count; i++) {
-		const char *name = use_certificate(f, draft->secrets[i]);
+		const char *name = front_use_certificate(f, draft->secrets[i]);
 
 		if (name)
 			row->certificates[row->certificate_count++] = name;
@@ -278,12 +225,12 @@ void front_proxy_secret(struct front *f, struct front_ingress *one)
 	const struct secret *secret = NULL;
 
 	if (*name && namespace)
-		secret = find_secret(f, object->cluster, namespace, slash ? slash + 1 : name);
+		secret = front_secret(f->p, object->cluster, namespace, slash ? slash + 1 : name);
 	if (*name && !secret)
 		problem_add(f->p, PROBLEM_ERROR, object,
 			"annotation proxy-ssl-secret: Secret %s is not there", name);
 	if (secret && secret->chain_pem.length && secret->key_pem.length) {
-		const char *certificate = use_certificate(f, secret);
+		const char *certificate = front_use_certificate(f, secret);
 
 		upstream->certificate = certificate ? certificate : "";
 	}
@@ -301,21 +248,16 @@ void front_proxy_secret(struct front *f, struct front_ingress *one)
 
 bool front_names_begin(struct front *f)
 {
-	size_t names = 1, secrets = model_count(f->p->model, OBJECT_SECRET);
+	size_t names = 1;
 
 	for (unsigned i = 0; i < f->count; i++) {
 		names += f->ingresses[i].ingress->rule_count;
 		for (unsigned j = 0; j < f->ingresses[i].ingress->tls_count; j++)
 			names += f->ingresses[i].ingress->tls[j].host_count;
 	}
-	f->name_mask = f->used_mask = 63;
-	while (f->name_mask < 2 * names)
-		f->name_mask = f->name_mask * 2 + 1;
-	while (f->used_mask < 2 * secrets)
-		f->used_mask = f->used_mask * 2 + 1;
+	f->name_mask = front_mask_for(names);
 	f->names = arena_take_array(&f->p->scratch, f->name_mask + 1, sizeof(*f->names));
-	f->used = arena_take_array(&f->p->scratch, f->used_mask + 1, sizeof(*f->used));
-	return f->names && f->used;
+	return f->names;
 }
 
 void front_names_make(struct front *f)
@@ -327,12 +269,16 @@ void front_names_make(struct front *f)
 			add_passthrough(f, &f->ingresses[i]);
 		else
 			add_entries(f, &f->ingresses[i]);
-	draft = f->count && default_secret(f) ? name_take(f, "") : NULL;
-	if (draft) {
-		draft->count = 1;
-		draft->secrets[0] = default_secret(f);
-	}
 	for (size_t i = 0; i <= f->name_mask; i++)
 		for (draft = f->names[i]; draft; draft = draft->next)
 			add_row(f, draft);
+}
+
+void front_default_name_make(struct front *f)
+{
+	struct name_draft draft = {.name = "", .pool = "", .count = 1};
+
+	draft.secrets[0] = front_default_secret(f->p);
+	if (draft.secrets[0])
+		add_row(f, &draft);
 }

@@ -5,7 +5,7 @@
 //	what any Service asks for, or the leases    who gets which address, and what got another
 //	a node, as far as the plan reads it         routes, and the Services of its cluster
 //	the rules that Services have in common      those in mode dnat, when they differ in affinity
-//	an Ingress, a Secret, a Service that is named   what the proxy serves (front.h)
+//	an Ingress, a Secret, a Service that is named   what the proxy serves of it (front.h)
 //	there is no room for everything             everything, in order of age
 //
 // A step is left out only when all that it reads is what it was, so that the plan is the one that
@@ -131,7 +131,9 @@ static bool make(struct planner *p, const struct plan_lease *leases, unsigned le
 		planning_clear(g);
 		g->model = p->model;
 		g->settings = p->settings;
-		p->endpoint_count = p->listener_count = 0;
+		p->endpoint_count = p->listener_count = p->loose_count = 0;
+		p->loose = NULL;
+		p->front_changed = false;
 		if (!read_leases(p, leases, lease_count) || !step_ask_all(p))
 			return false;
 	}

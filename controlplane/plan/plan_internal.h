@@ -103,9 +103,9 @@ struct planner {
 	bool reassign, nodes_changed, dnat_changed;           // what must be made again
 	bool squeezed; // there was no room for all endpoints or listeners
 	struct owner_rules *rules;
-	struct front *front; // of this plan
-	struct part *front_part;
-	bool front_changed;
+	bool front_changed;          // all that the proxy serves must be made again
+	struct front_member **loose; // Ingresses that must (front_knot.h)
+	unsigned loose_count;
 };
 
 // want.c

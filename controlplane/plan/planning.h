@@ -16,22 +16,21 @@ struct node_digest { // what the plan reads of a cluster's nodes
 	bool node_ports; // its endpoint mode
 };
 
-struct named_service { // by some Ingress
-	const char *name;
-	struct named_service *next;
-};
-
 #define FRONT_BUCKETS 1024
 
 struct front_kept {
-	struct part *part;      // of all but the pools
+	bool made, whole;       // whole: all Ingresses are one knot (front_knot.h)
 	struct object *address; // the Service that asks for the address
 	bool got[FAMILIES];     // and what it has
 	struct addr addresses[FAMILIES];
-	struct proxied **buckets;    // pools, by the name of their Service
-	bool waiting[FRONT_BUCKETS]; // some pool of the bucket waits, when nothing else has changed
-	struct arena arena;          // of the names
-	struct named_service **named;
+	struct front_tie **ties; // Ingresses by what they have to do with
+	size_t tie_mask;
+	struct front_knot *site; // what all Ingresses have in common; NULL: there are none
+	unsigned tie_count, ours, rules, hosts, secrets; // Ingresses, and at most what they come to
+	struct proxied **buckets;                        // pools, by the name of their Service
+	bool waiting[FRONT_BUCKETS]; // some pool of the bucket waits, or has gone
+	struct front_certificate **certificates, *changed_certificates;
+	unsigned certificate_count;
 };
 
 struct row_heap {
@@ -123,6 +122,8 @@ void front_clear(struct planning *g);
 void front_pools_wait(struct planner *p, bool only_near_vips);
 unsigned front_endpoint_count(const struct planning *g);
 bool front_service_changed(struct planner *p, const struct model_change *change);
+// front.c: an Ingress, an IngressClass or a Secret.
+bool front_object_changed(struct planner *p, const struct model_change *change);
 bool step_assign(struct planner *p); // assign.c
 void shares_link(struct planner *p); // share.c: who leads whom
 // What that Service of the cluster is served together by; NULL: by itself.

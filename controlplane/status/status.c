@@ -344,7 +344,8 @@ static void look_at_vip(struct status *s, const struct plan_vip *vip)
 }
 
 // All VIPs are made again together: those that are as they were are passed over.
-static void look_at_vips(struct status *s, const struct plan_rows *gone, const struct plan_rows *added)
+static void look_at_vips(
+	struct status *s, const struct plan_rows *gone, const struct plan_rows *added)
 {
 	unsigned i = 0, j = 0;
 

@@ -51,7 +51,8 @@ static void annotate(struct ingress *ingress, unsigned *seed)
 
 static void add_rules(struct ingress *ingress, unsigned *seed)
 {
-	static const char *const hosts[] = {"", "a.example", "*.example", "b.example"};
+	static const char *const hosts[] = {"", "a.example", "*.example", "b.example", "c.example",
+		"d.example", "e.example", "f.example"};
 	static const char *const paths[] = {"/", "/x", "/x/", "/x/../y", "/%zz", "/../up"};
 	struct arena *arena = &ingress->object.arena;
 	struct ingress_rule *rules = arena_take_array(arena, 3, sizeof(*rules));
@@ -61,7 +62,8 @@ static void add_rules(struct ingress *ingress, unsigned *seed)
 	for (unsigned i = 0; i < ingress->rule_count; i++) {
 		struct ingress_path *list = arena_take_array(arena, 3, sizeof(*list));
 
-		rules[i] = (struct ingress_rule){.host = hosts[one_of(seed, 4)],
+		rules[i] = (struct ingress_rule){
+			.host = hosts[one_of(seed, 2) ? 4 + one_of(seed, 4) : one_of(seed, 4)],
 			.path_count = one_of(seed, 4),
 			.paths = list};
 		for (unsigned j = 0; j < rules[i].path_count; j++)
@@ -75,14 +77,15 @@ static void add_rules(struct ingress *ingress, unsigned *seed)
 
 static void add_tls(struct ingress *ingress, unsigned *seed)
 {
-	static const char *const hosts[] = {"a.example", "b.example"};
+	static const char *const lists[][2] = {
+		{"a.example", "b.example"}, {"c.example", "d.example"}, {"g.example", "e.example"}};
 	struct arena *arena = &ingress->object.arena;
 	struct ingress_tls *tls = arena_take_array(arena, 2, sizeof(*tls));
 
 	ingress->tls_count = one_of(seed, 3);
 	ingress->tls = tls;
 	for (unsigned i = 0; i < ingress->tls_count; i++)
-		tls[i] = (struct ingress_tls){.hosts = hosts,
+		tls[i] = (struct ingress_tls){.hosts = lists[one_of(seed, 3)],
 			.host_count = one_of(seed, 3),
 			.secret = one_of(seed, 4) ? numbered(arena, "x", one_of(seed, 3)) : ""};
 }
