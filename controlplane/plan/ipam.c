@@ -224,9 +224,12 @@ static bool give(struct planner *p, struct want *want, const struct addr *addres
 // Round 1 and 3.
 static void give_leased(struct planner *p, struct want *want, unsigned family, bool whatever_asked)
 {
-	const struct plan_lease *lease = ipam_lease(p, want, family);
+	const struct plan_lease *lease;
 
-	if (!lease || want->family[family].got || !want->family[family].wanted)
+	if (want->family[family].got || !want->family[family].wanted)
+		return;
+	lease = ipam_lease(p, want, family);
+	if (!lease)
 		return;
 	if (!whatever_asked && want->family[family].requested &&
 		addr_compare(&want->family[family].request, &lease->address) != 0)

@@ -8,6 +8,8 @@ a file of its own for each EndpointSlice. The control plane has one CPU of its o
                       the most memory it ever had
     change_*_ms       from the event (a file takes the place of another) until the dataplane has the
                       endpoint's new state, one at a time
+    changes           the same for a Service that is added, an Ingress of which a path changes, and a
+                      Secret of which the certificate is another one for the same name
     sustained         changes at a fixed rate: how far behind the last was, and what memory grew by
 
 The changes are measured at several sizes, to show that their cost does not grow with the number of
@@ -35,6 +37,8 @@ CLUSTERS = ("one", "two")
 TLS_EVERY = 10      # Ingresses: one of them has TLS
 RATE, SECONDS = 1000, 5
 CHANGES = 300
+OTHERS = 60         # of each other kind
+SPLIT = 200         # Services up to this one: each object has a file of its own
 
 
 def settings(directory, cpus, main_cpu):
@@ -105,11 +109,12 @@ class Clusters:
             (self.dir / name).mkdir(parents=True)
         self.ready = [True] * size
         self.pair = certificate(self.dir)
+        self.pairs = self.pair, certificate(self.dir)
         for number in range(size):
-            file = self.dir / CLUSTERS[number % 2] / f"{number}.yaml"
-            file.write_text(self.manifest(number))
-            file.chmod(0o600)  # there are keys in some
+            self.put_objects(number)
             self.put(number)
+        for number in range(OTHERS):
+            self.replace(number, f"new-{number}.yaml", "# nothing yet\n")
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
         self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN]), build)
         self.appliance.start("sluice-dataplane")
@@ -123,16 +128,43 @@ class Clusters:
     def manifest(self, number):
         return manifest(number, self.pair)
 
-    def put(self, number):
+    def put_objects(self, number):
+        """The Service, its Ingress and Secret: in one file, or from the last on in one each."""
+        text = self.manifest(number)
+        objects = text.split("---\n")[::-1] if number < SPLIT else [text]
+        for i, one in enumerate(objects):
+            self.replace(number, f"{number}-{i}.yaml" if i else f"{number}.yaml", one)
+
+    def replace(self, number, name, text):
         directory = self.dir / CLUSTERS[number % 2]
-        half = directory / f".{number}"
-        half.write_text(slices(number, self.ready[number]))
+        half = directory / f".{name}"
+        half.write_text(text)
+        half.chmod(0o600)  # there are keys in some
         self.event = time.monotonic()
-        half.rename(directory / f"{number}-endpoints.yaml")
+        half.rename(directory / name)
+
+    def put(self, number):
+        self.replace(number, f"{number}-endpoints.yaml", slices(number, self.ready[number]))
 
     def change(self, number):
         self.ready[number] = not self.ready[number]
         self.put(number)
+
+    def add_service(self, i):
+        self.replace(i, f"new-{i}.yaml",
+                     f'{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"new-{i}"}},"spec":'
+                     '{"type":"LoadBalancer","ports":[{"name":"http","port":80}]}}\n')
+
+    def change_ingress(self, i):
+        number = i * 7919 % min(self.size, SPLIT)
+        ingress = self.manifest(number).split("---\n")[-1]
+        self.replace(number, f"{number}.yaml", ingress.replace('"path":"/"', f'"path":"/{i}"'))
+
+    def rotate_secret(self, i):
+        there = min(self.size, SPLIT) // TLS_EVERY
+        number = i % there * TLS_EVERY
+        text = secret(f"service-{number}", self.pairs[(i // there + 1) % 2])
+        self.replace(number, f"{number}-2.yaml", text)
 
     def wait(self, condition, what, seconds=60):
         def checked():
@@ -180,11 +212,14 @@ def cold(clusters):
     return time.monotonic() - clusters.started
 
 
-def single_changes(clusters):
+def single_changes(clusters, change=None, count=CHANGES):
     took = []
     generation = clusters.settle()
-    for i in range(CHANGES):
-        clusters.change(i * 7919 % clusters.size)
+    for i in range(count):
+        if change:
+            change(i)
+        else:
+            clusters.change(i * 7919 % clusters.size)
         while (now := clusters.generation()) == generation:
             if time.monotonic() - clusters.event > 5:
                 raise LabError(f"change {i} has not reached the dataplane after 5 s")
@@ -193,6 +228,17 @@ def single_changes(clusters):
         generation = now
         time.sleep(0.01)  # one at a time: the next is not one of a series
     return took
+
+
+def summary(took):
+    return {"p50_ms": round(median(took), 2), "p99_ms": round(quantiles(took, n=100)[98], 2)}
+
+
+def other_changes(clusters):
+    return {name: summary(single_changes(clusters, change, OTHERS))
+            for name, change in (("ingress", clusters.change_ingress),
+                                 ("secret", clusters.rotate_secret),
+                                 ("service_added", clusters.add_service))}
 
 
 def sustained(clusters):
@@ -228,13 +274,16 @@ def run(args, say):
             cold_s = cold(clusters)
             cold_mb = clusters.memory_mb("VmHWM")
             took = single_changes(clusters)
+            others = other_changes(clusters)
             case = {"services": size, "cold_s": round(cold_s, 2), "cold_mb": round(cold_mb, 1),
                     "change_p50_ms": round(median(took), 2),
                     "change_p99_ms": round(quantiles(took, n=100)[98], 2),
-                    "change_most_ms": round(max(took), 2)}
+                    "change_most_ms": round(max(took), 2), "changes": others}
             result["by_size"].append(case)
             say(f"{size:6} Services: cold {cold_s:.2f} s, {cold_mb:.0f} MB; a change "
                 f"{case['change_p50_ms']} ms, p99 {case['change_p99_ms']} ms")
+            say("       " + "; ".join(f"{name} {one['p50_ms']} ms, p99 {one['p99_ms']} ms"
+                                      for name, one in others.items()))
             if size == SIZES[-1]:
                 result["sustained"] = sustained(clusters)
                 say(f"       {result['sustained']}")
