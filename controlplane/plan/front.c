@@ -251,7 +251,7 @@ bool front_object_changed(struct planner *p, const struct model_change *change)
 	if (change->kind == OBJECT_INGRESS_CLASS || strcmp(change->cluster, own) == 0)
 		p->front_changed = true; // the default certificate, too
 	else if (!front_certificate_changed(p, change))
-		return knots_secret_changed(p, change);
+		return knots_named_changed(p, change);
 	return true;
 }
 

@@ -292,24 +292,14 @@ bool knots_ingress_changed(struct planner *p, const struct model_change *change)
 	return !p->scratch.failed;
 }
 
-static bool loosen_all_of(struct planner *p, char kind, const struct model_change *change)
+bool knots_named_changed(struct planner *p, const struct model_change *change)
 {
-	char *text = text_of(p, kind, change);
+	char *text = text_of(p, change->kind == OBJECT_SECRET ? TIE_SECRET : TIE_SERVICE, change);
 	struct front_tie *tie = text ? tie_find(&p->kept->front, text) : NULL;
 
 	for (struct front_link *link = tie ? tie->links : NULL; link; link = link->next)
 		loosen(p, link->member);
 	return text && !p->scratch.failed;
-}
-
-bool knots_secret_changed(struct planner *p, const struct model_change *change)
-{
-	return loosen_all_of(p, TIE_SECRET, change);
-}
-
-bool knots_service_changed(struct planner *p, const struct model_change *change)
-{
-	return loosen_all_of(p, TIE_SERVICE, change);
 }
 
 static const struct ingress *find_ingress(const struct planner *p, const struct front_member *m)
@@ -350,6 +340,12 @@ static bool look_again(struct planner *p, struct front_member *member)
 	return link_to(p, member, &texts);
 }
 
+// Those that have the host of this link.
+static struct front_link *of_host(const struct front_link *link)
+{
+	return link->tie && *link->tie->text == TIE_HOST ? link->tie->links : NULL;
+}
+
 bool knots_gather(struct planner *p)
 {
 	for (unsigned i = 0; i < p->loose_count && !p->scratch.failed; i++) {
@@ -357,13 +353,10 @@ bool knots_gather(struct planner *p)
 
 		if (member->changed && !look_again(p, member))
 			return false;
-		for (unsigned j = 0; j < member->link_count; j++) {
-			struct front_tie *tie = member->links[j].tie;
-
-			for (struct front_link *link = *tie->text == TIE_HOST ? tie->links : NULL;
-				link; link = link->next)
+		for (unsigned j = 0; j < member->link_count; j++)
+			for (struct front_link *link = of_host(&member->links[j]); link;
+				link = link->next)
 				loosen(p, link->member);
-		}
 	}
 	return !p->scratch.failed;
 }
@@ -418,13 +411,9 @@ static void join(struct group *group, struct front_member *member)
 
 static void join_neighbours(struct group *group, const struct front_member *member)
 {
-	for (unsigned i = 0; i < member->link_count; i++) {
-		struct front_tie *tie = member->links[i].tie;
-
-		for (struct front_link *link = *tie->text == TIE_HOST ? tie->links : NULL; link;
-			link = link->next)
+	for (unsigned i = 0; i < member->link_count; i++)
+		for (struct front_link *link = of_host(&member->links[i]); link; link = link->next)
 			join(group, link->member);
-	}
 }
 
 static bool make_knot(struct planner *p, const struct group *group)
@@ -472,25 +461,35 @@ bool knots_tie(struct planner *p, bool whole)
 	return ok;
 }
 
+static void drop_knot(struct planning *g, struct front_knot *knot)
+{
+	if (!knot)
+		return;
+	for (unsigned i = 0; i < knot->member_count; i++)
+		knot->members[i]->knot = NULL;
+	knot_undo(g, knot);
+	free(knot);
+}
+
+// Each Ingress has one tie that is its own, and goes with that.
 void knots_clear(struct planning *g)
 {
 	struct front_kept *kept = &g->front;
+	struct front_tie *tie, *next;
 
 	for (size_t i = 0; kept->ties && i <= kept->tie_mask; i++)
-		while (kept->ties[i]) {
-			struct front_member *member = kept->ties[i]->links->member;
-			struct front_knot *knot = member->knot;
-
-			for (unsigned j = 0; knot && j < knot->member_count; j++)
-				knot->members[j]->knot = NULL;
-			if (knot)
-				knot_undo(g, knot);
-			free(knot);
-			unlink_all(kept, member);
-			member_free(member);
+		for (tie = kept->ties[i]; tie; tie = tie->next)
+			if (*tie->text == TIE_INGRESS)
+				drop_knot(g, tie->links->member->knot);
+	for (size_t i = 0; kept->ties && i <= kept->tie_mask; i++)
+		for (tie = kept->ties[i]; tie; tie = next) {
+			next = tie->next;
+			if (*tie->text == TIE_INGRESS)
+				member_free(tie->links->member);
+			free(tie);
 		}
 	free(kept->ties);
 	kept->ties = NULL;
 	kept->tie_mask = 0;
-	kept->tie_count = kept->ours = kept->rules = 0;
+	kept->tie_count = kept->ours = kept->rules = kept->hosts = kept->secrets = 0;
 }

@@ -37,9 +37,8 @@ struct front_member { // an Ingress
 bool knots_know_all(struct planner *p);
 // An Ingress came, went, or is another one.
 bool knots_ingress_changed(struct planner *p, const struct model_change *change);
-// Those that refer to it wait to be tied.
-bool knots_secret_changed(struct planner *p, const struct model_change *change);
-bool knots_service_changed(struct planner *p, const struct model_change *change);
+// A Secret or a Service: those that refer to it wait to be tied.
+bool knots_named_changed(struct planner *p, const struct model_change *change);
 // Who else has to be tied with those that wait; kept->ours is right again.
 bool knots_gather(struct planner *p);
 // There may be more than there is room for.

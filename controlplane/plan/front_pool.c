@@ -258,7 +258,7 @@ bool front_service_changed(struct planner *p, const struct model_change *change)
 	if (!name)
 		return false;
 	wait(kept, bucket_of(name), name, false);
-	if (change->kind == OBJECT_SERVICE && !knots_service_changed(p, change))
+	if (change->kind == OBJECT_SERVICE && !knots_named_changed(p, change))
 		return false;
 	share = share_find(p->settings, change->cluster, change->namespace, change->name);
 	for (unsigned i = 0; share && i < share->cluster_count; i++) {
