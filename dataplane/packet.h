@@ -32,11 +32,12 @@ enum packet_next {
 };
 
 enum packet_flag {
-	PACKET_HANDED = 1 << 0,      // another worker gave it to us: we own its flow
-	PACKET_IS_FRAGMENT = 1 << 1, // any fragment
-	PACKET_NO_L4 = 1 << 2,       // a fragment but the first: no l4 header
-	PACKET_NEW_ID = 1 << 3,      // `ip_id` replaces the identification
-	PACKET_IP_CHECKSUM = 1 << 4, // the IPv4 header's checksum is to be made when it is sent
+	PACKET_HANDED = 1 << 0,       // another worker gave it to us: we own its flow
+	PACKET_IS_FRAGMENT = 1 << 1,  // any fragment
+	PACKET_NO_L4 = 1 << 2,        // a fragment but the first: no l4 header
+	PACKET_NEW_ID = 1 << 3,       // `ip_id` replaces the identification
+	PACKET_IP_CHECKSUM = 1 << 4,  // the IPv4 header's checksum is to be made when it is sent
+	PACKET_TCP_CHECKSUM = 1 << 5, // the segment's, likewise
 };
 
 // A set of next steps, a bit each: what a stage leaves behind it in a burst.

@@ -139,13 +139,15 @@ static int attach(struct port *port, struct af_xdp *state, struct reason *reason
 
 // A NIC of its own has a queue for what we send and another for what the kernel sends, which would
 // overtake each other; a veth has none.
-static void open_gso(struct af_xdp *state)
+static void open_gso(struct port *port, struct af_xdp *state)
 {
 	if (strcmp(state->netdev.driver, "veth") != 0)
 		return;
 	state->gso = rte_calloc("af_xdp", state->count, sizeof(struct gso), RTE_CACHE_LINE_SIZE);
 	for (uint16_t q = 0; state->gso && q < state->count; q++)
 		gso_open(&state->gso[q], state->netdev.index); // closed: one frame a call
+	if (state->gso)
+		port->caps |= PORT_TX_L4_CKSUM; // the kernel's for a run, ours for one
 }
 
 static int start(struct port *port, struct reason *reason)
@@ -169,7 +171,7 @@ static int start(struct port *port, struct reason *reason)
 	if (rc)
 		close_queues(state);
 	else
-		open_gso(state);
+		open_gso(port, state);
 	return rc;
 }
 

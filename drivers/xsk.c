@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <linux/if_xdp.h>
 #include <rte_memcpy.h>
+#include <rte_tcp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -277,6 +279,16 @@ static bool copy_out(struct xsk *xsk, const struct rte_mbuf *mbuf)
 	return true;
 }
 
+// Where it was left to the port; a run of segments (gso.h) leaves it to the kernel.
+static void complete_checksum(struct rte_mbuf *mbuf)
+{
+	if ((mbuf->ol_flags & RTE_MBUF_F_TX_L4_MASK) != RTE_MBUF_F_TX_TCP_CKSUM)
+		return;
+	partial_checksum_complete(rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len,
+		mbuf->l2_len + mbuf->l3_len, offsetof(struct rte_tcp_hdr, cksum));
+	mbuf->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
+}
+
 // In copy mode a call sends only so many of them, and says EAGAIN when there are more.
 static void wake(struct xsk *xsk)
 {
@@ -293,8 +305,12 @@ uint16_t xsk_send(struct xsk *xsk, struct rte_mbuf **mbufs, uint16_t n)
 
 	if (xsk->spares < TX_CHUNKS / 2)
 		take_completed(xsk);
-	for (; sent < n && copy_out(xsk, mbufs[sent]); sent++)
+	for (; sent < n; sent++) {
+		complete_checksum(mbufs[sent]);
+		if (!copy_out(xsk, mbufs[sent]))
+			break;
 		xsk->tx_bytes += mbufs[sent]->pkt_len;
+	}
 	xsk->tx_frames += sent;
 	if (n) {
 		__atomic_store_n(xsk->tx.producer, xsk->tx.next, __ATOMIC_RELEASE);

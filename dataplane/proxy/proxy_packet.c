@@ -147,7 +147,6 @@ static void output(void *io, const struct tcp_output *out)
 	uint32_t tcp_bytes = tcp_write_header(out, header);
 	uint32_t bytes = l3_bytes + tcp_bytes + out->length;
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(proxy->config.pool);
-	uint16_t checksum;
 	uint8_t *at;
 
 	if (!mbuf || bytes + RTE_ETHER_HDR_LEN > rte_pktmbuf_tailroom(mbuf)) {
@@ -165,7 +164,7 @@ static void output(void *io, const struct tcp_output *out)
 		.family = v4 ? 4 : 6,
 		.protocol = IPPROTO_TCP,
 		.next = PACKET_ROUTE,
-		.flags = v4 ? PACKET_IP_CHECKSUM : 0,
+		.flags = PACKET_TCP_CHECKSUM | (v4 ? PACKET_IP_CHECKSUM : 0),
 	};
 	if (v4)
 		put_ipv4(proxy, out, at, bytes);
@@ -177,9 +176,6 @@ static void output(void *io, const struct tcp_output *out)
 		memcpy(at, out->pieces[i].data, out->pieces[i].length);
 		at += out->pieces[i].length;
 	}
-	checksum = v4 ? rte_ipv4_udptcp_cksum((const struct rte_ipv4_hdr *)packet.l3, packet.l4)
-		      : rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)packet.l3, packet.l4);
-	memcpy(packet.l4 + 16, &checksum, 2);
 	if (transmit(proxy->config.transmitter, &packet, 1)) {
 		proxy->config.drops[packet.drop]++;
 		rte_pktmbuf_free(mbuf);

@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 #include <rte_ip_frag.h>
 #include <rte_ring.h>
+#include <rte_tcp.h>
 
 #include "checksum.h"
 #include "resolve.h"
@@ -104,21 +105,56 @@ static inline void send_to(struct transmitter *transmitter, struct rte_mbuf *mbu
 		enqueue(transmitter, mbuf, iface->port);
 }
 
-static void make_checksum(
-	const struct transmitter *transmitter, const struct packet *packet, uint16_t iface)
+static void make_ip_checksum(const struct packet *packet, bool by_port)
 {
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)packet->l3;
-	const struct port *port = &transmitter->ports[transmitter->ifaces[iface].port];
 	unsigned header = (ip->version_ihl & 15u) * 4;
 
 	ip->hdr_checksum = 0;
-	if ((port->caps & PORT_TX_IP_CKSUM) && !transmitter->ifaces[iface].vlan) {
+	if (by_port) {
 		packet->mbuf->l2_len = RTE_ETHER_HDR_LEN;
 		packet->mbuf->l3_len = header;
 		packet->mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	} else {
 		ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, header);
 	}
+}
+
+// A port is given the sum of the pseudo-header, and adds what is behind it.
+static void make_tcp_checksum(const struct packet *packet, bool by_port)
+{
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)packet->l4;
+	struct rte_mbuf *mbuf = packet->mbuf;
+
+	tcp->cksum = 0;
+	if (!by_port) {
+		tcp->cksum = packet->family == 4
+				     ? rte_ipv4_udptcp_cksum((void *)packet->l3, packet->l4)
+				     : rte_ipv6_udptcp_cksum((void *)packet->l3, packet->l4);
+		return;
+	}
+	mbuf->l2_len = RTE_ETHER_HDR_LEN;
+	mbuf->l3_len = (uint64_t)(packet->l4 - packet->l3);
+	mbuf->l4_len = (tcp->data_off >> 4) * 4u;
+	mbuf->ol_flags |= (packet->family == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) |
+			  RTE_MBUF_F_TX_TCP_CKSUM;
+	tcp->cksum = packet->family == 4 ? rte_ipv4_phdr_cksum((void *)packet->l3, 0)
+					 : rte_ipv6_phdr_cksum((void *)packet->l3, 0);
+}
+
+// By the port where it can, and nobody looks at what is sent.
+static void make_checksums(
+	const struct transmitter *transmitter, const struct packet *packet, uint16_t number)
+{
+	const struct iface *iface = &transmitter->ifaces[number];
+	uint32_t caps = iface->vlan ? 0 : transmitter->ports[iface->port].caps;
+
+	if (packet->length > iface->mtu || transmitter->lane)
+		caps &= ~(uint32_t)PORT_TX_L4_CKSUM;
+	if (packet->flags & PACKET_TCP_CHECKSUM)
+		make_tcp_checksum(packet, caps & PORT_TX_L4_CKSUM);
+	if (packet->flags & PACKET_IP_CHECKSUM)
+		make_ip_checksum(packet, caps & PORT_TX_IP_CKSUM);
 }
 
 // Larger than the link and allowed to be cut: IPv4 without DF.
@@ -154,8 +190,8 @@ static void hold(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint8_t
 static void send_ip(struct transmitter *transmitter, struct packet *packet, uint16_t iface,
 	const struct addr *neighbour, const struct hop *hop)
 {
-	if (packet->flags & PACKET_IP_CHECKSUM)
-		make_checksum(transmitter, packet, iface);
+	if (packet->flags & (PACKET_IP_CHECKSUM | PACKET_TCP_CHECKSUM))
+		make_checksums(transmitter, packet, iface);
 	packet->next = PACKET_TAKEN;
 	if (unlikely(packet->length > transmitter->ifaces[iface].mtu))
 		send_fragments(transmitter, packet, neighbour, iface, hop);
@@ -243,7 +279,7 @@ bool transmit(struct transmitter *transmitter, struct packet *packets, unsigned 
 			const struct hop *hop = &transmitter->fib->hops[packet->hop];
 
 			if (likely(hop->state == HOP_REACHABLE &&
-				    !(packet->flags & PACKET_IP_CHECKSUM) &&
+				    !(packet->flags & (PACKET_IP_CHECKSUM | PACKET_TCP_CHECKSUM)) &&
 				    packet->length <= transmitter->ifaces[hop->iface].mtu)) {
 				packet->next = PACKET_TAKEN;
 				send_to(transmitter, packet->mbuf, packet->family, hop);

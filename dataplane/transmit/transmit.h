@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The last stage: next hop, Ethernet header, VLAN tag, IPv4 checksum where one is owed (by the port
-// where it can), and out. Packets whose neighbour is not known yet are held, within bounds, until
-// the fib says more. One context a worker, one thread.
+// The last stage: next hop, Ethernet header, VLAN tag, checksums of IPv4 and TCP where they are
+// owed (by the port where it can), and out. Packets whose neighbour is not known yet are held,
+// within bounds, until the fib says more. One context a worker, one thread.
 #pragma once
 
 #include <stdint.h>

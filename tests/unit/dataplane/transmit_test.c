@@ -10,6 +10,7 @@
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_ring.h>
+#include <rte_tcp.h>
 #include <string.h>
 
 #include "frame_fixture.h"
@@ -125,6 +126,8 @@ static struct packet packet_to(struct fixture *fixture, const char *dst, unsigne
 	return (struct packet){
 		.mbuf = mbuf,
 		.l3 = rte_pktmbuf_mtod(mbuf, uint8_t *) + RTE_ETHER_HDR_LEN,
+		.l4 = rte_pktmbuf_mtod(mbuf, uint8_t *) + RTE_ETHER_HDR_LEN +
+		      sizeof(struct rte_ipv4_hdr),
 		.length = (uint16_t)(frame.length - RTE_ETHER_HDR_LEN),
 		.family = 4,
 		.next = PACKET_ROUTE,
@@ -215,6 +218,45 @@ static void test_checksum(void **state)
 		}
 		rte_pktmbuf_free(mbuf);
 	}
+}
+
+// The segment's checksum, too; but by us while frames are captured.
+static void test_tcp_checksum(void **state)
+{
+	struct fixture *fixture = *state;
+	struct capture_lane *lane = test_calloc(1, sizeof(*lane));
+
+	for (unsigned i = 0; i < 8; i++) {
+		struct packet packet = packet_to(fixture, i & 1 ? "10.1.0.9" : "10.0.0.9", 100);
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)packet.l3;
+		struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)packet.l4;
+		bool by_port = i == 2;
+		struct rte_mbuf *mbuf;
+
+		fixture->ports[0].caps = i & 2 ? PORT_TX_L4_CKSUM : 0;
+		fixture->transmitter.lane = i & 4 ? lane : NULL;
+		ip->next_proto_id = IPPROTO_TCP;
+		tcp->data_off = 5 << 4;
+		tcp->cksum = 0x1234;
+		packet.flags = PACKET_TCP_CHECKSUM;
+		transmit(&fixture->transmitter, &packet, 1);
+		fixture->transmitter.lane = NULL;
+		mbuf = sent(fixture);
+		assert_non_null(mbuf);
+		ip = rte_pktmbuf_mtod_offset(mbuf, struct rte_ipv4_hdr *, i & 1 ? 18 : 14);
+		tcp = (struct rte_tcp_hdr *)(ip + 1);
+		assert_int_equal(!!(mbuf->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM), by_port);
+		if (by_port) {
+			assert_int_equal(tcp->cksum, rte_ipv4_phdr_cksum(ip, 0));
+			assert_int_equal(mbuf->l2_len, 14);
+			assert_int_equal(mbuf->l3_len, 20);
+			assert_int_equal(mbuf->l4_len, 20);
+		} else {
+			assert_int_equal(rte_ipv4_udptcp_cksum(ip, tcp), 0);
+		}
+		rte_pktmbuf_free(mbuf);
+	}
+	test_free(lane);
 }
 
 static void test_fragments(void **state)
@@ -333,6 +375,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_checksum, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tcp_checksum, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fragments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_too_long, setup, teardown),
