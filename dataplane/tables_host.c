@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hosts and their rules in a change of the tables.
 //
-// A host is one block: itself, its rules, their backends and policies, and the text of all. Its
-// paths' index is a second one. A rule keeps its slot as long as its host has a rule of that kind
-// and path, so that its counters go on.
+// A host is two blocks: itself and its paths, which is what a lookup reads; and its rules, their
+// backends and policies, and the text of all. A rule keeps its slot as long as its host has a rule
+// of that kind and path, so that its counters go on.
 #include "tables_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// Where the parts of a host's block go, and where the next piece of each begins.
+// Where the parts of the rules' block go, and where the next piece of each begins.
 struct layout {
-	struct http_host *host;
 	struct http_rule *rules;
 	struct rule_policy *policies;
 	struct rule_backend *backends;
@@ -94,42 +93,37 @@ static bool rule_same(const struct http_rule *a, const struct http_rule *b)
 	return true;
 }
 
-static bool host_same(const struct http_host *a, const struct http_host *b)
+static bool rules_same(const struct http_host *host, const struct http_rule *rules, uint32_t count)
 {
-	if (a->rule_count != b->rule_count)
+	if (host->rule_count != count)
 		return false;
-	for (uint32_t i = 0; i < a->rule_count; i++)
-		if (!rule_same(&a->rules[i], &b->rules[i]))
+	for (uint32_t i = 0; i < count; i++)
+		if (!rule_same(&host->rules[i], &rules[i]))
 			return false;
 	return true;
 }
 
-// The host's block without slots; NULL after telling why, or when out of memory.
-static struct http_host *host_make(
-	struct build *build, const struct plan_host *plan, uint32_t site, const char *what)
+// The rules' block without slots and host; NULL after telling why, or when out of memory.
+static struct http_rule *rules_make(
+	struct build *build, const struct plan_host *plan, const char *what)
 {
-	size_t name = strlen(plan->name), backends = 0, text = 0, bytes;
-	size_t head = (sizeof(struct http_host) + name + 1 + 15) & ~(size_t)15;
+	size_t backends = 0, text = 0, bytes;
+	struct http_rule *rules;
 	struct layout at;
 
 	for (uint32_t i = 0; i < plan->rule_count; i++) {
 		backends += plan->rules[i].backend_count;
 		text += text_bytes(&plan->rules[i]);
 	}
-	bytes = head + plan->rule_count * (sizeof(struct http_rule) + sizeof(struct rule_policy)) +
-		backends * sizeof(struct rule_backend) + text;
-	at.host = edit_make(&build->edit, bytes);
-	if (!at.host)
+	bytes = plan->rule_count * (sizeof(struct http_rule) + sizeof(struct rule_policy)) +
+		backends * sizeof(struct rule_backend) + text + 1;
+	rules = edit_make(&build->edit, bytes);
+	if (!rules)
 		return NULL;
-	at.rules = (struct http_rule *)((char *)at.host + head);
+	at.rules = rules;
 	at.policies = (struct rule_policy *)(at.rules + plan->rule_count);
 	at.backends = (struct rule_backend *)(at.policies + plan->rule_count);
 	at.text = (char *)(at.backends + backends);
-	at.host->site = site;
-	at.host->rule_count = plan->rule_count;
-	at.host->rules = at.rules;
-	at.host->name_length = (uint16_t)name;
-	memcpy(at.host->name, plan->name, name + 1);
 	for (uint32_t i = 0; i < plan->rule_count; i++) {
 		const struct plan_rule *from = &plan->rules[i];
 
@@ -144,35 +138,56 @@ static struct http_host *host_make(
 			.backend_count = from->backend_count,
 			.backends = at.backends,
 			.policy = &at.policies[i],
-			.host = at.host,
 		};
 		if (!backends_build(build, what, from->backends, at.backends, from->backend_count))
 			return NULL;
 		at.backends += from->backend_count;
 	}
-	return at.host;
+	return rules;
 }
 
-static bool paths_make(struct build *build, struct http_host *host, const char *what)
+static void host_end(void *block)
 {
-	struct route_rule *rules = calloc(host->rule_count + 1, sizeof(*rules));
+	const struct http_host *host = block;
+
+	route_paths_end((struct route_paths *)host->paths);
+}
+
+// The host's block without a slot, which its rules then know; NULL as above.
+static struct http_host *host_make(struct build *build, const struct plan_host *plan, uint32_t site,
+	struct http_rule *rules, const char *what)
+{
+	size_t name = strlen(plan->name), front = http_host_front(name);
+	struct route_rule *kinds = calloc(plan->rule_count + 1, sizeof(*kinds));
 	struct route_paths *paths = NULL;
 	struct reason mistakes = {0};
+	struct http_host *host;
 
-	for (uint32_t i = 0; rules && i < host->rule_count; i++)
-		rules[i] = (struct route_rule){host->rules[i].path, host->rules[i].kind};
-	if (!rules || route_paths_build(&paths, rules, host->rule_count, &mistakes))
+	for (uint32_t i = 0; kinds && i < plan->rule_count; i++)
+		kinds[i] = (struct route_rule){rules[i].path, rules[i].kind};
+	if (!kinds || route_paths_build(&paths, front, kinds, plan->rule_count, &mistakes))
 		build->edit.failed = true;
-	free(rules);
+	free(kinds);
 	if (mistakes.count)
 		build_mistake(build, "%s: %s", what, reason_text(&mistakes));
 	reason_clear(&mistakes);
 	if (!paths)
-		return false;
-	host->paths = edit_adopt(&build->edit, paths);
-	if (host->paths)
-		edit_made_ends(&build->edit, route_paths_end);
-	return host->paths != NULL;
+		return NULL;
+	host = edit_adopt(&build->edit, (char *)paths - front);
+	if (!host)
+		return NULL;
+	*host = (struct http_host){
+		.site = site,
+		.rule_count = plan->rule_count,
+		.rules = rules,
+		.paths = paths,
+		.name_length = (uint16_t)name,
+	};
+	memcpy(host->name, plan->name, name + 1);
+	edit_made_ends(&build->edit, host_end);
+	for (uint32_t i = 0; i < plan->rule_count; i++)
+		rules[i].host = host;
+	return host;
 }
 
 // The rule of the former host that has this kind and path. Mostly they stand in the same order.
@@ -223,10 +238,19 @@ static bool slots_give(struct build *build, const struct http_host *before, stru
 	return true;
 }
 
-static void paths_replace(struct build *build, const struct http_host *host)
+// In the place of another, or of none; NULL: of none itself.
+static void host_put(
+	struct build *build, const struct http_host *before, const struct http_host *after)
 {
-	edit_replace(&build->edit, host->paths);
-	edit_replaced_ends(&build->edit, route_paths_end);
+	const struct http_host *either = after ? after : before;
+
+	rows_put(build, &build->hosts,
+		http_name_hash(either->site, either->name, either->name_length), either->slot,
+		before, after);
+	if (!before)
+		return;
+	edit_replaced_ends(&build->edit, host_end);
+	edit_replace(&build->edit, before->rules);
 }
 
 static void host_set(struct build *build, const struct plan_host *plan)
@@ -234,6 +258,7 @@ static void host_set(struct build *build, const struct plan_host *plan)
 	const struct http_site *site = site_find(build->tables, plan->site);
 	const struct http_host *before =
 		site ? host_find(build->tables, site->slot, plan->name) : NULL;
+	struct http_rule *rules;
 	struct http_host *after;
 	char what[SLUICE_HOST_LENGTH + 16];
 
@@ -248,20 +273,18 @@ static void host_set(struct build *build, const struct plan_host *plan)
 	}
 	if (before)
 		rows_see(build, &build->hosts, before->slot);
-	after = host_make(build, plan, site->slot, what);
-	if (after && before && host_same(before, after)) {
-		edit_replace(&build->edit, after);
+	rules = rules_make(build, plan, what);
+	if (rules && before && rules_same(before, rules, plan->rule_count)) {
+		edit_replace(&build->edit, rules);
 		return;
 	}
-	if (!after || !paths_make(build, after, what))
+	after = rules ? host_make(build, plan, site->slot, rules, what) : NULL;
+	if (!after)
 		return;
 	after->slot = before ? before->slot : build_slot(build, &build->store->hosts, "hosts");
 	if (after->slot == SLOT_NONE || !slots_give(build, before, after))
 		return;
-	rows_put(build, &build->hosts, http_name_hash(after->site, after->name, after->name_length),
-		after->slot, before, after);
-	if (before)
-		paths_replace(build, before);
+	host_put(build, before, after);
 }
 
 static void host_remove(struct build *build, const struct http_host *host)
@@ -270,9 +293,7 @@ static void host_remove(struct build *build, const struct http_host *host)
 		slots_set(&build->rules, host->rules[i].slot, NULL);
 		slot_numbers_remove(&build->store->rules, host->rules[i].slot);
 	}
-	paths_replace(build, host);
-	rows_put(build, &build->hosts, http_name_hash(host->site, host->name, host->name_length),
-		host->slot, host, NULL);
+	host_put(build, host, NULL);
 }
 
 static void host_remove_named(struct build *build, const struct plan_host_key *key)
@@ -310,6 +331,7 @@ void host_free(const void *value)
 {
 	const struct http_host *host = value;
 
-	route_paths_free((struct route_paths *)host->paths);
+	host_end((void *)host);
+	free((void *)host->rules);
 	free((void *)host);
 }

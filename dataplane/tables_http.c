@@ -23,6 +23,8 @@ bool http_host_equal(const void *value, const void *key)
 	const struct http_host *host = value;
 	const struct http_name *wanted = key;
 
+	// If it is the one: memory is asked for its paths and for its name at the same time.
+	route_paths_prefetch((const char *)host + http_host_front(wanted->length));
 	return host->site == wanted->site && host->name_length == wanted->length &&
 	       memcmp(host->name, wanted->text, wanted->length) == 0;
 }

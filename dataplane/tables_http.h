@@ -65,11 +65,19 @@ struct http_host {
 	uint32_t slot;
 	uint32_t site;
 	uint32_t rule_count;
-	const struct http_rule *rules;
-	const struct route_paths *paths;
+	const struct http_rule *rules;   // a block of its own
+	const struct route_paths *paths; // in the host's block
 	uint16_t name_length;
 	char name[]; // "a.example", "*.example" or ""; small letters
 };
+
+// Where a host's block has its paths.
+static inline size_t http_host_front(size_t name_length)
+{
+	size_t bytes = offsetof(struct http_host, name) + name_length + 1;
+
+	return (bytes + ROUTE_FRONT - 1) / ROUTE_FRONT * ROUTE_FRONT;
+}
 
 struct http_found {
 	const struct http_host *host; // NULL: no such host

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "route_internal.h"
 
-uint32_t route_find_path(
+const struct route_path *route_find_path(
 	const struct route_paths *paths, uint32_t hash, struct route_text text, bool exact)
 {
 	for (uint32_t i = route_place(hash, paths->mask);; i = (i + 1) & paths->mask) {
-		const struct route_slot *slot = &paths->slots[i];
+		uint32_t slot = paths->slots[i];
 		const struct route_path *path;
 
-		if (slot->index == ROUTE_NONE)
-			return ROUTE_NONE;
-		path = route_path_at(paths, slot->index);
-		if (slot->hash == hash && path->exact == exact && path->length == text.length &&
-			memcmp((const char *)paths + path->text, text.text, text.length) == 0)
-			return slot->index;
+		if (slot == ROUTE_NONE)
+			return NULL;
+		if ((slot ^ hash) >> 24)
+			continue;
+		path = route_path_at(paths, slot);
+		if (path->hash == hash && path->exact == exact && path->length == text.length &&
+			memcmp(path->text, text.text, text.length) == 0)
+			return path;
 	}
+}
+
+void route_paths_prefetch(const void *paths)
+{
+	for (uint32_t line = 0; line < 5; line++)
+		__builtin_prefetch((const char *)paths + 64u * line);
 }
 
 size_t route_fold_host(char *out, const char *host, size_t length)
@@ -83,19 +91,20 @@ bool route_host_valid(const char *name)
 
 // The path among those of the host: prefixes from the shortest to the longest, the exact one last.
 // A prefix with a slash at its end is longer than the exact path without it, and so goes first.
-static uint32_t choose_path(const struct route_paths *paths, struct route_text path)
+static const struct route_path *choose_path(const struct route_paths *paths, struct route_text path)
 {
 	const char *at = path.text, *end = path.text + path.length;
+	const struct route_path *best = NULL;
 	uint32_t hash = 0;
-	uint32_t best = ROUTE_NONE;
 
 	for (uint32_t depth = 0;; depth++) {
 		struct route_text prefix = {path.text, (size_t)(at - path.text)};
 
 		if (depth <= paths->deepest && paths->depths >> (depth < 63 ? depth : 63) & 1) {
-			uint32_t found = route_find_path(paths, hash, prefix, false);
+			const struct route_path *found =
+				route_find_path(paths, hash, prefix, false);
 
-			best = found != ROUTE_NONE ? found : best;
+			best = found ? found : best;
 		}
 		if (at == end || (depth >= paths->deepest && !paths->exact))
 			break;
@@ -104,11 +113,11 @@ static uint32_t choose_path(const struct route_paths *paths, struct route_text p
 			(size_t)(at - path.text) - prefix.length - 1);
 	}
 	if (paths->exact) {
-		uint32_t found = route_find_path(paths, route_hash_exact(hash), path, true);
-		bool longer = best != ROUTE_NONE && route_path_at(paths, best)->slash &&
-			      route_path_at(paths, best)->length == path.length;
+		const struct route_path *found =
+			route_find_path(paths, route_hash_exact(hash), path, true);
+		bool longer = best && best->slash && best->length == path.length;
 
-		if (found != ROUTE_NONE && !longer)
+		if (found && !longer)
 			best = found;
 	}
 	return best;
@@ -140,16 +149,15 @@ static bool choose_pattern(const struct route_paths *paths, struct route_text pa
 struct route_found route_paths_lookup(const struct route_paths *paths, struct route_text path)
 {
 	struct route_found found = {.how = ROUTE_NOT_FOUND, .rule = ROUTE_NONE};
-	uint32_t chosen = ROUTE_NONE, length = 0;
+	const struct route_path *chosen = NULL;
+	uint32_t length = 0;
 
 	if (path.length && path.text[0] == '/')
 		chosen = choose_path(paths, path);
-	if (chosen != ROUTE_NONE) {
-		const struct route_path *it = route_path_at(paths, chosen);
-
-		found.how = it->exact ? ROUTE_BY_EXACT : ROUTE_BY_PREFIX;
-		found.rule = it->rule;
-		length = it->length + it->slash;
+	if (chosen) {
+		found.how = chosen->exact ? ROUTE_BY_EXACT : ROUTE_BY_PREFIX;
+		found.rule = chosen->rule;
+		length = chosen->length + chosen->slash;
 	}
 	if (paths->pattern_count && found.how != ROUTE_BY_EXACT && path.length &&
 		path.text[0] == '/' && !choose_pattern(paths, path, length, &found)) {

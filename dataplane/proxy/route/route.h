@@ -48,13 +48,19 @@ struct route_found {
 
 struct route_paths; // one block of malloc(), and the expressions
 
-// 0 or -ENOMEM. A rule that makes no sense is left out, with a line in `reason`. Of two that are
+// What the block begins with that is not ours: in whole cache lines.
+#define ROUTE_FRONT 64u
+
+// 0 or -ENOMEM. The block begins `front` bytes before *paths, a multiple of ROUTE_FRONT, with
+// zeros. A rule that makes no sense is left out, with a line in `reason`. Of two that are
 // the same once their paths are made normal the first in the list wins; "/a/" wins over "/a" for
 // all that both take.
-int route_paths_build(struct route_paths **paths, const struct route_rule *rules, uint32_t count,
-	struct reason *reason);
+int route_paths_build(struct route_paths **paths, size_t front, const struct route_rule *rules,
+	uint32_t count, struct reason *reason);
 void route_paths_end(void *paths);                // ahead of free()
-void route_paths_free(struct route_paths *paths); // both
+void route_paths_free(struct route_paths *paths); // both, of one without a front
+// To be asked for before there is something else to do, as what `paths` will be.
+void route_paths_prefetch(const void *paths);
 // `path` as http_path_normalise() leaves it; "*" takes no path, only a default.
 struct route_found route_paths_lookup(const struct route_paths *paths, struct route_text path);
 

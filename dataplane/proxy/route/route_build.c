@@ -12,10 +12,23 @@ struct builder {
 	struct route_paths *paths;
 	const struct route_rule *rules;
 	struct reason *reason;
-	uint32_t text; // offset of what is free of the block's text
-	char *raw;     // room for the path being made normal, twice
-	bool failed;   // no memory
+	uint32_t units; // of the records
+	char *raw;      // room for the path being made normal, twice
+	bool failed;    // no memory
 };
+
+static size_t record_bytes(size_t length)
+{
+	size_t bytes = sizeof(struct route_path) + length;
+
+	return (bytes + ROUTE_UNIT - 1) / ROUTE_UNIT * ROUTE_UNIT;
+}
+
+// The one that is not taken yet.
+static struct route_path *next_record(struct builder *builder)
+{
+	return (struct route_path *)route_path_at(builder->paths, builder->units);
+}
 
 // A rule's path may have a % that begins no escape: it means itself. The length, or 0.
 static size_t take_path(struct builder *builder, const char *path)
@@ -37,38 +50,37 @@ static size_t take_path(struct builder *builder, const char *path)
 	}
 	if (http_path_normalise(raw, n, raw + n, &normal, &n) != HTTP_OK)
 		return 0;
-	memcpy((char *)builder->paths + builder->text, normal, n);
+	memcpy(next_record(builder)->text, normal, n);
 	return n;
 }
 
-static void add_path(struct builder *builder, struct route_path path)
+// The next record, filled.
+static void add_path(struct builder *builder)
 {
 	struct route_paths *paths = builder->paths;
-	const char *begin = (const char *)paths + path.text, *end = begin + path.length;
-	uint32_t hash = 0, depth = 0, found, i;
+	struct route_path *path = next_record(builder), *old;
+	const char *end = path->text + path->length;
+	uint32_t hash = 0, depth = 0, i;
 
-	for (const char *at = begin, *next; at < end; at = next, depth++) {
+	for (const char *at = path->text, *next; at < end; at = next, depth++) {
 		next = route_element_end(at, end);
 		hash = route_hash_element(hash, at + 1, (size_t)(next - at) - 1);
 	}
-	if (path.exact)
-		hash = route_hash_exact(hash);
-	found = route_find_path(paths, hash, (struct route_text){begin, path.length}, path.exact);
-	if (found != ROUTE_NONE) {
-		struct route_path *old = (struct route_path *)route_path_at(paths, found);
-
-		if (path.slash && !old->slash) { // the older is the shorter
+	path->hash = path->exact ? route_hash_exact(hash) : hash;
+	old = (struct route_path *)route_find_path(
+		paths, path->hash, (struct route_text){path->text, path->length}, path->exact);
+	if (old) {
+		if (path->slash && !old->slash) { // the older is the shorter
 			old->slash = true;
-			old->rule = path.rule;
+			old->rule = path->rule;
 		}
 		return;
 	}
-	for (i = route_place(hash, paths->mask); paths->slots[i].index != ROUTE_NONE;)
+	for (i = route_place(path->hash, paths->mask); paths->slots[i] != ROUTE_NONE;)
 		i = (i + 1) & paths->mask;
-	paths->slots[i] = (struct route_slot){hash, paths->path_count};
-	*(struct route_path *)route_path_at(paths, paths->path_count++) = path;
-	builder->text += path.length;
-	if (path.exact) {
+	paths->slots[i] = path->hash >> 24 << 24 | builder->units;
+	builder->units += (uint32_t)(record_bytes(path->length) / ROUTE_UNIT);
+	if (path->exact) {
 		paths->exact = true;
 		return;
 	}
@@ -113,8 +125,7 @@ static void take_rule(struct builder *builder, uint32_t index)
 	struct route_paths *paths = builder->paths;
 	const struct route_rule *rule = &builder->rules[index];
 	const char *text = rule->path && *rule->path ? rule->path : "/";
-	struct route_path path = {
-		.text = builder->text, .rule = index, .exact = rule->kind == ROUTE_EXACT};
+	struct route_path *path;
 	size_t length = 0;
 
 	if (rule->kind == ROUTE_DEFAULT || rule->kind == ROUTE_CATCH_ALL) {
@@ -137,58 +148,80 @@ static void take_rule(struct builder *builder, uint32_t index)
 			text, SLUICE_PATH_LENGTH);
 		return;
 	}
-	if (!path.exact && ((const char *)paths)[path.text + length - 1] == '/') {
-		path.slash = true;
-		length--;
-	}
-	path.length = (uint16_t)length;
-	add_path(builder, path);
+	path = next_record(builder);
+	path->rule = index;
+	path->exact = rule->kind == ROUTE_EXACT;
+	path->slash = !path->exact && path->text[length - 1] == '/';
+	path->length = (uint16_t)(length - path->slash);
+	add_path(builder);
 }
 
-int route_paths_build(struct route_paths **out, const struct route_rule *rules, uint32_t count,
-	struct reason *reason)
+// In no more memory than it takes, behind the front.
+static struct route_paths *move(const struct builder *builder, size_t front)
 {
-	struct builder builder = {.rules = rules, .reason = reason};
-	size_t text = 0, size = 2, patterns = 0, bytes;
+	size_t used = builder->paths->records + builder->units * (size_t)ROUTE_UNIT;
+	size_t bytes = (front + used + ROUTE_FRONT - 1) / ROUTE_FRONT * ROUTE_FRONT;
+	char *block = aligned_alloc(ROUTE_FRONT, bytes);
+
+	if (!block)
+		return NULL;
+	memset(block, 0, front);
+	return memcpy(block + front, builder->paths, used);
+}
+
+// The head, and room for the most that the rules can come to.
+static struct route_paths *make_room(const struct route_rule *rules, uint32_t count)
+{
+	size_t records = 0, size = 2, patterns = 0, at;
+	struct route_paths *paths;
 
 	while (size < 2 * (size_t)count)
 		size *= 2;
 	for (uint32_t i = 0; i < count; i++) {
-		text += rules[i].path ? 3 * strlen(rules[i].path) + 1 : 1;
+		records += record_bytes(rules[i].path ? 3 * strlen(rules[i].path) + 1 : 1);
 		patterns += rules[i].kind == ROUTE_PATTERN;
 	}
-	bytes = sizeof(struct route_paths) + size * sizeof(struct route_slot) +
-		count * sizeof(struct route_path) + patterns * sizeof(struct route_pattern) + text;
-	builder.raw = malloc(2 * (3 * SLUICE_PATH_LENGTH + 1));
-	builder.paths = bytes < UINT32_MAX ? malloc(bytes) : NULL;
-	if (!builder.raw || !builder.paths) {
-		free(builder.raw);
-		free(builder.paths);
-		return -ENOMEM;
-	}
-	*builder.paths = (struct route_paths){
+	if (size > UINT32_MAX / 8 || records / ROUTE_UNIT >= ROUTE_UNITS_MAX)
+		return NULL;
+	at = sizeof(struct route_paths) + size * sizeof(uint32_t);
+	at = (at + ROUTE_UNIT - 1) / ROUTE_UNIT * ROUTE_UNIT;
+	paths = malloc(at + patterns * sizeof(struct route_pattern) + records);
+	if (!paths)
+		return NULL;
+	*paths = (struct route_paths){
 		.by_default = ROUTE_NONE,
 		.mask = (uint32_t)size - 1,
-		.patterns =
-			(uint32_t)(sizeof(struct route_paths) + size * sizeof(struct route_slot)),
+		.patterns = (uint32_t)at,
+		.records = (uint32_t)(at + patterns * sizeof(struct route_pattern)),
 	};
-	builder.paths->paths =
-		builder.paths->patterns + (uint32_t)(patterns * sizeof(struct route_pattern));
-	builder.paths->text = builder.paths->paths + count * (uint32_t)sizeof(struct route_path);
-	builder.text = builder.paths->text;
 	for (size_t i = 0; i < size; i++)
-		builder.paths->slots[i] = (struct route_slot){0, ROUTE_NONE};
-	for (uint32_t i = 0; i < count; i++)
-		take_rule(&builder, i);
+		paths->slots[i] = ROUTE_NONE;
+	return paths;
+}
+
+int route_paths_build(struct route_paths **out, size_t front, const struct route_rule *rules,
+	uint32_t count, struct reason *reason)
+{
+	struct builder builder = {.rules = rules, .reason = reason};
+	struct route_paths *paths = NULL;
+
+	builder.raw = malloc(2 * (3 * SLUICE_PATH_LENGTH + 1));
+	builder.paths = make_room(rules, count);
+	if (builder.raw && builder.paths) {
+		for (uint32_t i = 0; i < count; i++)
+			take_rule(&builder, i);
+		if (builder.paths->pattern_count > 1)
+			qsort(route_pattern_at(builder.paths, 0), builder.paths->pattern_count,
+				sizeof(struct route_pattern), compare_patterns);
+		paths = builder.failed ? NULL : move(&builder, front);
+	}
 	free(builder.raw);
-	if (builder.failed) {
+	if (!paths) {
 		route_paths_free(builder.paths);
 		return -ENOMEM;
 	}
-	if (builder.paths->pattern_count > 1)
-		qsort(route_pattern_at(builder.paths, 0), builder.paths->pattern_count,
-			sizeof(struct route_pattern), compare_patterns);
-	*out = builder.paths;
+	free(builder.paths);
+	*out = paths;
 	return 0;
 }
 

@@ -2,8 +2,9 @@
 // What building and looking up share: the shape of the block, and how a path is hashed.
 //
 // An open hash table by kind and by the path's elements, so that the hash of every prefix falls out
-// on the way to that of the whole. Slots, patterns
-// (the longest first), paths and their text lie behind the head, in this order.
+// on the way to that of the whole. Slots, patterns (the longest first) and records lie behind the
+// head, in this order. A lookup in a block that no cache has waits for memory twice: head and slots
+// can be asked for together, by whoever knows the block alone, and a path's record has its text.
 #pragma once
 
 #include "route.h"
@@ -13,24 +14,23 @@
 
 #define ROUTE_NONE UINT32_MAX
 
-struct route_path {
-	uint32_t text;   // offset; a prefix is without the slash at its end; "/" is ""
+struct route_path { // a record, at a multiple of ROUTE_UNIT
+	uint32_t hash;
+	uint32_t rule;
 	uint16_t length; // of the text
 	bool exact;
-	bool slash; // a prefix that was written with a slash at its end (or is "/")
-	uint32_t rule;
+	bool slash;  // a prefix that was written with a slash at its end (or is "/")
+	char text[]; // a prefix is without the slash at its end; "/" is ""
 };
+
+#define ROUTE_UNIT      16u
+#define ROUTE_UNITS_MAX ((1u << 24) - 1)
 
 struct route_pattern {
 	struct pattern *pattern;
 	const char *written; // while it is built
 	uint32_t length;     // as it is written
 	uint32_t rule;
-};
-
-struct route_slot {
-	uint32_t hash;
-	uint32_t index; // of the path, or ROUTE_NONE
 };
 
 struct route_paths {
@@ -40,15 +40,17 @@ struct route_paths {
 	bool catches_all;    // by_default is of that kind
 	bool exact;          // there are exact paths
 	uint32_t mask;
-	uint32_t path_count;
-	uint32_t patterns, paths, text; // offsets
+	uint32_t patterns, records; // offsets
 	uint32_t pattern_count;
-	struct route_slot slots[];
+	uint32_t slots[]; // the upper 8 bits of the hash, and the record's unit; or ROUTE_NONE
 };
 
-static inline const struct route_path *route_path_at(const struct route_paths *paths, uint32_t i)
+static inline const struct route_path *route_path_at(const struct route_paths *paths, uint32_t slot)
 {
-	return (const struct route_path *)((const char *)paths + paths->paths) + i;
+	size_t unit = slot & ROUTE_UNITS_MAX;
+
+	return (const struct route_path *)((const char *)paths + paths->records +
+					   unit * ROUTE_UNIT);
 }
 
 static inline struct route_pattern *route_pattern_at(const struct route_paths *paths, uint32_t i)
@@ -96,5 +98,6 @@ static inline const char *route_element_end(const char *at, const char *end)
 	return slash ? slash : end;
 }
 
-uint32_t route_find_path(
+// NULL: there is none.
+const struct route_path *route_find_path(
 	const struct route_paths *paths, uint32_t hash, struct route_text text, bool exact);

@@ -122,7 +122,7 @@ static struct route_paths *build(const struct route_rule *rules, uint32_t count)
 	struct reason reason = {0};
 	struct route_paths *paths = NULL;
 
-	assert_int_equal(route_paths_build(&paths, rules, count, &reason), 0);
+	assert_int_equal(route_paths_build(&paths, 0, rules, count, &reason), 0);
 	assert_string_equal(reason_text(&reason), "");
 	return paths;
 }
@@ -192,7 +192,7 @@ static void leaves_out_what_makes_no_sense(void **state)
 		struct route_paths *paths;
 
 		rules[0].path = bad[i];
-		assert_int_equal(route_paths_build(&paths, rules, 2, &reason), 0);
+		assert_int_equal(route_paths_build(&paths, 0, rules, 2, &reason), 0);
 		assert_int_equal(reason.count, 1);
 		assert_non_null(strstr(reason_text(&reason), bad[i]));
 		assert_int_equal(look(paths, "/ok/x").rule, 1);
@@ -225,7 +225,7 @@ static void tells_a_wrong_expression(void **state)
 	struct reason reason = {0};
 	struct route_paths *paths;
 
-	assert_int_equal(route_paths_build(&paths, rules, 3, &reason), 0);
+	assert_int_equal(route_paths_build(&paths, 0, rules, 3, &reason), 0);
 	assert_int_equal(reason.count, 2);
 	assert_non_null(strstr(reason_text(&reason), "\"/a(\": no regular expression: missing"));
 	assert_int_equal(look(paths, "/c").rule, 2);
