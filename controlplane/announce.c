@@ -6,6 +6,7 @@ static void on_changed(void *arg)
 {
 	struct control *c = arg;
 
+	giving_changed(c);
 	if (c->plan)
 		control_now(c);
 }

@@ -66,6 +66,8 @@ struct control {
 	uint64_t planned_ms;
 	bool behind;      // who follows the plans has not had the last one
 	uv_timer_t retry; // of the leases
+	uv_timer_t patience;
+	bool gives_later, impatient; // see giving.c
 	uv_signal_t signals[3];
 	uv_timer_t alive; // for the service manager
 	uv_fs_event_t config_watch;
@@ -130,6 +132,14 @@ int announce_start(struct control *control, struct reason *reason);
 void announce_stop(struct control *control);
 void announce_plan(struct control *control, struct plan *plan);
 void announce_serving(void *control);
+
+// giving.c: the box of a pair that gives addresses, and the one that waits for them. What it is
+// told when VIPs change hands, and after each plan: whether it moved leases.
+int giving_start(struct control *control, struct reason *reason);
+void giving_stop(struct control *control);
+bool giving_has_others(void *control);
+void giving_changed(struct control *control);
+void giving_planned(struct control *control, bool moved);
 
 // handover.c: a restart of the machine that others know of before; and the return from it, once the
 // dataplane serves.

@@ -49,14 +49,16 @@ static bool same_leases(const struct plan_lease *a, unsigned a_count, const stru
 static void on_retry(uv_timer_t *timer);
 
 // The disk first: an address that was announced once is the Service's also after a restart. A disk
-// that cannot be written does not stop traffic: that is told, and tried again.
-static void keep_leases(struct control *c, const struct plan *plan)
+// that cannot be written does not stop traffic: that is told, and tried again. True: some moved.
+static bool keep_leases(struct control *c, const struct plan *plan)
 {
 	const struct plan_lease *leases = c->plan ? c->plan->leases : c->leases;
 	unsigned count = c->plan ? c->plan->lease_count : c->lease_count;
 
-	if (!c->leases_behind && same_leases(leases, count, plan))
-		return;
+	bool moved = !same_leases(leases, count, plan);
+
+	if (!c->leases_behind && !moved)
+		return false;
 	reason_clear(&c->store_mistakes);
 	c->leases_behind =
 		store_leases_write(c->store, plan->leases, plan->lease_count, &c->store_mistakes);
@@ -64,6 +66,7 @@ static void keep_leases(struct control *c, const struct plan *plan)
 		log_error("main", "%s", reason_text(&c->store_mistakes));
 		uv_timer_start(&c->retry, on_retry, RETRY_MS, 0);
 	}
+	return moved;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -88,7 +91,7 @@ static void plan_and_publish(struct control *c)
 		log_error("main", "out of memory: the plan stays what it was");
 		return;
 	}
-	keep_leases(c, plan);
+	giving_planned(c, keep_leases(c, plan));
 	announce_plan(c, plan);
 	if (publish_plan(c->publish, plan) == 0) {
 		if (!c->behind)
@@ -251,7 +254,8 @@ static void stop_publish(struct control *c)
 
 static int start_status(struct control *c, struct reason *reason)
 {
-	const struct status_options options = {.arg = c, .cluster = sources_find};
+	const struct status_options options = {
+		.arg = c, .cluster = sources_find, .has_others = giving_has_others};
 
 	(void)reason;
 	c->status = status_open(&c->loop, &options);
@@ -359,6 +363,7 @@ static const struct part {
 	{conf_start, conf_stop},
 	{start_logs, stop_logs},
 	{start_model, stop_model},
+	{giving_start, giving_stop},
 	{start_store, stop_store},
 	{conf_keep, conf_keep_end},
 	{certificate_start, stop_certificate},

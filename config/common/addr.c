@@ -52,6 +52,16 @@ struct addr addr_next(const struct addr *addr)
 	return next;
 }
 
+struct addr addr_previous(const struct addr *addr)
+{
+	struct addr previous = *addr;
+
+	for (int i = 15; i >= 0; i--)
+		if (previous.byte[i]-- != 0)
+			break;
+	return previous;
+}
+
 int addr_from_bytes(struct addr *addr, const void *bytes, size_t length)
 {
 	if (length == 4) {

@@ -41,6 +41,7 @@ int addr_compare(const struct addr *a, const struct addr *b);
 struct addr addr_from_v4(in_addr_t v4_be);
 in_addr_t addr_v4(const struct addr *addr);     // network order; only when addr_is_v4()
 struct addr addr_next(const struct addr *addr); // plus one; wraps
+struct addr addr_previous(const struct addr *addr);
 // From 4 or 16 bytes as they stand on the wire or in the channel; -EINVAL for any other length.
 int addr_from_bytes(struct addr *addr, const void *bytes, size_t length);
 // The bytes of the family's own form; sets *length to 4 or 16.

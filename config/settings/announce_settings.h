@@ -48,6 +48,7 @@ struct pair_settings {
 	char *interface;  // "": no pair
 	struct addr peer; // zeros: multicast
 	bool has_peer, preempt;
+	bool second; // of the two addresses on the interface ours is the higher
 	uint32_t interval_ms;
 	unsigned group_count;
 	struct pair_group *groups;
@@ -66,5 +67,9 @@ struct health_settings { // of a Service that does not say
 	char *path, *host;
 };
 
+struct settings;
+
+// Other boxes may answer for the same VIPs.
+bool settings_has_others(const struct settings *settings);
 const char *health_kind_name(enum health_kind kind); // "off", "tcp", "http"
 bool health_kind_parse(const char *text, enum health_kind *kind);

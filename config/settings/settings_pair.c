@@ -43,6 +43,42 @@ static bool has_interface(const struct settings *s, const char *name)
 	return false;
 }
 
+bool settings_has_others(const struct settings *s)
+{
+	return *s->pair.interface || s->bgp.asn;
+}
+
+static bool is_higher(const struct prefix *addresses, unsigned count, const struct addr *peer)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (addr_is_v4(&addresses[i].addr) == addr_is_v4(peer) &&
+			addr_compare(&addresses[i].addr, peer) > 0)
+			return true;
+	return false;
+}
+
+// Which end of the pools is ours; see plan/ipam.c.
+static bool is_second(const struct settings *s)
+{
+	char vlan[32];
+
+	for (unsigned i = 0; i < s->port_count; i++) {
+		const struct port_settings *port = &s->ports[i];
+
+		if (!port->name)
+			continue;
+		if (strcmp(port->name, s->pair.interface) == 0)
+			return is_higher(port->addresses, port->address_count, &s->pair.peer);
+		for (unsigned j = 0; j < port->vlan_count; j++) {
+			snprintf(vlan, sizeof(vlan), "%.15s.%u", port->name, port->vlans[j].id);
+			if (strcmp(vlan, s->pair.interface) == 0)
+				return is_higher(port->vlans[j].addresses,
+					port->vlans[j].address_count, &s->pair.peer);
+		}
+	}
+	return false;
+}
+
 static void check_groups(struct reader *r, const struct settings *s)
 {
 	const struct pair_settings *pair = &s->pair;
@@ -114,6 +150,7 @@ void settings_read_pair(struct reader *r, const setting_t *root, struct settings
 		settings_mistake(r, "pair.interface",
 			"found \"%.20s\", expected the name of a port or VLAN", pair->interface);
 	pair->has_peer = read_address(r, group, "peer", &pair->peer);
+	pair->second = pair->interface && pair->has_peer && is_second(s);
 	read_bool(r, group, "preempt", &pair->preempt);
 	// VRRPv3 counts in hundredths of a second.
 	read_number(r, group, "interval_ms", 10, 40000, &pair->interval_ms);

@@ -21,6 +21,15 @@ static bool has_endpoint(const struct plan *plan, const struct drain *drain)
 	return false;
 }
 
+// Drains are not told to other boxes.
+static json_t *answer(const struct api_request *request, bool on, const char *what)
+{
+	const struct settings *settings = request->state->settings;
+
+	return json_pack("{s:b, s:s, s:b}", "drained", on, "what", what, "other_boxes",
+		settings && settings_has_others(settings));
+}
+
 static json_t *set_endpoint(const struct api_request *request, bool on)
 {
 	const struct api_state *state = request->state;
@@ -37,7 +46,7 @@ static json_t *set_endpoint(const struct api_request *request, bool on)
 			text);
 	else if (drains_set(state->drains, &drain, on, request->refused) == 0 && state->drained)
 		state->drained(state->arg);
-	return json_pack("{s:b, s:s}", "drained", on, "what", text);
+	return answer(request, on, text);
 }
 
 static bool has_vip(const struct plan *plan, const struct addr *address)
@@ -63,7 +72,7 @@ static json_t *set(const struct api_request *request, bool on)
 		reason_add(request->refused, "vip: found %s, expected a VIP of `show vips`", text);
 	else
 		vip_drain(request->state->vip, text ? &address : NULL, on, request->refused);
-	return json_pack("{s:b, s:s}", "drained", on, "what", text ? text : "box");
+	return answer(request, on, text ? text : "box");
 }
 
 static json_t *drain(const struct api_request *request)

@@ -2,10 +2,15 @@
 // sluice drain vip|box|endpoint, sluice undrain vip|box|endpoint
 #include "cli.h"
 
+#include <string.h>
+
 static void print(json_t *answer, FILE *out)
 {
 	fprintf(out, "%s is %s\n", row_text(answer, "what"),
 		json_is_true(json_object_get(answer, "drained")) ? "drained" : "not drained");
+	if (json_is_true(json_object_get(answer, "other_boxes")) &&
+		strcmp(row_text(answer, "what"), "box") != 0)
+		fputs("on this box alone: say it to the other one too\n", out);
 }
 
 const struct cli_command cli_drain_vip = {

@@ -4,6 +4,7 @@
 #include "model.h"
 #include "told.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // Changes with every write, whatever is written.
@@ -49,7 +50,16 @@ static const char *text_of(const struct tree *item, const char *key)
 	return value && value->kind == TREE_TEXT ? value->text : "";
 }
 
-static uint64_t read_told(const struct tree *tree)
+static void read_said(struct object *object, const char *ip)
+{
+	struct addr address;
+
+	if (addr_parse(&address, ip) == 0 &&
+		addr_is_zero(&object->status.said[!addr_is_v4(&address)]))
+		object->status.said[!addr_is_v4(&address)] = address;
+}
+
+static uint64_t read_told(const struct tree *tree, struct object *object)
 {
 	const struct tree *balancer = tree_get(tree_get(tree, "status"), "loadBalancer");
 	const struct tree *list = tree_get(balancer, "ingress");
@@ -62,14 +72,19 @@ static uint64_t read_told(const struct tree *tree)
 			told = told_add(told, text_of(item, "hostname"), "hostname");
 		else
 			told = told_add(told, text_of(item, "ip"), text_of(item, "ipMode"));
+		read_said(object, text_of(item, "ip"));
 	}
 	return told;
 }
 
 void decode_told(const struct tree *tree, struct object *object)
 {
+	const char *version = text_of(tree_get(tree, "metadata"), "resourceVersion");
+
 	if (object->kind != OBJECT_SERVICE && object->kind != OBJECT_INGRESS)
 		return;
-	object->told = read_told(tree);
+	object->told = read_told(tree, object);
+	if (strlen(version) < sizeof(object->status.version) && !strpbrk(version, "\"\\"))
+		snprintf(object->status.version, sizeof(object->status.version), "%s", version);
 	object->digest = add_tree(TOLD_NOTHING, tree, 0) | 1;
 }

@@ -303,6 +303,19 @@ static void take_out(struct model *model, struct origin *origin)
 	origin->objects = NULL;
 }
 
+// Of a Service only: which address it has may have been decided elsewhere.
+static void take_status(struct model *model, struct object *object, const struct object *newer)
+{
+	bool moved =
+		memcmp(object->status.said, newer->status.said, sizeof(object->status.said)) != 0;
+
+	object->told = newer->told;
+	memcpy(object->status.version, newer->status.version, sizeof(object->status.version));
+	memcpy(object->status.said, newer->status.said, sizeof(object->status.said));
+	if (moved && object->kind == OBJECT_SERVICE)
+		change_log_add(&model->changes, object);
+}
+
 int model_replace(struct model *model, const char *cluster, const char *name,
 	struct object *const *objects, size_t count, const struct model_problem *problems,
 	size_t problem_count) // house: two arrays with their counts; a struct would be used once
@@ -313,7 +326,7 @@ int model_replace(struct model *model, const char *cluster, const char *name,
 	if (origin && count == 1 && !problem_count && !origin->problem_count && origin->objects &&
 		!origin->objects->next_in_origin && objects[0] != origin->objects &&
 		told_only(origin->objects, objects[0])) {
-		origin->objects->told = objects[0]->told;
+		take_status(model, origin->objects, objects[0]);
 		object_free(objects[0]);
 		return 0;
 	}

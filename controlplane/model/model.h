@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The objects we know, typed, with what is wrong with those we could not take.
 //
-// Sources (cluster/) fill it, plan/ reads it. Objects are known by kind and
-// cluster/namespace/name, and belong to an origin: the file they came from, or the watch. A source
-// says all that an origin holds at once (model_replace), so a file is taken whole or not at all.
-// The same object in two origins of one cluster: the origin whose name sorts first wins, then the
-// first line; the others are problems until the winner goes. No I/O, no clock. Loop thread only.
+// Sources (cluster/) fill it, plan/ reads it. Objects are known by kind and name, and belong to an
+// origin, the file or the watch: all that one holds is said at once (model_replace). Of one object
+// in two origins of a cluster that counts whose origin sorts first. No I/O, no clock. Loop thread.
 #pragma once
 
 #include <netinet/in.h>
@@ -15,6 +13,7 @@
 
 #include "addr.h"
 #include "arena.h"
+#include "told.h"
 
 enum object_kind {
 	OBJECT_SERVICE,
@@ -58,8 +57,9 @@ struct object {
 	unsigned label_count, annotation_count;
 	const struct label *labels, *annotations; // only those that some part of us reads
 	struct arena arena;
-	uint64_t digest, told; // see told.h; 0 = not known
-	const char *origin;    // this and what follows is the model's own
+	uint64_t digest, told;       // see told.h; 0 = not known
+	struct object_status status; // likewise
+	const char *origin;          // this and what follows is the model's own
 	bool stays;
 	struct object *next_in_origin, *next_of_name, *next_in_bucket, *next_of_service;
 };
@@ -182,7 +182,7 @@ const struct object *model_find(const struct model *model, enum object_kind kind
 const struct object *model_find_in(const struct model *model, const char *origin,
 	enum object_kind kind, const char *cluster, const char *namespace, const char *name);
 size_t model_count(const struct model *model, enum object_kind kind);
-// Fills `objects`, which has room for model_count(), sorted by cluster, namespace, name.
+// Fills `objects`, which has room for model_count(), sorted.
 void model_list(const struct model *model, enum object_kind kind, const struct object **objects);
 // The EndpointSlices of a Service, sorted by name, at most `most` of them; how many there are.
 size_t model_slices(const struct model *model, const struct object *service,

@@ -4,10 +4,17 @@
 // object of which only the status has changed, mostly by us, changes no plan.
 #pragma once
 
+#include "addr.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct object;
+
+struct object_status {
+	char version[24];    // resourceVersion; "" = not known, or longer
+	struct addr said[2]; // the first IPv4 and IPv6 address of it; zeros = none
+};
 
 #define TOLD_NOTHING UINT64_C(0xcbf29ce484222325)
 

@@ -51,7 +51,7 @@ static bool ask(struct planner *p, const struct service *service, struct want *o
 	p->dnat_changed |= want->mode == MODE_DNAT || (old && old->mode == MODE_DNAT);
 	if (old)
 		carry_over(want, old);
-	p->reassign |= !old || !want_asks_same(want, old);
+	p->reassign |= !old || !want_asks_same(want, old) || ipam_is_elsewhere(want);
 	if (!planning_put(p->kept, want)) {
 		part_free(p->part);
 		return false;

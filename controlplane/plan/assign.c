@@ -72,8 +72,9 @@ bool step_assign(struct planner *p)
 	p->wants = g->by_age;
 	p->want_count = g->want_count;
 	p->vip_rows = &g->tables[ROW_VIP];
-	if (!p->reassign && !g->leases_moved)
+	if (!p->reassign && !g->leases_moved && !g->gives_changed)
 		return true;
+	g->gives_changed = false;
 	if (!part_begin(p))
 		return false;
 	for (unsigned i = 0; i < g->want_count; i++)
@@ -83,6 +84,7 @@ bool step_assign(struct planner *p)
 			want->family[family].had = want->family[family].got;
 			want->family[family].before = want->family[family].address;
 			want->family[family].got = want->family[family].failed = false;
+			want->family[family].waits = false;
 			memset(&want->family[family].address, 0, sizeof(struct addr));
 			want->lease_changed = false;
 		}

@@ -94,6 +94,38 @@ static void describe(struct planner *p, struct service *service)
 	service->port_count = 2;
 }
 
+static bool is_older(const struct object *a, const struct object *b)
+{
+	int order = a->created != b->created ? (a->created < b->created ? -1 : 1)
+					     : strcmp(a->cluster, b->cluster);
+
+	order = order ? order : strcmp(a->namespace, b->namespace);
+	return (order ? order : strcmp(a->name, b->name)) < 0;
+}
+
+// The address that the oldest of them has in its cluster, where another box may have given it. They
+// all wait to be made when there is no address yet.
+static void say_address(const struct planner *p, struct object *address)
+{
+	const struct object *oldest[FAMILIES] = {NULL};
+
+	for (unsigned i = 0; i < p->loose_count; i++) {
+		const struct front_member *member = p->loose[i];
+		const struct object *object =
+			member->ours ? model_find(p->model, OBJECT_INGRESS, member->cluster,
+					       member->namespace, member->name)
+				     : NULL;
+
+		for (unsigned k = 0; object && !object->line && k < FAMILIES; k++) {
+			if (addr_is_zero(&object->status.said[k]) ||
+				(oldest[k] && !is_older(object, oldest[k])))
+				continue;
+			oldest[k] = object;
+			address->status.said[k] = object->status.said[k];
+		}
+	}
+}
+
 static bool has_family(const struct planner *p, unsigned family)
 {
 	for (unsigned i = 0; i < p->settings->pool_count; i++) {
@@ -123,6 +155,7 @@ static const struct service *address_service(struct planner *p)
 	if (!service)
 		return NULL;
 	describe(p, service);
+	say_address(p, kept->address);
 	for (unsigned i = 0; !p->settings->ingress.address_count && i < FAMILIES; i++)
 		if (has_family(p, i))
 			service->families[service->family_count++] =

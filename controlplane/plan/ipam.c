@@ -3,7 +3,8 @@
 //
 // Four rounds over the Services in order of age; what a round gives no later one takes away:
 //
-//	1. what each has already (its lease), as long as it may have it and asks for nothing else
+//	1. what each has already, as long as it may have it and asks for nothing else: its lease,
+//	   and what its status says it has
 //	2. what each asks for by address
 //	3. what each had, when it asks for an address it cannot have: a mistake does not cut it off
 //	4. for the others the first free address of the first pool
@@ -12,6 +13,10 @@
 // who comes back, be it in another order after a restart, finds what it had. A new Service gets
 // such an address only by asking for it, or when no other is left.
 //
+// Where other boxes may answer for the same Services (a pair, BGP), their one truth is the status
+// in the cluster: it goes before the leases, which are this box's alone. Of two Services with the
+// same address there, the older keeps it. Otherwise the leases go first.
+//
 // In the end it is told who got nothing, by then against all that is held.
 //
 // An address is shared by Services with the same key (metallb.io/allow-shared-ip) of one cluster,
@@ -19,51 +24,17 @@
 // is used twice.
 #include <string.h>
 
-#include "plan_internal.h"
+#include "planning.h"
 #include "vip_table.h"
 
 #define REMEMBERED_MAX 4096
-
-static bool may_use(const struct planner *p, const struct want *want, unsigned i)
-{
-	return (!want->open || want->open[i]) &&
-	       (!want->pool || want->pool == &p->settings->pools[i]);
-}
-
-// Without being asked for by name or address.
-static bool may_use_unasked(const struct planner *p, const struct want *want, unsigned i)
-{
-	return may_use(p, want, i) && (p->settings->pools[i].auto_assign || want->pool);
-}
-
-static const struct pool_settings *pool_of(
-	const struct planner *p, const struct want *want, const struct addr *address)
-{
-	for (unsigned i = 0; i < p->settings->pool_count; i++) {
-		const struct pool_settings *pool = &p->settings->pools[i];
-
-		if (!may_use(p, want, i))
-			continue;
-		for (unsigned j = 0; j < pool->range_count; j++)
-			if (range_contains(&pool->ranges[j], address))
-				return pool;
-	}
-	return NULL;
-}
-
-bool ipam_may_give(const struct planner *p, const struct addr *address)
-{
-	static const struct want anybody;
-
-	return pool_of(p, &anybody, address);
-}
 
 bool ipam_has_family(const struct planner *p, const struct want *want, unsigned family)
 {
 	for (unsigned i = 0; i < p->settings->pool_count; i++) {
 		const struct pool_settings *pool = &p->settings->pools[i];
 
-		for (unsigned j = 0; may_use_unasked(p, want, i) && j < pool->range_count; j++)
+		for (unsigned j = 0; ipam_may_use_unasked(p, want, i) && j < pool->range_count; j++)
 			if (family_of(&pool->ranges[j].first) == family)
 				return true;
 	}
@@ -96,63 +67,6 @@ const struct plan_lease *ipam_lease(
 	return NULL;
 }
 
-static bool asks_for(const struct want *want, const struct addr *address)
-{
-	unsigned family = family_of(address);
-
-	return want->family[family].requested &&
-	       addr_compare(&want->family[family].request, address) == 0;
-}
-
-static bool same_namespace(const struct want *a, const struct want *b)
-{
-	const struct object *x = &a->service->object, *y = &b->service->object;
-
-	return strcmp(x->namespace, y->namespace) == 0 && strcmp(x->cluster, y->cluster) == 0;
-}
-
-// Why `want` cannot be on the address beside `other`, or NULL.
-static const char *objection(struct planner *p, const struct want *want, const struct want *other,
-	const struct addr *address)
-{
-	bool same_cluster =
-		strcmp(want->service->object.cluster, other->service->object.cluster) == 0;
-	bool by_key = *want->share && same_cluster && strcmp(want->share, other->share) == 0;
-	bool by_request = !*want->share && !*other->share && same_namespace(want, other) &&
-			  asks_for(want, address) && asks_for(other, address);
-	char text[ADDR_TEXT];
-
-	// The Ingresses' address is for every Service that asks for it, and where sluice.conf says
-	// which it is, for those that have it already.
-	by_request |= (want->front || other->front) &&
-		      (asks_for(want, address) || asks_for(other, address));
-	if (!by_key && !by_request && other->front)
-		return arena_format(&p->scratch,
-			"%s is that of the Ingresses; to share it ask for it by "
-			"metallb.io/loadBalancerIPs",
-			addr_format(address, text));
-	if (!same_cluster && !by_request)
-		return arena_format(&p->scratch,
-			"%s is held by Service %s, of another cluster; what several clusters serve "
-			"together is said by `shares` in sluice.conf",
-			addr_format(address, text), other->name);
-	if (!by_key && !by_request)
-		return arena_format(&p->scratch,
-			"%s is held by Service %s; to share it give both the same annotation "
-			"metallb.io/allow-shared-ip",
-			addr_format(address, text), other->name);
-	for (unsigned i = 0; i < want->port_count; i++)
-		for (unsigned j = 0; j < other->port_count; j++)
-			if (want->ports[i].port == other->ports[j].port &&
-				want->ports[i].protocol == other->ports[j].protocol)
-				return arena_format(&p->scratch, "%s port %u of %s is used by %s%s",
-					want->ports[i].protocol == IPPROTO_TCP ? "TCP" : "UDP",
-					want->ports[i].port, addr_format(address, text),
-					other->front ? "the Ingresses" : "Service ",
-					other->front ? "" : other->name);
-	return NULL;
-}
-
 static void hold(struct planner *p, struct want *want, struct vip_row *row)
 {
 	struct holder *holder = arena_take(&p->scratch, sizeof(*holder));
@@ -171,51 +85,15 @@ static void hold(struct planner *p, struct want *want, struct vip_row *row)
 	want->family[family].address = row->address;
 }
 
-// Why the Service cannot have the address as things stand, or NULL.
-static const char *refusal(struct planner *p, const struct want *want, const struct addr *address)
-{
-	const struct vip_row *row = *vip_slot(p, address);
-	const char *why = NULL, *by = "";
-	static const struct want anybody;
-	char text[ADDR_TEXT];
-
-	addr_format(address, text);
-	if (!pool_of(p, want, address)) {
-		const struct pool_settings *pool = pool_of(p, &anybody, address);
-
-		if (!pool)
-			return arena_format(&p->scratch, "%s is in no pool of sluice.conf", text);
-		return want->pool && want->pool != pool
-			       ? arena_format(&p->scratch, "%s is not in pool %s", text,
-					 want->pool->name)
-			       : arena_format(&p->scratch,
-					 "%s is in pool %s, which is for other clusters, "
-					 "namespaces or labels",
-					 text, pool->name);
-	}
-	// Of several the first by name is told: in what order they came must not show.
-	for (const struct holder *h = row ? row->holders : NULL; h; h = h->next) {
-		const char *objects = objection(p, want, h->want, address);
-
-		if (objects && (!why || strcmp(h->want->name, by) < 0)) {
-			why = objects;
-			by = h->want->name;
-		}
-	}
-	if (!why && (!row || !row->holders) && p->vips->count >= SLUICE_VIPS_MAX)
-		why = "there are as many VIPs as there can be";
-	return why;
-}
-
 // Gives the address when it may be given.
 static bool give(struct planner *p, struct want *want, const struct addr *address)
 {
 	struct vip_row *row = *vip_slot(p, address);
 
-	if (refusal(p, want, address))
+	if (ipam_refusal(p, want, address))
 		return false;
 	if (!row)
-		row = vip_row_new(p, address, pool_of(p, want, address));
+		row = vip_row_new(p, address, ipam_pool_of(p, want, address));
 	if (row)
 		hold(p, want, row);
 	return row != NULL;
@@ -239,6 +117,32 @@ static void give_leased(struct planner *p, struct want *want, unsigned family, b
 	give(p, want, &lease->address);
 }
 
+static bool is_said(const struct want *want, unsigned family)
+{
+	const struct addr *said = &want->service->object.status.said[family];
+
+	return (want_is_of_api(want) || want->front) && want->family[family].wanted &&
+	       !want->refused && !addr_is_zero(said) &&
+	       (!want->family[family].requested || ipam_asks_for(want, said));
+}
+
+bool ipam_is_elsewhere(const struct want *want)
+{
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (is_said(want, i) &&
+			(!want->family[i].got ||
+				addr_compare(&want->family[i].address,
+					&want->service->object.status.said[i]) != 0))
+			return true;
+	return false;
+}
+
+static void give_said(struct planner *p, struct want *want, unsigned family)
+{
+	if (!want->family[family].got && is_said(want, family))
+		give(p, want, &want->service->object.status.said[family]);
+}
+
 // Round 2.
 static void give_requested(struct planner *p, struct want *want, unsigned family)
 {
@@ -253,7 +157,7 @@ static bool give_shared(struct planner *p, struct want *want, unsigned family)
 
 	for (struct vip_row *row = key ? key->rows : NULL; row; row = row->next_shared)
 		if (family_of(&row->address) == family &&
-			may_use_unasked(p, want, (unsigned)(row->pool - p->settings->pools)) &&
+			ipam_may_use_unasked(p, want, (unsigned)(row->pool - p->settings->pools)) &&
 			give(p, want, &row->address))
 			return true;
 	return false;
@@ -268,8 +172,8 @@ static void give_remembered(struct planner *p, struct want *want, unsigned famil
 
 		if (p->vips->remembered[i] && family_of(address) == family &&
 			!vip_is_held(p, address))
-			pool = pool_of(p, want, address);
-		if (pool && may_use_unasked(p, want, (unsigned)(pool - p->settings->pools)) &&
+			pool = ipam_pool_of(p, want, address);
+		if (pool && ipam_may_use_unasked(p, want, (unsigned)(pool - p->settings->pools)) &&
 			give(p, want, address))
 			return;
 	}
@@ -277,27 +181,9 @@ static void give_remembered(struct planner *p, struct want *want, unsigned famil
 
 static bool give_free(struct planner *p, struct want *want, unsigned family)
 {
-	for (unsigned i = 0; i < p->settings->pool_count; i++) {
-		const struct pool_settings *pool = &p->settings->pools[i];
+	const struct addr *address = ipam_next_free(p, want, family);
 
-		if (!may_use_unasked(p, want, i))
-			continue;
-		for (unsigned j = 0; j < pool->range_count; j++) {
-			const struct range_settings *range = &pool->ranges[j];
-			struct cursor *cursor = &p->vips->cursors[i][j];
-
-			if (family_of(&range->first) != family)
-				continue;
-			// Nothing is given back while a plan is made: what was passed stays taken.
-			while (!cursor->end && *vip_slot(p, &cursor->next)) {
-				cursor->end = addr_compare(&cursor->next, &range->last) == 0;
-				cursor->next = addr_next(&cursor->next);
-			}
-			if (!cursor->end)
-				return give(p, want, &cursor->next);
-		}
-	}
-	return false;
+	return address && give(p, want, address);
 }
 
 static bool all_open(const struct planner *p, const struct want *want)
@@ -305,7 +191,7 @@ static bool all_open(const struct planner *p, const struct want *want)
 	bool all = true;
 
 	for (unsigned i = 0; i < p->settings->pool_count; i++)
-		all = all && may_use_unasked(p, want, i);
+		all = all && ipam_may_use_unasked(p, want, i);
 	return all;
 }
 
@@ -321,8 +207,9 @@ static void tell_failure(struct planner *p, const struct want *want, unsigned fa
 	if (want->family[family].failed)
 		problem_add(p, PROBLEM_ERROR, object,
 			"the address asked for cannot be given: %s; %s",
-			refusal(p, want, &want->family[family].request), stays);
-	else if (!want->family[family].got && !want->refused && want->family[family].required)
+			ipam_refusal(p, want, &want->family[family].request), stays);
+	else if (!want->family[family].got && !want->family[family].waits && !want->refused &&
+		 want->family[family].required)
 		problem_add(p, PROBLEM_ERROR, object,
 			"no %s address is given: %s%s has %s %s address", family_name(family),
 			want->pool          ? "pool "
@@ -335,13 +222,36 @@ static void tell_failure(struct planner *p, const struct want *want, unsigned fa
 			family_name(family));
 }
 
+// Two boxes that did not hear each other, or somebody else: until the status is put right.
+static void tell_conflict(struct planner *p, const struct want *want, unsigned family)
+{
+	const struct addr *said = &want->service->object.status.said[family];
+	const struct vip_row *row = is_said(want, family) ? *vip_slot(p, said) : NULL;
+	char text[ADDR_TEXT], now[ADDR_TEXT];
+	const char *why;
+
+	if (!row || !row->holders || !want->family[family].got ||
+		addr_compare(said, &want->family[family].address) == 0)
+		return;
+	why = ipam_refusal(p, want, said);
+	if (why)
+		problem_add(p, PROBLEM_WARNING, &want->service->object,
+			"its status says %s as well, which was given twice: %s; it has moved to %s",
+			addr_format(said, text), why,
+			addr_format(&want->family[family].address, now));
+}
+
 // Round 4.
 static void give_any(struct planner *p, struct want *want, unsigned family)
 {
 	if (!want->family[family].wanted)
 		return;
-	if (!want->family[family].got && !want->family[family].requested && !want->refused &&
-		!give_shared(p, want, family) && !give_free(p, want, family))
+	if (want->family[family].got || want->family[family].requested || want->refused ||
+		give_shared(p, want, family))
+		return;
+	want->family[family].waits =
+		want_is_of_api(want) && p->kept->gives && !p->kept->gives(p->kept->gives_arg);
+	if (!want->family[family].waits && !give_free(p, want, family))
 		give_remembered(p, want, family);
 }
 
@@ -404,7 +314,7 @@ static void remember(struct planner *p)
 	for (unsigned i = 0; i < p->lease_count; i++) {
 		const struct addr *address = &p->leases[i].address;
 		const struct pool_settings *pool =
-			remembered[i] ? pool_of(p, &anybody, address) : NULL;
+			remembered[i] ? ipam_pool_of(p, &anybody, address) : NULL;
 
 		remembered[i] = pool && !vip_is_held(p, address) && count < REMEMBERED_MAX;
 		if (!remembered[i])
@@ -422,7 +332,16 @@ static void add_remembered(struct planner *p)
 			add_lease(p, p->leases[i].service, &p->leases[i].address);
 }
 
-static void run_round(struct planner *p, int round)
+enum round {
+	LEASED,
+	SAID,
+	REQUESTED,
+	HAD,
+	ANY,
+	TOLD
+};
+
+static void run_round(struct planner *p, enum round round)
 {
 	for (unsigned i = 0; i < p->want_count; i++)
 		for (unsigned family = 0; family < FAMILIES; family++) {
@@ -430,14 +349,18 @@ static void run_round(struct planner *p, int round)
 
 			if (want->port_count == 0 || want->leader)
 				continue; // nothing to listen on; or another one does
-			if (round == 1 || round == 3)
-				give_leased(p, want, family, round == 3);
-			else if (round == 2)
+			if (round == LEASED || round == HAD)
+				give_leased(p, want, family, round == HAD);
+			else if (round == SAID)
+				give_said(p, want, family);
+			else if (round == REQUESTED)
 				give_requested(p, want, family);
-			else if (round == 4)
+			else if (round == ANY)
 				give_any(p, want, family);
-			else
+			else {
 				tell_failure(p, want, family);
+				tell_conflict(p, want, family);
+			}
 		}
 }
 
@@ -455,11 +378,15 @@ static void follow(struct planner *p)
 
 void ipam_assign(struct planner *p)
 {
+	static const enum round alone[] = {LEASED, SAID, REQUESTED, HAD, ANY, TOLD};
+	static const enum round with_others[] = {SAID, LEASED, REQUESTED, HAD, ANY, TOLD};
+	const enum round *rounds = settings_has_others(p->settings) ? with_others : alone;
+
 	p->vips = vip_table_make(p);
-	for (int round = 1; p->vips && round <= 5; round++) {
-		if (round == 4)
+	for (unsigned i = 0; p->vips && i < sizeof(alone) / sizeof(alone[0]); i++) {
+		if (rounds[i] == ANY)
 			remember(p);
-		run_round(p, round);
+		run_round(p, rounds[i]);
 	}
 	if (!p->vips || p->scratch.failed)
 		return;

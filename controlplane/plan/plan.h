@@ -179,6 +179,11 @@ void planning_drains_changed(struct planning *planning);
 typedef bool (*plan_cluster_drained_fn)(const void *arg, const char *cluster);
 void planning_ask_cluster_drains(
 	struct planning *planning, plan_cluster_drained_fn drained, const void *arg);
+// Whether a Service of a cluster that nobody has given an address is given one by this box. One
+// that waits for the other of a pair is asked for again after planning_gives_changed().
+typedef bool (*plan_gives_fn)(void *arg);
+void planning_ask_gives(struct planning *planning, plan_gives_fn gives, void *arg);
+void planning_gives_changed(struct planning *planning);
 // Nothing is taken from the plans before: the settings or the model are about to go.
 void planning_forget(struct planning *planning);
 void planning_free(struct planning *planning); // its plans stay until they are freed

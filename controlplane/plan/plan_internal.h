@@ -56,6 +56,7 @@ struct want {
 	struct {      // by family
 		bool wanted, required, requested, got;
 		bool failed; // the request could not be met
+		bool waits;  // for the other box of the pair to give it one
 		bool had;    // before this plan, and which
 		struct addr request, address, before;
 	} family[FAMILIES];
@@ -123,6 +124,8 @@ void want_find_slices(struct planner *p, struct want *want);
 void check_read(struct planner *p, struct want *want);
 // ipam.c
 void ipam_assign(struct planner *p);
+// Its cluster says another address than it has, and it may be that one.
+bool ipam_is_elsewhere(const struct want *want);
 const struct plan_lease *ipam_lease(
 	const struct planner *p, const struct want *want, unsigned family);
 // Some pool of addresses has it.
@@ -142,6 +145,12 @@ void routes_make(struct planner *p);
 // plan.c
 void problem_add(struct planner *p, enum problem_level level, const struct object *object,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+// Its status says which address it has, to everybody; a file's does not.
+static inline bool want_is_of_api(const struct want *want)
+{
+	return want->line == 0 && !want->front;
+}
 
 static inline unsigned family_of(const struct addr *address)
 {

@@ -296,6 +296,17 @@ void planning_ask_cluster_drains(
 	g->cluster_drained_arg = arg;
 }
 
+void planning_ask_gives(struct planning *g, plan_gives_fn gives, void *arg)
+{
+	g->gives = gives;
+	g->gives_arg = arg;
+}
+
+void planning_gives_changed(struct planning *g)
+{
+	g->gives_changed = true;
+}
+
 void planning_clear(struct planning *g)
 {
 	front_clear(g);

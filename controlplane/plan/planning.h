@@ -84,6 +84,9 @@ struct planning {
 	bool drains_changed;
 	plan_cluster_drained_fn cluster_drained; // NULL: none is
 	const void *cluster_drained_arg;
+	plan_gives_fn gives; // NULL: it does
+	void *gives_arg;
+	bool gives_changed;
 
 	uint64_t number; // of the newest plan
 	bool cleared;    // what was kept, since the newest plan was given

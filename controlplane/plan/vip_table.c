@@ -78,6 +78,23 @@ void vip_row_share(struct planner *p, const struct want *want, struct vip_row *r
 	key->tail = &row->next_shared;
 }
 
+static struct cursor **cursors_make(struct planner *p, bool from_last)
+{
+	unsigned count = p->settings->pool_count;
+	struct cursor **cursors = arena_take_array(&p->scratch, count, sizeof(struct cursor *));
+
+	for (unsigned i = 0; cursors && i < count; i++) {
+		const struct pool_settings *pool = &p->settings->pools[i];
+
+		cursors[i] =
+			arena_take_array(&p->scratch, pool->range_count, sizeof(struct cursor));
+		for (unsigned j = 0; cursors[i] && j < pool->range_count; j++)
+			cursors[i][j].next =
+				from_last ? pool->ranges[j].last : pool->ranges[j].first;
+	}
+	return cursors;
+}
+
 struct vip_table *vip_table_make(struct planner *p)
 {
 	struct vip_table *table = arena_take(&p->scratch, sizeof(*table));
@@ -91,15 +108,7 @@ struct vip_table *vip_table_make(struct planner *p)
 	table->buckets = arena_take_array(&p->scratch, places, sizeof(struct vip_row *));
 	table->keys = arena_take_array(&p->scratch, places, sizeof(*table->keys));
 	table->remembered = arena_take_array(&p->scratch, p->lease_count, sizeof(bool));
-	table->cursors =
-		arena_take_array(&p->scratch, p->settings->pool_count, sizeof(struct cursor *));
-	for (unsigned i = 0; table->cursors && i < p->settings->pool_count; i++) {
-		const struct pool_settings *pool = &p->settings->pools[i];
-
-		table->cursors[i] =
-			arena_take_array(&p->scratch, pool->range_count, sizeof(struct cursor));
-		for (unsigned j = 0; table->cursors[i] && j < pool->range_count; j++)
-			table->cursors[i][j].next = pool->ranges[j].first;
-	}
+	table->cursors = cursors_make(p, false);
+	table->from_last = cursors_make(p, true);
 	return p->scratch.failed ? NULL : table;
 }

@@ -33,8 +33,9 @@ struct vip_table {
 	struct vip_row **buckets;
 	struct shared_key *keys;
 	unsigned count;
-	struct cursor **cursors; // by pool and range
-	bool *remembered;        // by lease: of a Service that is gone
+	struct cursor **cursors;   // by pool and range, from its first
+	struct cursor **from_last; // the same from its last
+	bool *remembered;          // by lease: of a Service that is gone
 };
 
 struct vip_table *vip_table_make(struct planner *p); // NULL: out of memory
@@ -45,4 +46,15 @@ struct vip_row *vip_row_new(
 // The rows that Services with the want's sharing key have; `key` is NULL in it when there are none.
 struct shared_key *vip_share_slot(const struct planner *p, const struct want *want);
 void vip_row_share(struct planner *p, const struct want *want, struct vip_row *row);
+// ipam_refusal.c: the pool that the address is in, among those for the Service.
+const struct pool_settings *ipam_pool_of(
+	const struct planner *p, const struct want *want, const struct addr *address);
+// It asks for that very one.
+bool ipam_asks_for(const struct want *want, const struct addr *address);
+// Why the Service cannot have the address as things stand, or NULL.
+const char *ipam_refusal(struct planner *p, const struct want *want, const struct addr *address);
+// ipam_free.c: the pool is for the Service; and also when it asks for none.
+bool ipam_may_use(const struct planner *p, const struct want *want, unsigned pool);
+bool ipam_may_use_unasked(const struct planner *p, const struct want *want, unsigned pool);
+const struct addr *ipam_next_free(struct planner *p, const struct want *want, unsigned family);
 bool vip_is_held(const struct planner *p, const struct addr *address);

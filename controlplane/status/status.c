@@ -13,9 +13,10 @@
 #include "sorted.h"
 #include "status_row.h"
 
-#define AT_A_TIME 16 // requests, all clusters together
-#define RETRY_MS  2000
-#define KEY_BYTES 512
+#define AT_A_TIME     16 // requests, all clusters together
+#define RETRY_MS      2000
+#define LOOK_AGAIN_MS 100
+#define KEY_BYTES     512
 // Rows are compared with what objects say, so that what somebody else has written over is told
 // again; not at once, for what we told comes back to us a moment later.
 #define LOOK_MS        1000
@@ -73,7 +74,8 @@ static const struct object *object_of(const struct model *model, const char *key
 		       : NULL;
 }
 
-// Does the object say so already, as it does after a restart of ours?
+// Does the object say so already, as it does after a restart of ours, or when another box has
+// written it?
 static bool is_said(const struct status *s, const struct row *row)
 {
 	const struct object *object = object_of(s->model, row->key);
@@ -86,12 +88,13 @@ static void want(struct status *s, const char *key, const struct saying *saying)
 {
 	struct row *row = row_find(&s->table, key);
 
-	if (row) {
-		s->untold |= row_say(row, saying);
-	} else {
+	bool new = !row;
+
+	if (new)
 		row = row_add(&s->table, key, saying);
-		if (!row)
-			return;
+	if (!row)
+		return;
+	if (new || row_say(row, saying)) {
 		row->told = is_said(s, row);
 		s->untold |= !row->told;
 	}
@@ -225,6 +228,7 @@ static void done(void *arg, long status, const char *error, const char *body)
 	struct asking *asking = arg;
 	struct status *s = asking->status;
 	struct row *row = s->closing ? NULL : row_find(&s->table, asking->key);
+	uint64_t wait_ms = status >= 200 && status < 300 ? 0 : RETRY_MS;
 
 	(void)body;
 	s->asking--;
@@ -233,6 +237,8 @@ static void done(void *arg, long status, const char *error, const char *body)
 		// 404: it is gone, and so is what was to be said.
 		if ((status >= 200 && status < 300) || status == 404)
 			row->told = row->told || strcmp(row->body, asking->body) == 0;
+		else if (status == 409)
+			wait_ms = LOOK_AGAIN_MS; // what it says now is on its way to us
 		else if (status)
 			log_warning("status", "%s: %s", asking->key, error ? error : "refused");
 	}
@@ -240,15 +246,25 @@ static void done(void *arg, long status, const char *error, const char *body)
 	free(asking->body);
 	free(asking);
 	if (!s->closing)
-		uv_timer_start(
-			&s->timer, on_timer, status >= 200 && status < 300 ? 0 : RETRY_MS, 0);
+		uv_timer_start(&s->timer, on_timer, wait_ms, 0);
+}
+
+// Where other boxes write too, a Service's only as it was when last seen: who comes first wins, and
+// nobody takes an address back that another box has found there.
+static char *body_of(const struct status *s, const struct row *row)
+{
+	const struct object *object = object_of(s->model, row->key);
+
+	if (object && object->kind == OBJECT_SERVICE && *object->status.version &&
+		s->options.has_others(s->options.arg))
+		return row_body_of(row, object->status.version);
+	return strdup(row->body);
 }
 
 static void tell(struct status *s, struct row *row)
 {
 	struct asking *asking = calloc(1, sizeof(*asking));
 	struct cluster_write write = {.method = "PATCH",
-		.body = row->body,
 		.content_type = "application/merge-patch+json",
 		.arg = asking,
 		.done = done};
@@ -263,8 +279,12 @@ static void tell(struct status *s, struct row *row)
 	}
 	write.path = path;
 	if (asking) {
+		char *body = body_of(s, row);
+
 		*asking = (struct asking){s, strdup(row->key), strdup(row->body)};
-		rc = asking->key && asking->body ? cluster_write(cluster, &write) : -ENOMEM;
+		write.body = body;
+		rc = asking->key && asking->body && body ? cluster_write(cluster, &write) : -ENOMEM;
+		free(body);
 	}
 	free(path);
 	if (rc == 0) {

@@ -16,6 +16,7 @@ struct status;
 struct status_options {
 	void *arg;
 	struct cluster *(*cluster)(void *arg, const char *name); // NULL = there is none
+	bool (*has_others)(void *arg); // boxes that may write the same statuses
 };
 
 struct status *status_open(uv_loop_t *loop, const struct status_options *options);

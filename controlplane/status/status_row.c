@@ -134,6 +134,16 @@ bool row_say(struct row *row, const struct saying *saying)
 	return true;
 }
 
+char *row_body_of(const struct row *row, const char *version)
+{
+	char *text;
+
+	return asprintf(&text, "{\"metadata\":{\"resourceVersion\":\"%s\"},%s", version,
+		       row->body + 1) < 0
+		       ? NULL
+		       : text;
+}
+
 void row_remove(struct row_table *table, struct row *row)
 {
 	size_t at = place_of(table, row->key);

@@ -37,6 +37,8 @@ struct row *row_find(const struct row_table *table, const char *key);
 struct row *row_add(struct row_table *table, const char *key, const struct saying *saying);
 // What it shall say from now on; true when it said something else.
 bool row_say(struct row *row, const struct saying *saying);
+// The patch, of an object of that version alone. To be freed; NULL when out of memory.
+char *row_body_of(const struct row *row, const char *version);
 void row_remove(struct row_table *table, struct row *row);
 // `first` is over.
 void rows_put_in_order(struct row_table *table);

@@ -157,6 +157,16 @@ struct vip_verdict vip_verdict(
 	return owned(v, row);
 }
 
+bool vip_stands_by(const struct vip *v)
+{
+	const struct pair_settings *pair = &v->settings->pair;
+
+	for (unsigned i = 0; i < pair->group_count; i++)
+		if (vrrp_state(v->vrrp, pair->groups[i].id) == VRRP_MASTER)
+			return false;
+	return *pair->interface;
+}
+
 // Nothing there is keeps a VIP from being ours, so that none has to be looked at: of a box with
 // 10,000 VIPs and neither peer nor router that would be most of a change's cost.
 static bool owns_all(const struct vip *v)

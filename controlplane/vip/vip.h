@@ -61,6 +61,8 @@ const char *vip_state_name(enum vip_state state); // "owned", "standby", "withdr
 
 // NULL: the whole box. Kept on disk. 0 or -errno with the reason.
 int vip_drain(struct vip *vip, const struct addr *address, bool on, struct reason *reason);
+// Of a pair, and master of nothing.
+bool vip_stands_by(const struct vip *vip);
 bool vip_box_drained(const struct vip *vip);
 
 // False: there is no such peer.

@@ -205,7 +205,13 @@ class FakeApi:
             pass
 
         Handler.api = api
-        sock = self.make_socket()
+        self.server = self._serve(Handler, self.make_socket())
+
+    def also_on(self, make_socket):
+        """The same server, on another machine too."""
+        return self._serve(type("Handler", (ApiHandler,), {"api": self}), make_socket())
+
+    def _serve(self, handler, sock):
         sock.setsockopt(1, 2, 1)  # SO_REUSEADDR
         sock.bind(("127.0.0.1", self.port))
         sock.listen(64)
@@ -213,12 +219,13 @@ class FakeApi:
         context.load_cert_chain(self.ca, self.ca.with_suffix(".key"))
         context.load_verify_locations(self.ca)
         context.verify_mode = ssl.CERT_OPTIONAL
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler, False)
-        self.server.socket.close()
-        self.server.daemon_threads = True
-        self.server.socket = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self.server.server_name, self.server.server_port = "127.0.0.1", self.port
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler, False)
+        server.socket.close()
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        server.server_name, server.server_port = "127.0.0.1", self.port
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        return server
 
     def down(self):
         server, self.server = self.server, None
@@ -442,10 +449,14 @@ class ApiHandler(http.server.BaseHTTPRequestHandler):
             return self.answer(201, thing)
         with api.lock:
             old = api.objects[plural].get((namespace, rest[0]))
-        if old is None:
-            return self.refuse(404, f"{plural} \"{rest[0]}\" not found")
-        new = json.loads(json.dumps(old))
-        if rest[1:] == ["status"]:
-            new["status"] = {**new.get("status", {}), **thing.get("status", {})}
-            api.apply(new)
+            if old is None:
+                return self.refuse(404, f"{plural} \"{rest[0]}\" not found")
+            version = thing.get("metadata", {}).get("resourceVersion")
+            if version and version != old["metadata"]["resourceVersion"]:
+                return self.refuse(409, "the object has been modified; please apply your changes to "
+                                        "the latest version and try again")
+            new = json.loads(json.dumps(old))
+            if rest[1:] == ["status"]:
+                new["status"] = {**new.get("status", {}), **thing.get("status", {})}
+                api.apply(new)
         return self.answer(200, new)

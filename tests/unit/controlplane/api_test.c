@@ -83,6 +83,7 @@ static int setup(void **state)
 	s->plan->pools[0]->endpoints[2].state = ENDPOINT_DRAINING;
 	publish_plan(s->publish, s->plan);
 	s->settings.file = TEXT("sluice.conf");
+	s->settings.pair.interface = TEXT("");
 	snprintf(s->tokens, sizeof(s->tokens), "%s/tokens", s->directory);
 	api.tokens_path = s->tokens;
 	api.socket_path = s->socket;
