@@ -401,6 +401,8 @@ struct proxy *proxy_new(const struct proxy_config *config)
 	proxy->dirty_last = &proxy->dirty;
 	proxy->turn_cycles = rte_get_tsc_hz() * TURN_US / 1000000;
 	proxy->ip_id = (uint16_t)rte_rand();
+	// Not where a former process began: endpoints may still have its connections.
+	proxy->port_cursor = (uint32_t)rte_rand();
 	tcp_config_default(&tcp);
 	tcp.connections = config->connections;
 	tcp.waits = config->connections;
