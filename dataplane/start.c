@@ -179,6 +179,8 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.small_chunks = connections,
 		.large_chunks = connections / 8,
 		.idle_upstreams = settings->http.idle_upstreams,
+		.congestion = settings->http.congestion == CONGESTION_CUBIC ? TCP_CONGESTION_CUBIC
+									    : TCP_CONGESTION_BBR,
 		.rule = &dataplane->rule,
 		.sources = dataplane->sources,
 		.transmitter = &worker->transmitter,

@@ -11,6 +11,7 @@
 #include "addr.h"
 #include "announce_settings.h"
 #include "api_settings.h"
+#include "http_settings.h"
 #include "limits.h"
 #include "reason.h"
 #include "source_settings.h"
@@ -146,14 +147,8 @@ struct settings {
 	struct bgp_settings bgp;
 	struct pair_settings pair;
 	struct health_settings health;
-	struct {                         // the proxy of each worker
-		uint32_t connections;    // clients' and endpoints' together
-		uint32_t idle_upstreams; // kept for the next request
-	} http;
-	struct {
-		char *path;    // "" = no log, "-" = standard output
-		uint32_t rate; // lines a second; 0 = any number
-	} access_log;
+	struct http_settings http;
+	struct access_log_settings access_log;
 	unsigned pool_count;
 	struct pool_settings *pools; // in the order in which they are asked
 	unsigned source_count;

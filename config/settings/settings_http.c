@@ -4,7 +4,9 @@
 
 void settings_read_http(struct reader *r, const setting_t *root, struct settings *s)
 {
-	static const char *const keys[] = {"connections", "idle_upstreams", NULL};
+	static const char *const keys[] = {"connections", "idle_upstreams", "congestion", NULL};
+	static const char *const controls[] = {
+		[CONGESTION_BBR] = "bbr", [CONGESTION_CUBIC] = "cubic", NULL};
 	static const char *const log_keys[] = {"path", "rate", NULL};
 	const setting_t *group = read_group(r, root, "http");
 	const setting_t *log = read_group(r, root, "access_log");
@@ -16,6 +18,8 @@ void settings_read_http(struct reader *r, const setting_t *root, struct settings
 		read_known(r, group, keys);
 		read_number(r, group, "connections", 1024, 1u << 20, &s->http.connections);
 		read_number(r, group, "idle_upstreams", 0, 1u << 20, &s->http.idle_upstreams);
+		s->http.congestion = (enum congestion_control)read_choice(
+			r, group, "congestion", controls, CONGESTION_BBR);
 	}
 	if (!log) {
 		s->access_log.path = read_copy(r, "");

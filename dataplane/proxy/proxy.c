@@ -407,6 +407,7 @@ struct proxy *proxy_new(const struct proxy_config *config)
 	tcp.connections = config->connections;
 	tcp.waits = config->connections;
 	tcp.blocks = config->connections * 4;
+	tcp.congestion = config->congestion;
 	for (unsigned i = 0; i < sizeof(tcp.key); i += 8) {
 		uint64_t random = rte_rand();
 

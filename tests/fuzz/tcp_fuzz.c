@@ -307,6 +307,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.blocks = BLOCKS;
 	config.connection_blocks = 24;
 	config.options = data[0] & 7;
+	config.congestion = size & 1 ? TCP_CONGESTION_BBR : TCP_CONGESTION_CUBIC;
 	config.half_open = data[0] & 8 ? 0 : CONNECTIONS;
 	config.receive_bytes = 500U << (data[0] >> 4 & 7);
 	s.at++;

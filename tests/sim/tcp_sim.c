@@ -197,6 +197,7 @@ static void configure(struct net *net, struct tcp_config *config, bool cookies)
 	config->options = (uint8_t)net_below(net, 8);
 	if (net_chance(net, 500000))
 		config->options = TCP_OPTION_SCALE | TCP_OPTION_SACK | TCP_OPTION_TIME;
+	config->congestion = net_chance(net, 500000) ? TCP_CONGESTION_BBR : TCP_CONGESTION_CUBIC;
 	config->rto_max_ms = 10000;
 	config->connect_ms = 900000;
 	config->user_ms = 900000;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a segment acknowledges, by number and by SACK, and the window it offers.
+#include "congestion.h"
 #include "tcp_parts.h"
 
 static void advance(struct tcp_connection *c, uint32_t ack, struct delivered *d)

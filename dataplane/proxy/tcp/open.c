@@ -4,6 +4,7 @@
 // section 3.6):
 //   5 bits of time (32 s each), 3 bits of MSS class, 24 bits of SipHash over these and the tuple;
 // scale and SACK ride in the low five bits of our timestamp, if the remote has timestamps at all.
+#include "congestion.h"
 #include "tcp_parts.h"
 #include "siphash.h"
 
@@ -143,7 +144,7 @@ void open_established(struct tcp_connection *c)
 	c->state = STATE_ESTABLISHED;
 	c->backoff = 0;
 	timer_clear(c, TIMER_SEND);
-	congestion_start(c);
+	congestion_established(c);
 	timer_idle(c);
 	if (c->passive)
 		c->tcp->counters[TCP_COUNT_ACCEPTED]++;

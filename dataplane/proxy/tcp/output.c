@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Segments out: first what was lost, then what is new, then a bare ACK if one is owed; as far as
 // the congestion window, the remote's window and silly window avoidance allow.
+#include "congestion.h"
 #include "tcp_parts.h"
 
 struct gathered { // the payload of one segment
@@ -202,8 +203,7 @@ static void emit(struct tcp_connection *c, uint32_t seq, const struct gathered *
 	out.pieces = g->pieces;
 	out.piece_count = g->count;
 	out.length = g->length;
-	if (c->phase == PHASE_RECOVERY)
-		c->prr_out += g->length;
+	congestion_emitted(c, g->length);
 	c->sent_us = now_us32(c->tcp);
 	output_bare(c->tcp, &out);
 }
@@ -219,6 +219,9 @@ static bool split(struct tcp_connection *c, struct block *b, uint32_t at)
 	rest->end = b->end;
 	rest->sent_us = b->sent_us;
 	rest->marks = b->marks;
+	rest->span_us = b->span_us;
+	rest->delivered = b->delivered;
+	rest->delivered_us = b->delivered_us;
 	rest->next = b->next;
 	b->next = rest;
 	b->end = at;
@@ -240,8 +243,8 @@ static bool resend(struct tcp_connection *c, struct block *b)
 			return false;
 		fin = false;
 	}
+	rate_sent(c, b);
 	b->marks = (uint8_t)((b->marks & ~MARK_LOST) | MARK_RESENT);
-	b->sent_us = now_us32(c->tcp);
 	c->lost_bytes -= b->end - b->seq;
 	if (b == c->sent.head)
 		c->timeout_start_ms = c->tcp->now_ms;
@@ -263,6 +266,8 @@ static bool send_lost(struct tcp_connection *c)
 			c->limited = true;
 			break;
 		}
+		if (!c->force && !congestion_paced(c))
+			break;
 		if (!resend(c, b))
 			break;
 		c->force = false;
@@ -295,6 +300,10 @@ static uint32_t allowed(struct tcp_connection *c, bool *fin)
 		*fin = false;
 		return 0;
 	}
+	if (!c->force && !congestion_paced(c)) {
+		*fin = false;
+		return 0;
+	}
 	return length;
 }
 
@@ -310,13 +319,15 @@ static bool send_new(struct tcp_connection *c)
 	sent = block_new(c->tcp);
 	if (!sent)
 		return false;
+	if (!c->congestion)
+		congestion_open(c);
 	gather(&g, c->cursor, c->snd_nxt, length);
 	fin &= g.length == length;
 	c->cursor = g.next;
 	sent->seq = c->snd_nxt;
 	sent->end = c->snd_nxt + g.length + fin;
-	sent->sent_us = now_us32(c->tcp);
 	sent->marks = 0;
+	rate_sent(c, sent);
 	if (c->sent.tail) {
 		c->sent.tail->next = sent;
 	} else {
@@ -346,9 +357,9 @@ void output_run(struct tcp_connection *c)
 	}
 	if (c->state < STATE_ESTABLISHED)
 		return;
-	if (!c->sent.head && seq_before(c->snd_nxt, c->queue_end) &&
+	if (c->congestion && !c->sent.head && seq_before(c->snd_nxt, c->queue_end) &&
 		now_us32(c->tcp) - c->sent_us > c->rto)
-		congestion_idle(c);
+		c->congestion->kind->paused(c);
 	any = c->lost_bytes && send_lost(c);
 	while (send_new(c)) {
 		any = true;
@@ -356,6 +367,9 @@ void output_run(struct tcp_connection *c)
 			c->limited = pipe_bytes(c) + c->mss > c->cwnd;
 	}
 	c->force = false;
+	if (any && !seq_before(c->snd_nxt, c->queue_end) && !c->lost_bytes &&
+		pipe_bytes(c) < c->cwnd)
+		rate_app_limited(c);
 	if (c->ack_now)
 		output_ack(c);
 	if (any || c->snd_nxt != c->queue_end + c->fin_queued)

@@ -2,12 +2,14 @@
 // What was lost, and the timer that finds out: RACK-TLP (RFC 8985) with SACK, NewReno (RFC 6582)
 // without, timeouts (RFC 6298), probes of a closed window. The list of sent segments is in the
 // order of sequence numbers; it is walked only while something in it was reported or sent again.
+#include "congestion.h"
 #include "tcp_parts.h"
 
 #define MIN_RTT_LIFE_MS   30000
 #define REMOTE_DELAY_MS   200 // the longest a remote may hold an ACK back (RFC 8985 section 7.2)
 #define REORDER_STEPS_MAX 15
 #define REORDER_KEEP      16 // recoveries
+#define QUIET_MS          1000
 
 void recovery_rtt(struct tcp_connection *c, uint32_t rtt)
 {
@@ -45,6 +47,9 @@ void recovery_mark_lost(struct tcp_connection *c, struct block *sent)
 		return;
 	sent->marks |= MARK_LOST;
 	c->lost_bytes += sent->end - sent->seq;
+	c->congestion->lost += sent->end - sent->seq;
+	c->congestion->losses += sent->seq != c->congestion->lost_end;
+	c->congestion->lost_end = sent->end;
 }
 
 static bool sent_after(uint32_t us, uint32_t end, uint32_t other_us, uint32_t other_end)
@@ -60,8 +65,10 @@ void recovery_sent_acked(struct tcp_connection *c, struct block *sent, struct de
 	if (sent->marks & MARK_SACKED)
 		return;
 	d->bytes += sent->end - sent->seq;
+	rate_acked(c, sent, d);
 	if (sent->marks & MARK_LOST) {
 		c->lost_bytes -= sent->end - sent->seq;
+		c->congestion->lost -= sent->end - sent->seq;
 		sent->marks &= (uint8_t)~MARK_LOST;
 	}
 	if (sent->marks & MARK_RESENT) {
@@ -173,15 +180,12 @@ static void enter(struct tcp_connection *c)
 {
 	c->phase = PHASE_RECOVERY;
 	c->recover = c->snd_nxt;
-	c->prr_delivered = c->prr_out = 0;
-	c->prr_flight = max_u32(c->snd_nxt - c->snd_una, 1);
-	congestion_reduce(c);
+	c->congestion->kind->lost(c);
 }
 
 static void leave(struct tcp_connection *c)
 {
-	if (c->phase == PHASE_RECOVERY)
-		c->cwnd = max_u32(c->ssthresh, c->mss);
+	c->congestion->kind->recovered(c);
 	c->phase = PHASE_OPEN;
 	if (c->reorder_keep && !--c->reorder_keep)
 		c->reorder_steps = 0;
@@ -193,8 +197,8 @@ static void tail_done(struct tcp_connection *c, const struct delivered *d)
 		return;
 	// The probe mended a loss unless it is reported as one too many.
 	if (c->tail_resent && !d->duplicate && c->phase == PHASE_OPEN) {
-		congestion_reduce(c);
-		c->cwnd = c->ssthresh;
+		c->congestion->kind->lost(c);
+		c->congestion->kind->recovered(c);
 	}
 	c->tail_probed = c->tail_resent = false;
 }
@@ -206,6 +210,7 @@ void recovery_after_ack(struct tcp_connection *c, struct delivered *d)
 		d->rtt = 0;
 	if (d->rtt)
 		recovery_rtt(c, d->rtt);
+	rate_sample(c, d);
 	if (d->duplicate && c->reordering && c->reorder_steps < REORDER_STEPS_MAX) {
 		c->reorder_steps++;
 		c->reorder_keep = REORDER_KEEP;
@@ -219,10 +224,7 @@ void recovery_after_ack(struct tcp_connection *c, struct delivered *d)
 		leave(c);
 	if (c->phase == PHASE_OPEN && c->lost_bytes)
 		enter(c);
-	if (c->phase == PHASE_RECOVERY)
-		congestion_recovering(c, d->bytes);
-	else if (d->acked)
-		congestion_acked(c, d->acked);
+	c->congestion->kind->acked(c, d);
 	recovery_arm(c);
 }
 
@@ -237,11 +239,16 @@ void recovery_arm(struct tcp_connection *c)
 		return;
 	}
 	if (!c->sent.head) {
-		// The window is closed, or memory is short.
-		if (c->snd_nxt != c->queue_end + c->fin_queued) {
+		// The window is closed, or memory is short, unless it is only not yet time.
+		if (c->armed & 1U << TIMER_PACE) {
+			timer_clear(c, TIMER_SEND);
+		} else if (c->snd_nxt != c->queue_end + c->fin_queued) {
 			c->send_kind = SEND_PERSIST;
 			if (!(c->armed & 1U << TIMER_SEND))
 				timer_set(c, TIMER_SEND, rto);
+		} else if (c->congestion) {
+			c->send_kind = SEND_QUIET;
+			timer_set(c, TIMER_SEND, max_u32(rto, QUIET_MS));
 		} else {
 			timer_clear(c, TIMER_SEND);
 		}
@@ -289,7 +296,7 @@ static void timeout(struct tcp_connection *c)
 		recovery_mark_lost(c, b);
 	}
 	if (!c->backoff)
-		congestion_timeout(c);
+		c->congestion->kind->timeout(c);
 	c->cwnd = c->mss;
 	c->phase = PHASE_LOSS;
 	c->recover = c->snd_nxt;
@@ -351,11 +358,14 @@ void recovery_timer(struct tcp_connection *c)
 	case SEND_PERSIST:
 		persist(c);
 		break;
+	case SEND_QUIET:
+		congestion_close(c);
+		return;
 	case SEND_REORDER:
 		rack_detect(c);
 		if (c->lost_bytes && c->phase == PHASE_OPEN) {
 			enter(c);
-			congestion_recovering(c, 0);
+			c->congestion->kind->acked(c, &(struct delivered){0});
 		}
 		break;
 	case SEND_TAIL:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The instance: memory, the index of connections, and the caller's verbs. See tcp.h.
 // Never true here: a connection in the index that is closed; a block on two lists.
+#include "congestion.h"
 #include "tcp_parts.h"
 
 #include <stdlib.h>
@@ -59,7 +60,10 @@ struct tcp *tcp_new(const struct tcp_config *config, const struct tcp_ops *ops, 
 	tcp->buckets = calloc((size_t)tcp->bucket_mask + 1, sizeof(void *));
 	tcp->connections = calloc(config->connections, sizeof(*tcp->connections));
 	tcp->blocks = calloc(config->blocks, sizeof(*tcp->blocks));
-	if (!tcp->buckets || !tcp->connections || !tcp->blocks || !wait_init(tcp)) {
+	tcp->congestions = calloc(config->connections, sizeof(*tcp->congestions));
+	tcp->control = congestion_kind_of(config->congestion);
+	if (!tcp->buckets || !tcp->connections || !tcp->blocks || !tcp->congestions ||
+		!wait_init(tcp)) {
 		tcp_free(tcp);
 		return NULL;
 	}
@@ -76,6 +80,7 @@ void tcp_free(struct tcp *tcp)
 	}
 	free(tcp->wait_buckets);
 	free(tcp->waits);
+	free(tcp->congestions);
 	free(tcp->blocks);
 	free(tcp->connections);
 	free(tcp->buckets);
@@ -192,6 +197,7 @@ void connection_end(struct tcp_connection *c)
 		block_free(tcp, block);
 	}
 	c->sent.tail = c->cursor = NULL;
+	congestion_close(c);
 	connection_pending(c);
 }
 

@@ -19,9 +19,9 @@
 // call can fail.
 //
 // RFC 9293, 7323 (scale, timestamps, PAWS), 2018 and 2883 (SACK), 8985 (RACK-TLP), 6582 (NewReno
-// without SACK), 6937 (proportional rate reduction), 9438 (CUBIC), 6928 (IW10), 6298 (RTO; its
-// floor is 200 ms, not 1 s), 6528 (ISN), 4987 (SYN cookies), 5961 (blind attacks), 5927 (ICMP),
-// 6191, 1337.
+// without SACK), 6937 (proportional rate reduction), 9438 (CUBIC), draft-ietf-ccwg-bbr, 6928
+// (IW10), 6298 (RTO; its floor is 200 ms, not 1 s), 6528 (ISN), 4987 (SYN cookies), 5961 (blind
+// attacks), 5927 (ICMP), 6191, 1337.
 #pragma once
 
 #include <stdbool.h>
@@ -29,6 +29,7 @@
 
 #include "addr.h"
 #include "clock.h"
+#include "tcp_config.h"
 
 struct tcp;
 struct tcp_connection; // from its first event, or tcp_connect(), until TCP_EVENT_CLOSED or an abort
@@ -114,20 +115,6 @@ struct tcp_ops {
 	void (*release)(void *io, void *owner);
 };
 
-struct tcp_config {
-	uint32_t connections, waits, blocks; // capacities: connections, TIME_WAIT, blocks of all
-	uint32_t connection_blocks;          // most for each of: queued, sent, held out of order
-	uint32_t half_open;                  // SYNs answered from memory; above: cookies
-	uint32_t receive_bytes, send_bytes;  // most of one connection
-	uint32_t rto_min_ms, rto_max_ms, ack_delay_ms;
-	uint32_t connect_ms, user_ms;            // give up: a handshake, data unacknowledged
-	uint32_t finish_ms, wait_ms;             // FIN_WAIT_2 of a connection left; TIME_WAIT
-	uint32_t keep_idle_ms, keep_interval_ms; // keepalive; idle 0: none
-	uint32_t keep_probes, resets_per_second; // resets to segments of no connection
-	uint8_t options;                         // TCP_OPTION_*: offered and accepted
-	uint8_t key[16]; // random; of ISN, cookies, timestamps and the index
-};
-
 enum tcp_counter {
 	TCP_COUNT_IN,
 	TCP_COUNT_OUT,
@@ -151,8 +138,6 @@ enum tcp_counter {
 	TCP_COUNTERS
 };
 
-// What a proxy of 100,000 connections wants, without the key.
-void tcp_config_default(struct tcp_config *config);
 // NULL when memory is short. ops and io outlive the instance.
 struct tcp *tcp_new(const struct tcp_config *config, const struct tcp_ops *ops, void *io);
 // Forgets all connections without a word to anyone; releases every owner.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the files of this folder share. Who does what: tcp.c memory and index; verbs.c the caller's;
 // open.c handshakes and cookies; input.c a segment's way; ack.c what it acknowledges; recovery.c
-// what was lost and its timers; congestion.c how much may be under way; receive.c order and window;
+// what was lost and its timers; congestion.h how much may be under way; receive.c order and window;
 // output.c segments out; timer.c and wheel.c time; wait.c TIME_WAIT; wire.c bytes.
 #pragma once
 
@@ -34,6 +34,7 @@ enum {
 	TIMER_SEND,
 	TIMER_ACK,
 	TIMER_IDLE,
+	TIMER_PACE,
 	TIMERS
 };
 
@@ -42,13 +43,15 @@ enum { // what TIMER_SEND waits for
 	SEND_REORDER,
 	SEND_TAIL,
 	SEND_PERSIST,
+	SEND_QUIET, // nothing is under way: for the control's memory to go back
 	SEND_SYN
 };
 
 enum { // marks of a sent segment
 	MARK_SACKED = 1,
-	MARK_LOST = 2,   // and not sent again yet
-	MARK_RESENT = 4, // sent more than once
+	MARK_LOST = 2,        // and not sent again yet
+	MARK_RESENT = 4,      // sent more than once
+	MARK_APP_LIMITED = 8, // when it was sent there was no more to send
 };
 
 struct block { // 32 bytes
@@ -61,7 +64,8 @@ struct block { // 32 bytes
 		};
 		struct { // a segment under way
 			uint32_t sent_us;
-			uint8_t marks;
+			uint32_t marks : 8, span_us : 24;
+			uint32_t delivered, delivered_us; // the rest: rate.c
 		};
 	};
 };
@@ -109,9 +113,8 @@ struct tcp_connection {
 	// RACK
 	uint32_t rack_us, rack_end, rack_rtt, rack_high, reorder_ms;
 	// Congestion, bytes
+	struct congestion *congestion; // NULL: nothing was sent for a while
 	uint32_t cwnd, ssthresh, recover;
-	uint32_t prr_delivered, prr_out, prr_flight;
-	uint32_t cubic_max, cubic_origin, cubic_k, cubic_epoch, reno_cwnd; // k, epoch: ms
 	uint32_t tail_end; // snd_nxt at the tail probe
 
 	// Time, ms
@@ -130,7 +133,7 @@ struct tcp_connection {
 	bool rack_known : 1, reordering : 1, reorder_armed : 1;
 	bool tail_probed : 1, tail_resent : 1,
 		force : 1; // force: one segment, whatever the windows say
-	bool limited : 1, epoch : 1, fin_known : 1;
+	bool limited : 1, fin_known : 1;
 	uint16_t mtu;
 };
 
@@ -141,6 +144,8 @@ struct wait { // a connection in TIME_WAIT
 	uint8_t options;
 	uint32_t chain, older, newer; // indices; UINT32_MAX: none
 };
+
+#define CWND_MOST (1U << 30)
 
 #define WHEEL_LEVELS 4
 #define WHEEL_BITS   6
@@ -161,12 +166,15 @@ struct tcp {
 	struct tcp_connection **buckets;
 	struct tcp_connection *connections, *free_connections;
 	struct block *blocks, *free_blocks;
+	const struct congestion_kind *control;
+	struct congestion *congestions, *free_congestions;
 	struct wait *waits;
 	uint32_t *wait_buckets;
 	uint32_t wait_free, wait_oldest, wait_newest;
 	uint32_t used_connections, used_waits, used_blocks, half_open;
-	uint32_t made_connections, made_waits, made_blocks; // ever used; the rest takes no memory
-	uint32_t resets_ms, resets;                         // sent in the second that began then
+	// ever used; the rest takes no memory
+	uint32_t made_connections, made_waits, made_blocks, made_congestions;
+	uint32_t resets_ms, resets; // sent in the second that began then
 	uint32_t cookie_ms;
 	bool cookies; // some were sent, the last at cookie_ms
 	struct tcp_connection *pending_head, *pending_tail;
@@ -175,23 +183,3 @@ struct tcp {
 	struct tcp_config config;
 	uint64_t counters[TCP_COUNTERS];
 };
-
-static inline bool seq_before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
-static inline uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-static inline uint32_t max_u32(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
-static inline uint32_t now_us32(const struct tcp *tcp)
-{
-	return (uint32_t)tcp->now_us;
-}

@@ -5,6 +5,26 @@
 
 #include "tcp_internal.h"
 
+static inline bool seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint32_t now_us32(const struct tcp *tcp)
+{
+	return (uint32_t)tcp->now_us;
+}
+
 // Bytes under way that may still be in the network.
 static inline uint32_t pipe_bytes(const struct tcp_connection *c)
 {
@@ -50,13 +70,7 @@ void reset_reply(struct tcp *tcp, const struct tcp_segment *segment);
 bool ack_input(struct tcp_connection *c, const struct tcp_segment *segment);
 
 // recovery.c
-struct delivered {             // what one ACK told
-	uint32_t bytes, acked; // acked: cumulatively
-	uint32_t rtt;          // us; 0 when none could be taken
-	bool resent;           // something acknowledged had been sent more than once
-	bool duplicate;        // it reported a duplicate (D-SACK)
-	bool reno_duplicate;   // it was one, where there is no SACK
-};
+struct delivered; // congestion.h
 void recovery_sent_acked(struct tcp_connection *c, struct block *sent, struct delivered *delivered);
 void recovery_sack(
 	struct tcp_connection *c, const struct tcp_segment *segment, struct delivered *delivered);
@@ -66,14 +80,6 @@ void recovery_arm(struct tcp_connection *c); // TIMER_SEND, from scratch
 void recovery_timer(struct tcp_connection *c);
 void recovery_rtt(struct tcp_connection *c, uint32_t rtt_us);
 uint32_t recovery_rto_ms(const struct tcp_connection *c);
-
-// congestion.c
-void congestion_start(struct tcp_connection *c);
-void congestion_reduce(struct tcp_connection *c); // on loss: sets ssthresh
-void congestion_timeout(struct tcp_connection *c);
-void congestion_acked(struct tcp_connection *c, uint32_t bytes);
-void congestion_recovering(struct tcp_connection *c, uint32_t delivered);
-void congestion_idle(struct tcp_connection *c);
 
 // receive.c
 bool receive_input(struct tcp_connection *c, const struct tcp_segment *segment);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A connection's three timers over its one place in the wheel. A deadline that moves away, as most
+// A connection's four timers over its one place in the wheel. A deadline that moves away, as most
 // do with every ACK, costs a store: the wheel fires at the old time, and finds nothing due.
 #include "tcp_parts.h"
 
@@ -76,6 +76,8 @@ void timer_fire(struct tcp_connection *c)
 		c->ack_now = true;
 		connection_pending(c);
 	}
+	if (due(c, TIMER_PACE))
+		connection_pending(c);
 	if (due(c, TIMER_SEND))
 		recovery_timer(c);
 	if (due(c, TIMER_IDLE))

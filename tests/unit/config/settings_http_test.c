@@ -28,15 +28,18 @@ static void test_read(void **state)
 	(void)state;
 	assert_non_null(s);
 	assert_int_equal(s->http.connections, 131072);
+	assert_int_equal(s->http.congestion, CONGESTION_BBR);
 	assert_string_equal(s->access_log.path, "");
 	assert_int_equal(s->access_log.rate, 10000);
 	settings_free(s);
-	s = read(PORTS "http = { connections = 2000; idle_upstreams = 7; };\n"
-		       "access_log = { path = \"-\"; rate = 0; };",
+	s = read(PORTS
+		"http = { connections = 2000; idle_upstreams = 7; congestion = \"cubic\"; };\n"
+		"access_log = { path = \"-\"; rate = 0; };",
 		&reason);
 	assert_non_null(s);
 	assert_int_equal(s->http.connections, 2000);
 	assert_int_equal(s->http.idle_upstreams, 7);
+	assert_int_equal(s->http.congestion, CONGESTION_CUBIC);
 	assert_string_equal(s->access_log.path, "-");
 	assert_int_equal(s->access_log.rate, 0);
 	settings_free(s);
@@ -47,6 +50,7 @@ static void test_mistakes(void **state)
 	static const char *const cases[][2] = {
 		{"http = { connections = 5; };", "http.connections"},
 		{"http = { idle = 5; };", "http.idle"},
+		{"http = { congestion = \"reno\"; };", "http.congestion"},
 		{"access_log = { path = \"/x\"; rate = -1; };", "access_log.rate"},
 		{"access_log = { path = 7; };", "access_log.path"},
 		{"access_log = { file = \"/x\"; };", "access_log.file"},
