@@ -63,6 +63,7 @@ static void look_at_buffers(struct proxy *proxy)
 		return;
 	proxy->counted = proxy->now;
 	proxy->scarce = rte_mempool_avail_count(pool) < pool->size / 2;
+	tcp_scarce(proxy->tcp, proxy->scarce);
 }
 
 static void take(struct proxy *proxy, struct packet *packet)

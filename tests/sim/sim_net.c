@@ -125,8 +125,11 @@ void net_send(struct net *net, unsigned from, const struct tcp_output *out)
 		uint64_t begin =
 			net->free_us[from] > net->now_us ? net->free_us[from] : net->now_us;
 
-		if ((begin - net->now_us) * net->bits_per_second / 8000000 > net->queue_bytes)
+		if ((begin - net->now_us) * net->bits_per_second / 8000000 > net->queue_bytes) {
+			net->overflowed++;
 			return;
+		}
+		net->carried++;
 		net->free_us[from] =
 			begin + (length + out->length + ip) * 8000000ULL / net->bits_per_second;
 		due = net->free_us[from] + net->delay_us;
@@ -176,6 +179,7 @@ void net_deliver(struct net *net)
 	struct flying next = pop(net);
 	struct memory *bytes = next.segment;
 	struct tcp_segment segment = {0};
+	struct tcp *to = net->sides[next.to];
 	struct tcp_tuple tuple;
 	uint16_t port;
 
@@ -196,12 +200,14 @@ void net_deliver(struct net *net)
 	if (!tcp_parse(&segment, bytes->data, bytes->length)) {
 		port = next.to ? segment.tuple.remote_port : segment.tuple.local_port;
 		tuple = net_tuple(next.to, port);
+		if (!next.to && net->twin && port >= net->twin_port)
+			to = net->twin;
 		if (tcp_checks(&tuple, bytes->data, bytes->length)) {
 			segment.tuple = tuple;
 			segment.payload.owner = bytes;
 			net->delivered += segment.payload.length;
 			net->trace = (net->trace ^ segment.seq ^ net->now_us) * 0x9e3779b97f4a7c15;
-			if (tcp_input(net->sides[next.to], &segment, net->now_us))
+			if (tcp_input(to, &segment, net->now_us))
 				return;
 		}
 	}

@@ -36,6 +36,9 @@ struct net {
 	int64_t live; // memories
 	uint64_t delivered, trace;
 	struct tcp *sides[2];
+	struct tcp *twin; // at side 0, too: of client ports from twin_port on; NULL: none
+	uint16_t twin_port;
+	uint64_t carried, overflowed; // segments by the line, by a full queue of it not
 	bool verbose;
 };
 

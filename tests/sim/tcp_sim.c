@@ -5,7 +5,6 @@
 // forgotten.
 //   tcp_sim [--first N] [--seeds N]   many worlds; the first that fails is named
 //   tcp_sim --seed N [-v]             one of them again, with its segments
-//   tcp_sim --goodput                 what a lossy line yields
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -397,66 +396,12 @@ static const char *run_seed(uint64_t seed, bool verbose, uint64_t *trace)
 	return world.wrong;
 }
 
-static void goodput(uint32_t loss, uint32_t mbit, uint32_t rtt_ms, uint8_t options)
-{
-	struct world world = {.net = {.random = 7, .loss = loss, .mtu = 1500, .mtu_later = 1500}};
-	struct net *net = &world.net;
-	struct end ends[2] = {{&world, 0}, {&world, 1}};
-	struct tcp_tuple tuple = net_tuple(0, PORT);
-	struct app *a = &world.apps[0][0], *b = &world.apps[1][0];
-	struct tcp_open open = {.user = a};
-	struct tcp_config config;
-	uint64_t seconds = 60;
-
-	tcp_config_default(&config);
-	config.options = options;
-	config.connections = config.waits = 4;
-	config.connection_blocks = 8192;
-	config.blocks = 65536;
-	config.receive_bytes = config.send_bytes = 4000000;
-	net->delay_us = rtt_ms * 500;
-	net->bits_per_second = mbit * 1000000ULL;
-	net->queue_bytes = (uint32_t)(mbit * 125ULL * rtt_ms);
-	world.connections = 1;
-	for (unsigned side = 0; side < 2; side++) {
-		net->sides[side] = tcp_new(&config, &ops, &ends[side]);
-		if (!net->sides[side])
-			abort();
-		world.apps[side][0] = (struct app){&world, .side = side, .wake_us = UINT64_MAX};
-	}
-	a->total = UINT64_MAX;
-	b->waits = true;
-	net->now_us = SECOND;
-	tcp_run(net->sides[0], SECOND);
-	tcp_connect(net->sides[0], &tuple, &open, &a->connection);
-	play(&world, SECOND + seconds * SECOND);
-	printf("loss %.1f %%, %u Mbit/s, %u ms, SACK %s: %.1f Mbit/s, %.3f of the line, %lu sent "
-	       "again, %lu timeouts\n",
-		loss / 1e4, mbit, rtt_ms, options & TCP_OPTION_SACK ? "on" : "off",
-		(double)b->received * 8 / 1e6 / (double)seconds,
-		(double)b->received * 8 / 1e6 / (double)seconds / mbit,
-		tcp_count(net->sides[0], TCP_COUNT_RETRANSMITTED),
-		tcp_count(net->sides[0], TCP_COUNT_TIMEOUTS));
-	tcp_free(net->sides[0]);
-	tcp_free(net->sides[1]);
-	net_clear(net);
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, seeds = 500, trace, again;
 	bool one = false, verbose = false;
 
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--goodput")) {
-			for (uint8_t options = 5; options <= 7; options += 2) {
-				goodput(0, 100, 20, options);
-				goodput(100, 100, 20, options);
-				goodput(1000, 100, 20, options);
-				goodput(10000, 100, 20, options);
-			}
-			return 0;
-		}
 		if (!strcmp(argv[i], "-v"))
 			verbose = true;
 		else if (i + 1 < argc && !strcmp(argv[i], "--first"))

@@ -33,7 +33,7 @@ enum {
 #define QUANTUM_MOST  65536
 #define NEAR_SHIFT    9  // a quantum is whole below 512 us, and halves with each further
 #define LEAST         4  // segments, of the window
-#define SPAN_SEGMENTS 64 // at least, before losses are judged
+#define SPAN_SEGMENTS 256 // at least, before losses are judged
 #define LOSS_SHIFT    5  // a thirty-second is much
 #define LOSSES        5  // so many beyond it are no chance
 
@@ -93,7 +93,8 @@ static void set_rate(struct tcp_connection *c)
 	rate = rate < UINT32_MAX ? rate : UINT32_MAX;
 	if (b->full || rate > g->rate)
 		g->rate = (uint32_t)rate;
-	g->burst = quantum(c) + g->rate / 1000;
+	// Timers may be so late.
+	g->burst = quantum(c) + min_u32(g->rate / 1000, max_u32(g->rate / 4000, QUANTUM_MOST));
 }
 
 static void start(struct tcp_connection *c)
@@ -191,8 +192,11 @@ static void heed_losses(struct tcp_connection *c)
 	struct bbr *b = bbr_of(c);
 	uint32_t before = min_u32(b->bound, c->cwnd);
 
-	if (!congested(c))
+	if (!congested(c) || b->mode == MODE_PROBE_RTT)
 		return;
+	// Not below what the line is thought to hold by more than that, either: a round trip may be
+	// lost whole when another flow begins.
+	before = max_u32(before, min_u32(line(c, UNIT), b->bound));
 	b->bound = max_u32((uint32_t)((uint64_t)before * 7 / 10), LEAST * c->mss);
 	b->probing = false;
 	b->full = true;
@@ -218,7 +222,7 @@ static void begin_phase(struct tcp_connection *c, uint8_t phase)
 
 	// More than the bound is tried for when that much did not hurt.
 	if (!b->phase && b->probing && b->bound < CWND_MOST && c->cwnd >= b->bound) {
-		b->bound += b->bound / 8 + c->mss;
+		b->bound += b->bound / 8;
 		if (b->bound > 2 * needed(c, GAIN_WINDOW))
 			b->bound = CWND_MOST;
 	}
@@ -229,15 +233,15 @@ static void begin_phase(struct tcp_connection *c, uint8_t phase)
 	b->probing = !phase;
 }
 
-static void cruise(struct tcp_connection *c)
+static void cruise(struct tcp_connection *c, const struct delivered *d)
 {
 	struct bbr *b = bbr_of(c);
-	uint32_t pipe = pipe_bytes(c);
+	uint32_t pipe = pipe_bytes(c), before = pipe + d->bytes + c->mss;
 	bool whole = now_us32(c->tcp) - b->cycle_us > c->min_rtt;
 
 	// Faster until the line can be told from a longer one; slower until the queue is gone.
 	if (b->gain > UNIT)
-		whole &= pipe >= needed(c, b->gain) || c->lost_bytes || pipe + c->mss > b->bound;
+		whole &= before >= needed(c, b->gain) || c->lost_bytes || before >= b->bound;
 	else if (b->gain < UNIT)
 		whole |= pipe <= needed(c, UNIT);
 	if (whole)
@@ -323,7 +327,7 @@ static void acked(struct tcp_connection *c, const struct delivered *d)
 	if (b->mode == MODE_DRAIN && pipe_bytes(c) <= needed(c, UNIT))
 		begin_cruise(c);
 	if (b->mode == MODE_CRUISE)
-		cruise(c);
+		cruise(c, d);
 	probe_rtt(c, d, round);
 	set_rate(c);
 	set_cwnd(c, d);

@@ -3,10 +3,13 @@
 // congestion.h.
 //
 // Pacing is by credit: it grows with time at the control's rate, up to a burst, and a segment goes
-// while there is any. So what was woken late catches up, timers of a millisecond do for any rate,
-// and what goes out goes in runs.
+// while there is any. So what was woken late catches up, and what goes out goes in runs: there are
+// timers of a millisecond, and for those so fast that 64 kB are less, of whom there can be few, a
+// list that is looked at each turn.
 #include "congestion.h"
 #include "tcp_parts.h"
+
+#define FAST 65536000 // bytes a second
 
 const struct congestion_kind *congestion_kind_of(enum tcp_congestion congestion)
 {
@@ -59,10 +62,29 @@ void congestion_close(struct tcp_connection *c)
 
 	if (!c->congestion)
 		return;
+	for (struct tcp_connection **at = &tcp->paced; *at && c->congestion->paced;
+		at = &(*at)->congestion->next_paced)
+		if (*at == c) {
+			*at = c->congestion->next_paced;
+			break;
+		}
 	c->congestion->next = tcp->free_congestions;
 	tcp->free_congestions = c->congestion;
 	c->congestion = NULL;
 	timer_clear(c, TIMER_PACE);
+}
+
+static void wait_little(struct tcp_connection *c, uint32_t us)
+{
+	struct tcp *tcp = c->tcp;
+
+	if (!tcp->paced || tcp->now_us + us < tcp->paced_us)
+		tcp->paced_us = tcp->now_us + us;
+	if (c->congestion->paced)
+		return;
+	c->congestion->paced = true;
+	c->congestion->next_paced = tcp->paced;
+	tcp->paced = c;
 }
 
 bool congestion_paced(struct tcp_connection *c)
@@ -79,8 +101,24 @@ bool congestion_paced(struct tcp_connection *c)
 		g->credit_us = now_us32(c->tcp);
 		return true;
 	}
-	timer_set(c, TIMER_PACE, (uint32_t)((1 - credit) * 1000 / g->rate) + 1);
+	if (g->rate < FAST)
+		timer_set(c, TIMER_PACE, (uint32_t)((1 - credit) * 1000 / g->rate) + 1);
+	else
+		wait_little(c, (uint32_t)((g->burst / 2 - credit) * 1000000 / g->rate));
 	return false;
+}
+
+void congestion_unpace(struct tcp *tcp)
+{
+	struct tcp_connection *c;
+
+	if (!tcp->paced || tcp->now_us < tcp->paced_us)
+		return;
+	while ((c = tcp->paced)) {
+		tcp->paced = c->congestion->next_paced;
+		c->congestion->paced = false;
+		connection_pending(c);
+	}
 }
 
 void congestion_emitted(struct tcp_connection *c, uint32_t bytes)

@@ -51,6 +51,7 @@ struct congestion_kind;
 
 struct congestion {
 	struct congestion *next; // that is free, too
+	struct tcp_connection *next_paced;
 	const struct congestion_kind *kind;
 	uint32_t delivered, delivered_us, first_sent_us;
 	uint32_t app_limited;      // delivered, when what was sent then has arrived; 0: it is not
@@ -60,6 +61,7 @@ struct congestion {
 	uint32_t rate, burst;      // bytes a second, 0: any; most at once
 	int32_t credit;            // bytes that may go now
 	uint32_t credit_us;
+	bool paced; // in tcp.paced
 	union {
 		struct cubic cubic;
 		struct bbr bbr;
@@ -85,6 +87,7 @@ void congestion_close(struct tcp_connection *c);             // when it was not 
 uint32_t congestion_initial(const struct tcp_connection *c); // window
 // Whether a segment may go now; if not, TIMER_PACE says when.
 bool congestion_paced(struct tcp_connection *c);
+void congestion_unpace(struct tcp *tcp); // those that waited, once it is time
 void congestion_emitted(struct tcp_connection *c, uint32_t bytes);
 
 void rate_sent(struct tcp_connection *c, struct block *sent); // before it counts as under way

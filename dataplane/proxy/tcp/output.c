@@ -314,7 +314,7 @@ static bool send_new(struct tcp_connection *c)
 	bool fin;
 	uint32_t length = allowed(c, &fin);
 
-	if ((!length && !fin) || c->sent_count >= c->tcp->config.connection_blocks)
+	if ((!length && !fin) || c->sent_count >= blocks_most(c->tcp))
 		return false;
 	sent = block_new(c->tcp);
 	if (!sent)

@@ -24,6 +24,27 @@ uint32_t receive_window(struct tcp_connection *c)
 	return seq_before(c->rcv_edge, c->rcv_nxt) ? 0 : c->rcv_edge - c->rcv_nxt;
 }
 
+// A window a quarter of which is read in one round trip may be what holds the remote back: while it
+// mends what was lost, the rest of two or three is under way.
+void receive_consumed(struct tcp_connection *c, uint32_t bytes)
+{
+	const struct tcp_config *config = &c->tcp->config;
+	uint32_t now = now_us32(c->tcp);
+
+	c->consumed += bytes;
+	if (now - c->consumed_us < c->srtt)
+		return;
+	if (c->rcv_limit >= config->receive_bytes) {
+		if (!plenty(c->tcp))
+			c->rcv_limit = config->receive_bytes;
+		else if (c->consumed > c->rcv_limit / 4 && c->srtt)
+			c->rcv_limit = min_u32(
+				2 * c->rcv_limit, bytes_most(c->tcp, config->receive_bytes));
+	}
+	c->consumed = 0;
+	c->consumed_us = now;
+}
+
 // More than one full segment waits for it, or losses were seen of late: whoever sends little at a
 // time after them waits for each.
 static bool due_at_once(struct tcp_connection *c)
@@ -126,7 +147,7 @@ static bool hold(struct tcp_connection *c, uint32_t seq, const struct tcp_piece 
 		c->duplicate = (struct tcp_range){seq, end};
 		return false;
 	}
-	if (c->held_count >= c->tcp->config.connection_blocks || !(new = block_new(c->tcp)))
+	if (c->held_count >= blocks_most(c->tcp) || !(new = block_new(c->tcp)))
 		return false;
 	while (b && !seq_before(end, b->end)) {
 		drop_after(c, before);

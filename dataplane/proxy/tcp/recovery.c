@@ -240,7 +240,7 @@ void recovery_arm(struct tcp_connection *c)
 	}
 	if (!c->sent.head) {
 		// The window is closed, or memory is short, unless it is only not yet time.
-		if (c->armed & 1U << TIMER_PACE) {
+		if (c->armed & 1U << TIMER_PACE || (c->congestion && c->congestion->paced)) {
 			timer_clear(c, TIMER_SEND);
 		} else if (c->snd_nxt != c->queue_end + c->fin_queued) {
 			c->send_kind = SEND_PERSIST;
@@ -314,7 +314,7 @@ static void tail_probe(struct tcp_connection *c)
 	// New data if there is any; else the last segment again.
 	c->force = true;
 	if (seq_before(c->snd_nxt, c->queue_end) && blocks_left(c->tcp) &&
-		c->sent_count < c->tcp->config.connection_blocks &&
+		c->sent_count < blocks_most(c->tcp) &&
 		seq_before(c->snd_nxt, c->snd_una + c->snd_wnd))
 		return;
 	c->tail_resent = true;

@@ -127,6 +127,7 @@ struct tcp_connection *connection_new(
 	struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_open *open)
 {
 	struct tcp_connection *c = tcp->free_connections, **bucket;
+	uint32_t most;
 
 	if (tcp->used_connections == tcp->config.connections) {
 		tcp->counters[TCP_COUNT_NO_CONNECTION]++;
@@ -149,8 +150,9 @@ struct tcp_connection *connection_new(
 	c->mtu = open->mtu ? open->mtu : 1500;
 	c->rcv_limit = open->receive_bytes ? min_u32(open->receive_bytes, tcp->config.receive_bytes)
 					   : tcp->config.receive_bytes;
+	most = open->receive_bytes ? c->rcv_limit : bytes_most(tcp, c->rcv_limit);
 	while (tcp->config.options & TCP_OPTION_SCALE && c->rcv_scale < 14 &&
-		c->rcv_limit >> c->rcv_scale > 65535)
+		most >> c->rcv_scale > 65535)
 		c->rcv_scale++;
 	c->mss = mss_of(tuple, c->mtu);
 	c->rto = 1000000;
@@ -225,6 +227,7 @@ void tcp_run(struct tcp *tcp, usec_t now)
 	while ((c = wheel_due(&tcp->wheel, tcp->now_us / 1000)))
 		timer_fire(c);
 	wait_expire(tcp);
+	congestion_unpace(tcp);
 	while ((c = tcp->pending_head)) {
 		tcp->pending_head = c->pending_next;
 		if (!tcp->pending_head)
@@ -238,6 +241,11 @@ void tcp_run(struct tcp *tcp, usec_t now)
 			output_run(c);
 		}
 	}
+}
+
+void tcp_scarce(struct tcp *tcp, bool scarce)
+{
+	tcp->scarce = scarce;
 }
 
 usec_t tcp_next_us(const struct tcp *tcp)
@@ -254,5 +262,6 @@ usec_t tcp_next_us(const struct tcp *tcp)
 		if (expires < next)
 			next = expires;
 	}
-	return next == UINT64_MAX ? next : next * 1000;
+	next = next == UINT64_MAX ? next : next * 1000;
+	return tcp->paced && tcp->paced_us < next ? tcp->paced_us : next;
 }

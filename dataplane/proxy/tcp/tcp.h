@@ -143,6 +143,8 @@ struct tcp *tcp_new(const struct tcp_config *config, const struct tcp_ops *ops, 
 // Forgets all connections without a word to anyone; releases every owner.
 void tcp_free(struct tcp *tcp);
 void tcp_run(struct tcp *tcp, usec_t now);
+// No connection has more than the usual until told that it may again.
+void tcp_scarce(struct tcp *tcp, bool scarce);
 usec_t tcp_next_us(const struct tcp *tcp); // never later than what is due; UINT64_MAX: nothing is
 // True when the payload was kept (delivered or held), false when it is still the caller's.
 bool tcp_input(struct tcp *tcp, const struct tcp_segment *segment, usec_t now);

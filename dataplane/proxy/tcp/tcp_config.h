@@ -11,9 +11,11 @@ enum tcp_congestion { // congestion control
 
 struct tcp_config {
 	uint32_t connections, waits, blocks; // capacities: connections, TIME_WAIT, blocks of all
-	uint32_t connection_blocks;          // most for each of: queued, sent, held out of order
-	uint32_t half_open;                  // SYNs answered from memory; above: cookies
-	uint32_t receive_bytes, send_bytes;  // most of one connection
+	// Most for each of: queued, sent, held out of order. A half when memory is not plenty.
+	uint32_t connection_blocks;
+	uint32_t half_open;                 // SYNs answered from memory; above: cookies
+	uint32_t receive_bytes, send_bytes; // most of one connection
+	uint32_t most_bytes;                // of one that makes use of more, while memory is plenty
 	uint32_t rto_min_ms, rto_max_ms, ack_delay_ms;
 	uint32_t connect_ms, user_ms;            // give up: a handshake, data unacknowledged
 	uint32_t finish_ms, wait_ms;             // FIN_WAIT_2 of a connection left; TIME_WAIT

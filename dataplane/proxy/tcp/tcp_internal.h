@@ -86,6 +86,7 @@ struct tcp_connection {
 	// Receiving
 	uint32_t rcv_nxt, rcv_edge;       // edge: of the window as the remote knows it
 	uint32_t unconsumed, rcv_limit;   // bytes
+	uint32_t consumed, consumed_us;   // in the round trip since then
 	uint32_t ts_recent, ts_recent_ms; // RFC 7323
 	uint32_t ack_sent, ack_bytes;     // last acknowledged; bytes since
 	uint32_t recent[3];               // starts of the latest blocks out of order
@@ -168,6 +169,8 @@ struct tcp {
 	struct block *blocks, *free_blocks;
 	const struct congestion_kind *control;
 	struct congestion *congestions, *free_congestions;
+	struct tcp_connection *paced; // wait for less than a millisecond
+	usec_t paced_us;              // until then
 	struct wait *waits;
 	uint32_t *wait_buckets;
 	uint32_t wait_free, wait_oldest, wait_newest;
@@ -177,6 +180,7 @@ struct tcp {
 	uint32_t resets_ms, resets; // sent in the second that began then
 	uint32_t cookie_ms;
 	bool cookies; // some were sent, the last at cookie_ms
+	bool scarce;  // memory that holds payload is
 	struct tcp_connection *pending_head, *pending_tail;
 	uint64_t key[2];
 	struct wheel wheel;

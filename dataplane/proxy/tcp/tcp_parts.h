@@ -38,6 +38,23 @@ static inline bool blocks_left(const struct tcp *tcp)
 	return tcp->used_blocks < tcp->config.blocks;
 }
 
+// Whether a connection may have more than its usual share.
+static inline bool plenty(const struct tcp *tcp)
+{
+	return !tcp->scarce && tcp->used_blocks < tcp->config.blocks / 2;
+}
+
+static inline uint32_t bytes_most(const struct tcp *tcp, uint32_t usual)
+{
+	return usual < tcp->config.most_bytes / 8 ? 8 * usual
+						  : max_u32(usual, tcp->config.most_bytes);
+}
+
+static inline uint32_t blocks_most(const struct tcp *tcp)
+{
+	return tcp->config.connection_blocks / (plenty(tcp) ? 1 : 2);
+}
+
 // tcp.c
 void tcp_set_now(struct tcp *tcp, usec_t now);
 uint32_t tuple_hash(const struct tcp *tcp, const struct tcp_tuple *tuple);
@@ -83,8 +100,9 @@ uint32_t recovery_rto_ms(const struct tcp_connection *c);
 
 // receive.c
 bool receive_input(struct tcp_connection *c, const struct tcp_segment *segment);
-uint32_t receive_offer(const struct tcp_connection *c); // the edge that could be offered
-uint32_t receive_window(struct tcp_connection *c);      // bytes to offer now
+uint32_t receive_offer(const struct tcp_connection *c);          // the edge that could be offered
+uint32_t receive_window(struct tcp_connection *c);               // bytes to offer now
+void receive_consumed(struct tcp_connection *c, uint32_t bytes); // sizes the window
 unsigned receive_sack(const struct tcp_connection *c, struct tcp_range ranges[TCP_SACK_MAX]);
 
 // output.c

@@ -41,7 +41,10 @@ uint32_t tcp_send_room(const struct tcp_connection *c)
 {
 	uint32_t queued = c->queue_end - c->snd_una, most = c->tcp->config.send_bytes;
 
-	if (c->queued_count >= c->tcp->config.connection_blocks || !blocks_left(c->tcp))
+	// What is sent has to stay until it is acknowledged, and mended where it was lost.
+	if (plenty(c->tcp) && c->cwnd > most / 2)
+		most = max_u32(most, min_u32(2 * c->cwnd, bytes_most(c->tcp, most)));
+	if (c->queued_count >= blocks_most(c->tcp) || !blocks_left(c->tcp))
 		return 0;
 	return queued < most ? most - queued : 0;
 }
@@ -93,6 +96,7 @@ void tcp_consume(struct tcp_connection *c, uint32_t bytes)
 	if (c->state == STATE_CLOSED)
 		return;
 	c->unconsumed -= min_u32(bytes, c->unconsumed);
+	receive_consumed(c, bytes);
 	offer = receive_offer(c);
 	// Silly windows: news only of half of it, or of two segments (RFC 9293 section 3.8.6.2.2).
 	if (!c->fin_received &&
@@ -254,10 +258,11 @@ void tcp_config_default(struct tcp_config *config)
 		.connections = 131072,
 		.waits = 65536,
 		.blocks = 262144,
-		.connection_blocks = 1024,
+		.connection_blocks = 2048,
 		.half_open = 4096,
 		.receive_bytes = 262144,
 		.send_bytes = 262144,
+		.most_bytes = 2097152,
 		.rto_min_ms = 200,
 		.rto_max_ms = 60000,
 		.ack_delay_ms = 40,
