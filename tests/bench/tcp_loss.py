@@ -1,29 +1,46 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tcp-loss: one connection's throughput at 1 % loss, us and Linux at the balancer's place.
 
-The client's cable is 2.5 ms long and loses packets of TCP at random, of either side, acknowledgements
-too; so what counts is how TCP goes on, not whose round trip over this machine's cables is shorter.
-get: the balancer's place sends; put: it receives. linux is the peer's machine with the pods' program
-on it, by its own TCP (tests/e2e/transfer.py, which checks each byte), and --congestion on all
-machines: CUBIC, as we do and as kernels do unless told otherwise. Where a machine's own is bbr, which
-does not heed loss, `--congestion bbr` shows what that makes of it.
+slow: the client's cable is 2.5 ms long and loses packets of TCP at random, of either side,
+acknowledgements too; so what counts is how TCP goes on, not whose round trip over this machine's
+cables is shorter. near: the same loss where the switch takes in what either side sends, and no delay
+but this machine's. get: the balancer's place sends; put: it receives. linux is the peer's machine with
+the pods' program on it, by its own TCP (tests/e2e/transfer.py, which checks each byte), and
+--congestion on all machines, if it is not to be what the machine has.
 """
 
 import json
 import os
 import statistics
+from pathlib import Path
 
 from peers import PEER, ROOT, Peers, Sluice
 from topology import WAN4, wait_until
 
 PROGRAM = ROOT / "tests" / "e2e" / "transfer.py"
-LATE = ROOT / "tests" / "bench" / "late.py"
 PORT = 8099
 DELAY_MS = 2.5  # each way
+LOSS = """table netdev loss {{ {} }}"""
+CHAIN = """chain c{} {{
+    type filter hook ingress device "{}" priority 0
+    meta l4proto tcp numgen random mod 1000000 < {} drop
+}}
+"""
+
+
+class Own(Sluice):
+    """With a congestion control of one's choice."""
+
+    def __init__(self, peers, congestion):
+        self.congestion = congestion
+        super().__init__(peers)
+
+    def change(self, wanted):
+        wanted["http"] = {"congestion": self.congestion}
 
 
 class Cable:
-    """The client's cable to the switch, slow and lossy (late.py) until it is mended."""
+    """The client's cable to the switch, slow and lossy (late.c) until it is mended."""
 
     def __init__(self, peers, milliseconds, percent):
         self.switch, self.peers = peers.net.switch, peers
@@ -31,9 +48,10 @@ class Cable:
                        "link set late0 up", "link set client-wan nomaster")
         self.switch.plain_wire("late0")
         self.switch.plain_wire("late1")
-        self.process = self.switch.start("taskset", "-c", peers.other, "/usr/bin/python3", LATE,
-                                         "client-wan", "late0", milliseconds, percent,
-                                         log=peers.dir / "late.log")
+        self.process = self.switch.start(
+            "taskset", "-c", peers.other, peers.build / "tests" / "bench" / "sluice-bench-late",
+            "client-wan", "late0", round(milliseconds * 1000), round(percent * 10000),
+            log=peers.dir / "late.log")
         peers.processes.append(self.process)
         wait_until(lambda: peers.net.client.run("ping", "-c1", "-W1", WAN4.format(PEER), check=False)
                    .returncode == 0, "the slow cable")
@@ -43,6 +61,19 @@ class Cable:
         self.process.wait()
         self.peers.processes.remove(self.process)
         self.switch.ip("link del late0", "link set client-wan master wan")
+
+
+class Lossy:
+    """The switch's ends of all cables concerned, which lose what comes in there."""
+
+    def __init__(self, peers, percent):
+        self.switch = peers.net.switch
+        self.switch.run("nft", "-f", "-", input=LOSS.format("".join(
+            CHAIN.format(i, device, round(percent * 10000))
+            for i, device in enumerate(("client-wan", "box-wan", "peer-wan")))))
+
+    def mend(self):
+        self.switch.run("nft", "delete", "table", "netdev", "loss")
 
 
 def serve(peers, machine, name, cpu):
@@ -78,22 +109,26 @@ def compare(peers, balancer, places, how, size, turns):
 
 def run(args, say):
     turns = max(3, args.turns)
-    result = {"congestion": args.congestion, "loss_percent": args.loss, "delay_ms": DELAY_MS,
-              "bytes": args.bytes}
+    own = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    result = {"congestion": args.congestion or own, "ours": args.ours, "loss_percent": args.loss,
+              "delay_ms": DELAY_MS, "bytes": args.bytes, "slow": {}, "near": {}}
     with Peers(args.build, args.idle, args.kind) as peers:
         peers.port = PORT
-        os.environ["TRANSFER_CONGESTION"] = args.congestion
+        os.environ["TRANSFER_CONGESTION"] = result["congestion"]
         serve(peers, peers.peer, "linux", peers.cpu)
         for name, pod in peers.net.pods.items():
             serve(peers, pod.machine, name, peers.other)
-        balancer = Sluice(peers)
+        balancer = Own(peers, args.ours)
         places = {"sluice": (balancer.vip, 80), "linux": (WAN4.format(PEER), PORT)}
-        cable = Cable(peers, DELAY_MS, args.loss)
-        for how in ("get", "put"):
-            found = result[how] = compare(peers, balancer, places, how, args.bytes, turns)
-            say(f"{how} at {args.loss} % loss: sluice {found['sluice']:,.1f} Mbit/s, Linux "
-                f"{found['linux']:,.1f}, ratio {found['ratio']:.2f}")
-        cable.mend()
+        for where in ("slow", "near"):
+            cable = Cable(peers, DELAY_MS, args.loss) if where == "slow" else Lossy(peers, args.loss)
+            for how in ("get", "put"):
+                found = result[where][how] = compare(peers, balancer, places, how, args.bytes, turns)
+                say(f"{where} {how} at {args.loss} % loss: sluice ({args.ours}) {found['sluice']:,.1f} Mbit/s, "
+                    f"Linux ({result['congestion']}) {found['linux']:,.1f}, ratio {found['ratio']:.2f}")
+            cable.mend()
         balancer.close()
-    result["ratio"] = min(result["get"]["ratio"], result["put"]["ratio"])
+    for where in ("slow", "near"):
+        result[where]["ratio"] = min(result[where][how]["ratio"] for how in ("get", "put"))
+    result["ratio"] = result["slow"]["ratio"]
     return result

@@ -31,11 +31,11 @@ enum {
 #define PROBE_AGE_MS  10000
 #define PROBE_MS      200
 #define QUANTUM_MOST  65536
-#define NEAR_SHIFT    9  // a quantum is whole below 512 us, and halves with each further
-#define LEAST         4  // segments, of the window
+#define NEAR_SHIFT    9   // a quantum is whole below 512 us, and halves with each further
+#define LEAST         4   // segments, of the window
 #define SPAN_SEGMENTS 256 // at least, before losses are judged
-#define LOSS_SHIFT    5  // a thirty-second is much
-#define LOSSES        5  // so many beyond it are no chance
+#define LOSS_SHIFT    5   // a thirty-second is much
+#define LOSSES        5   // so many beyond it are no chance
 
 static const uint16_t cycle[PHASES] = {320, 192, UNIT, UNIT, UNIT, UNIT, UNIT, UNIT};
 

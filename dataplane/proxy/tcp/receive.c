@@ -172,13 +172,18 @@ static bool hold(struct tcp_connection *c, uint32_t seq, const struct tcp_piece 
 	return true;
 }
 
-static void remember(struct tcp_connection *c, uint32_t seq)
+// True when it goes on where the latest ended.
+static bool remember(struct tcp_connection *c, uint32_t seq, uint32_t end)
 {
-	if (c->recent[0] == seq)
-		return;
+	bool goes_on = seq == c->recent_end && c->held.head;
+
+	c->recent_end = end;
+	if (goes_on)
+		return true;
 	c->recent[2] = c->recent[1];
 	c->recent[1] = c->recent[0];
 	c->recent[0] = seq;
+	return false;
 }
 
 static bool out_of_order(
@@ -190,9 +195,13 @@ static bool out_of_order(
 		c->fin_known = true;
 		c->fin_at = seq + piece->length;
 	}
-	remember(c, seq);
 	c->quick_acks = QUICK_ACKS;
-	output_ack(c); // one for each, at once: the remote counts them
+	// Each piece apart is told of at once, so that none is forgotten over later ones; what goes
+	// on with one when the burst is over. Without SACK the remote counts the ACKs.
+	if (remember(c, seq, seq + piece->length) && kept && c->options & TCP_OPTION_SACK)
+		acknowledge(c);
+	else
+		output_ack(c);
 	return kept;
 }
 

@@ -89,7 +89,7 @@ struct tcp_connection {
 	uint32_t consumed, consumed_us;   // in the round trip since then
 	uint32_t ts_recent, ts_recent_ms; // RFC 7323
 	uint32_t ack_sent, ack_bytes;     // last acknowledged; bytes since
-	uint32_t recent[3];               // starts of the latest blocks out of order
+	uint32_t recent[3], recent_end;   // starts of the latest blocks out of order; its end
 	uint32_t held_count, irs, fin_at;
 	struct tcp_range duplicate; // to be told of (D-SACK); empty: none
 	struct block_list held;
