@@ -16,7 +16,7 @@ import ingresses  # noqa: E402
 import topology  # noqa: E402
 from appliance import default_settings, libconfig  # noqa: E402
 from lab import ask_http, ask_udp, service_address, spread  # noqa: E402
-from machine import NIC_ADDRESSES, Hardware, Machine  # noqa: E402
+from machine import NIC_ADDRESSES, PATIENCE, Hardware, Machine  # noqa: E402
 from topology import BOX_HOST, ROOT, LabError, Topology, wait_until  # noqa: E402
 
 
@@ -52,7 +52,7 @@ def serves(lab, box, chain, seconds=60):
     command = ingresses.commands(chain)[-1]
     wait_until(lambda: lab.client.run(*command, "-sS", "--fail", "--max-time", "2",
                                       check=False).returncode == 0,
-               f"an answer to {ingresses.shown(command)}", seconds, 0.5)
+               f"an answer to {ingresses.shown(command)}", seconds * PATIENCE, 0.5)
     web, echo = service_address(box, "web"), service_address(box, "echo")
     return [(f"curl http://{web}/", spread(ask_http(lab.client, f"http://{web}/", 10))),
             (f"UDP to {echo} port 7", spread(ask_udp(lab.client, echo, 7, 10))),
