@@ -224,11 +224,13 @@ static struct front *collect(struct planner *p, struct front_knot *knot)
 	*f = (struct front){.p = p, .knot = knot};
 	f->ingresses =
 		arena_take_array(&p->scratch, knot->member_count + 1u, sizeof(*f->ingresses));
-	for (unsigned i = 0; f->ingresses && i < knot->member_count; i++)
+	if (!f->ingresses)
+		return NULL;
+	for (unsigned i = 0; i < knot->member_count; i++)
 		f->count += take_ingress(f, knot->members[i]);
 	if (f->count > 1)
 		qsort(f->ingresses, f->count, sizeof(*f->ingresses), compare_ages);
-	return f->ingresses ? f : NULL;
+	return f;
 }
 
 static void add_site(struct planner *p)

@@ -108,6 +108,7 @@ class TestLeases:
         apply_all(pair, names(1))
         told = wait_agreed(pair, names(0, COUNT + 1), (1 - first,))
         pair[first].start("sluice-controlplane")
+        pair[first].wait_answers()
         assert wait_agreed(pair, names(0, COUNT + 1)) == told
 
     def test_nothing_is_given_twice_when_they_do_not_hear_each_other(self, pair):
