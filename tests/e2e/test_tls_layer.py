@@ -69,7 +69,9 @@ def test_no_key_in_a_debuggers_dump(lab, plan):
 def test_testssl(lab, plan):
     found = Path(lab.dir) / "testssl.json"
     # Protocols, ciphers, forward secrecy, our order, defaults, vulnerabilities: what TLS is.
-    lab.client.run("testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none",
+    # It asks for a name that is none again and again: nobody is to be waited for who could know it.
+    lab.client.run("unshare", "-m", "sh", "-c", 'mount --bind /dev/null /etc/resolv.conf && exec testssl "$@"',
+                   "testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none",
                    "-p", "-s", "-f", "-P", "-S", "-U", "--jsonfile", found, "--severity", "MEDIUM", f"https://{VIP}:443/", check=False)
     findings = [one for one in json.loads(found.read_text()) if not one["id"].startswith(NOT_OURS)]
     assert findings == []
