@@ -28,6 +28,7 @@ struct follow {
 	struct kube_call *call, *probe;
 	enum follow_state state;
 	bool listing, again, unpaged, waiting, closing;
+	bool first_served;              // the last list was of the first path
 	bool progress, expired, broken; // of the watch that runs
 	char heard[256];                // why it is broken
 	unsigned path, pages, failures, broken_lists;
@@ -181,6 +182,7 @@ static void listed(struct follow *f)
 {
 	f->listing = f->unpaged = false;
 	f->broken_lists = 0;
+	f->first_served = f->path == 0;
 	set_text(&f->version, f->list_version);
 	f->options.listed(f->options.arg);
 	f->failures = 0;
@@ -216,9 +218,12 @@ static void page_read(struct follow *f, const struct tree *head)
 }
 
 // The first is not there, or who serves it is not (an aggregated API server answers 503 by
-// another).
+// another). Who served it a moment ago has some tries: the other path says less, and what it does
+// not say would end.
 static bool try_other_path(struct follow *f, const struct kube_answer *answer)
 {
+	if (answer->status == 503 && f->first_served && f->failures < TRIES_MOST)
+		return false;
 	if (f->path || !f->options.paths[1] || (answer->status != 404 && answer->status != 503))
 		return false;
 	snprintf(f->first_problem, sizeof(f->first_problem), "%s",
