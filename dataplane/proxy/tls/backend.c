@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "provider.h"
 #include "tls_internal.h"
 
 static bool is_address(const char *name)
@@ -80,7 +81,7 @@ struct tls_backend *tls_backend_new(const struct tls_backend_config *config, str
 	backend->holders = 1;
 	ERR_clear_error();
 	backend->name = config->name ? strdup(config->name) : NULL;
-	backend->context = SSL_CTX_new(TLS_client_method());
+	backend->context = SSL_CTX_new_ex(NULL, PROVIDER_PREFERRED, TLS_client_method());
 	if (!set_up(backend->context, config, reason) || (config->name && !backend->name))
 		reason_add(reason, "backend TLS: out of memory, or a protocol name of wrong size");
 	ERR_clear_error();

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#include "provider.h"
 #include "tls_internal.h"
 
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -121,7 +122,7 @@ static bool set_alpn(struct tls *tls)
 
 bool server_setup(struct tls *tls)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *context = SSL_CTX_new_ex(NULL, PROVIDER_PREFERRED, TLS_server_method());
 
 	tls->server = context;
 	if (!context || !context_setup(context))

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "provider.h"
 #include "tls.h"
 
 #define SPAN_BITS    16
@@ -250,7 +251,7 @@ int tls_start(void)
 	if (!error &&
 		!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL))
 		error = -ENOMEM;
-	return error;
+	return error ? error : provider_start();
 }
 
 void tls_cleanse(void *bytes, size_t length)
