@@ -214,11 +214,7 @@ static const struct endpoint *choose(
 
 	if (listener->affinity_s) {
 		record = open_affinity(opener, key);
-		if (record)
-			endpoint = tables_endpoint(opener->tables, record->endpoint);
-		if (endpoint &&
-			(endpoint->state != ENDPOINT_READY || endpoint->pool_slot != pool->slot))
-			endpoint = NULL;
+		endpoint = open_remembered(opener, record, pool);
 	}
 	if (!endpoint) {
 		index = pick_endpoint(pool, &pick, &opener->pick_states[pool->slot], &load);

@@ -10,3 +10,14 @@ bool open_source_allowed(const struct listener *listener, const struct flow_key 
 struct pick_key open_pick_key(const struct flow_key *key);
 // The record of the client's affinity to an endpoint, or NULL.
 struct flow *open_affinity(const struct opener *opener, const struct flow_key *key);
+// The endpoint of that record, as long as it is one of the pool and may have new flows, or NULL.
+static inline const struct endpoint *open_remembered(
+	const struct opener *opener, const struct flow *record, const struct pool *pool)
+{
+	const struct endpoint *endpoint =
+		record ? tables_endpoint(opener->tables, record->endpoint) : NULL;
+
+	return endpoint && endpoint->state == ENDPOINT_READY && endpoint->pool_slot == pool->slot
+		       ? endpoint
+		       : NULL;
+}

@@ -14,14 +14,13 @@ static void choose(
 	const struct listener *listener = preview->listener;
 	const struct pool *pool = listener->pool;
 	const struct flow *record = listener->affinity_s ? open_affinity(opener, key) : NULL;
-	const struct endpoint *endpoint =
-		record ? tables_endpoint(opener->tables, record->endpoint) : NULL;
+	const struct endpoint *endpoint = open_remembered(opener, record, pool);
 	struct pick_key pick = open_pick_key(key);
 	struct pick_state state = opener->pick_states[pool->slot];
 	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX, NULL};
 	uint32_t index;
 
-	if (endpoint && endpoint->state == ENDPOINT_READY && endpoint->pool_slot == pool->slot) {
+	if (endpoint) {
 		preview->endpoint = endpoint;
 		preview->remembered = preview->certain = true;
 		return;
