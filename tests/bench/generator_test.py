@@ -113,11 +113,14 @@ class Generator(unittest.TestCase):
                 f"udp family={family} mode=steady flows={FLOWS} window=16 seconds=0.2 warm=0.05")
             self.assertEqual((result["lost"], result["wrong"]), (0, 0), result)
             self.assertGreater(result["checked"], 0)
-            result = self.order(
-                f"udp family={family} mode=paced flows={FLOWS} rate=5000 seconds=0.3 warm=0")
-            # What was to be sent and had no turn on a busy machine is not sent later.
-            self.assertLess(result["pps"], 10500)
-            self.assertGreater(result["pps"], 3000)
+            # A machine that others use may keep the generator from its turns for longer than one
+            # stretch; not for five.
+            for _ in range(5):
+                result = self.order(
+                    f"udp family={family} mode=paced flows={FLOWS} rate=5000 seconds=0.3 warm=0")
+                if abs(result["pps"] - 10000) <= 500:
+                    break
+            self.assertAlmostEqual(result["pps"], 10000, delta=500)
             self.assertGreater(result["latency"]["p99_us"], result["latency"]["p50_us"] / 2)
 
     def test_connections(self):

@@ -6,7 +6,6 @@ switched on by attributes; every request is kept in `requests`."""
 
 import base64
 import contextlib
-import http.server
 import json
 import ssl
 import subprocess
@@ -14,6 +13,8 @@ import threading
 import time
 import urllib.parse
 from email.utils import formatdate
+
+import http_server
 
 PLURALS = {
     "services": ("v1", "Service"), "nodes": ("v1", "Node"), "secrets": ("v1", "Secret"),
@@ -212,34 +213,25 @@ class FakeApi:
         return self._serve(type("Handler", (ApiHandler,), {"api": self}), make_socket())
 
     def _serve(self, handler, sock):
-        sock.setsockopt(1, 2, 1)  # SO_REUSEADDR
-        sock.bind(("127.0.0.1", self.port))
-        sock.listen(64)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.ca, self.ca.with_suffix(".key"))
         context.load_verify_locations(self.ca)
         context.verify_mode = ssl.CERT_OPTIONAL
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler, False)
-        server.socket.close()
-        server.daemon_threads = True
-        server.socket = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        server.server_name, server.server_port = "127.0.0.1", self.port
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        return server
+        return http_server.serve_on(sock, ("127.0.0.1", self.port), handler, context, self.connections)
 
     def down(self):
         server, self.server = self.server, None
         if not server:
             return
-        server.shutdown()
-        server.server_close()
-        self.break_off()
+        server.end()
+        self.wake()
 
     def break_off(self):
         """Every connection ends in the middle of whatever it carries."""
-        for connection in list(self.connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(2)
+        self.server.break_off()
+        self.wake()
+
+    def wake(self):
         with self.lock:
             self.lock.notify_all()
 
@@ -266,25 +258,8 @@ class FakeApi:
                 and (watch is None or ("watch" in query) == watch)]
 
 
-class ApiHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class ApiHandler(http_server.Handler):
     timeout = 60
-
-    def log_message(self, *_):
-        pass
-
-    def setup(self):
-        self.api.connections.add(self.request)
-        super().setup()
-
-    def finish(self):
-        self.api.connections.discard(self.request)
-        with contextlib.suppress(OSError):
-            super().finish()
-
-    def handle(self):
-        with contextlib.suppress(OSError, ValueError):
-            super().handle()
 
     def date_time_string(self, timestamp=None):
         return formatdate((timestamp or time.time()) + self.api.skew, usegmt=True)

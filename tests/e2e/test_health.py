@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Endpoints that Kubernetes calls ready and that do not answer: active checks find them."""
 
-import http.server
 import signal
-import socket
-import threading
 
 import harness
+import http_server
 import objects
 from topology import kill, run, wait_until
 
@@ -103,7 +101,7 @@ def secure_nginx(pod):
     pod.machine.run("nginx", "-c", conf, "-p", pod.dir, "-s", "reload")
 
 
-class HealthOfNode(http.server.BaseHTTPRequestHandler):
+class HealthOfNode(http_server.Handler):
     """kube-proxy's answer at healthCheckNodePort."""
 
     def do_GET(self):
@@ -111,22 +109,6 @@ class HealthOfNode(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if good else 503)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-def serve_on(machine, port, handler):
-    listening = machine.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("0.0.0.0", port))
-    listening.listen(16)
-    server = http.server.ThreadingHTTPServer(("0.0.0.0", port), handler, False)
-    server.socket.close()
-    server.socket, server.server_name, server.server_port = listening, "node", port
-    server.good = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    return server
 
 
 def test_nodes_say_at_their_health_port_whether_they_have_a_pod(make_lab):
@@ -136,7 +118,10 @@ def test_nodes_say_at_their_health_port_whether_they_have_a_pod(make_lab):
     service = objects.service("local-only", ports, externalTrafficPolicy="Local",
                               healthCheckNodePort=32100)
     service["spec"]["ports"][0]["nodePort"] = 31000
-    servers = [serve_on(node, 32100, HealthOfNode) for node in lab.nodes]
+    servers = [http_server.serve_on(node.socket(), ("0.0.0.0", 32100), HealthOfNode)
+               for node in lab.nodes]
+    for server in servers:
+        server.good = True
     try:
         lab.apply("local-only", service, objects.endpoint_slice(
             "local-only", "IPv4", [("http", "TCP", 8080)], lab.endpoints(4)))
@@ -150,5 +135,4 @@ def test_nodes_say_at_their_health_port_whether_they_have_a_pod(make_lab):
         wait_until(lambda: health(lab, "local-only")["node1"] == ("ready", "passing"), "back")
     finally:
         for server in servers:
-            server.shutdown()
-            server.server_close()
+            server.end()

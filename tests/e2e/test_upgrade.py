@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """upgrade, reboot and factory-reset, with a rauc that writes nothing and a systemctl that stops nothing."""
 
-import http.server
 import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import http_server
 import pytest
 from firmware import Firmware
-from test_health import serve_on
 from topology import wait_until
 
 PORT = 8443
@@ -125,7 +124,7 @@ def test_a_foreign_image_changes_nothing(lab, firmware, bundle):
     assert "is not installed: signature verification failed" in log(lab)
 
 
-class Shop(http.server.BaseHTTPRequestHandler):
+class Shop(http_server.Handler):
     """Where images are fetched from; some of it is not as it should be."""
 
     FILES = {"/good": b"an image", "/foreign": b"foreign", "/torn": b"a part", "/huge": b""}
@@ -135,6 +134,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/good")
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         body = self.FILES.get(self.path)
@@ -145,17 +145,14 @@ class Shop(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(self.LENGTH.get(self.path, len(body))))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+        self.close_connection = True
 
 
 @pytest.fixture(scope="module")
 def shop(lab):
-    server = serve_on(lab.box.machine, 8088, Shop)
+    server = http_server.serve_on(lab.box.machine.socket(), ("127.0.0.1", 8088), Shop)
     yield "http://127.0.0.1:8088"
-    server.shutdown()
-    server.server_close()
+    server.end()
 
 
 @pytest.mark.parametrize("path", ("/good", "/moved"))
