@@ -16,6 +16,7 @@
 #define TRANSMIT_HELD_MAX   256 // packets held a worker
 #define TRANSMIT_HELD_HOP   16  // packets held a neighbour
 #define TRANSMIT_HELD_TICKS 2000
+#define TRANSMIT_ROUTES     256 // answers of the fib that are remembered; a power of two
 
 struct transmit_buffer {
 	uint16_t count;
@@ -28,6 +29,12 @@ struct transmit_held {
 	uint16_t iface;
 	uint8_t family;
 	uint32_t since;
+};
+
+struct transmit_route {
+	uint64_t edition; // of the fib that said so
+	struct addr to;
+	struct fib_answer answer;
 };
 
 struct transmitter {
@@ -47,7 +54,8 @@ struct transmitter {
 	struct transmit_buffer buffers[SLUICE_PORTS_MAX];
 	unsigned held_count;
 	struct transmit_held held[TRANSMIT_HELD_MAX];
-	uint64_t held_edition; // of the fib the held were last tried with
+	uint64_t held_edition;                         // of the fib the held were last tried with
+	struct transmit_route routes[TRANSMIT_ROUTES]; // by the address
 };
 
 // Packets that are PACKET_ROUTE or PACKET_TRANSMIT; they become PACKET_TAKEN or PACKET_DROP. True
