@@ -60,8 +60,8 @@ def run(args, say):
                for name, found in by_name.items()}
         ours = by_name["sluice"]
         for key in ("cycles_per_request", "packets_per_request", "retransmitted"):
-            one["sluice"][key] = middle(ours, key)
-        one["sluice"]["stages"] = {stage: statistics.median(row["stages"][stage] for row in ours)
+            one[key] = middle(ours, key)
+        one["cycles_by_stage"] = {stage: statistics.median(row["stages"][stage] for row in ours)
                                    for stage in ours[0]["stages"]}
         for name in ("haproxy", "nginx"):
             one[f"ratio_{name}"] = one["sluice"]["per_cpu_second"] / one[name]["per_cpu_second"]
@@ -71,6 +71,6 @@ def run(args, say):
             f"p99 {one[name]['p99_ms']:.1f} ms)" for name in by_name)
             + f"; ratio to haproxy {one['ratio_haproxy']:.2f}, to nginx {one['ratio_nginx']:.2f}")
         say("      segments a request: " + " ".join(f"{k} {v:.3f}" for k, v in ours[0]["segments"].items()))
-        say("      sluice: " + f"{one['sluice']['cycles_per_request']:,.0f} cycles a request, "
-            + " ".join(f"{name} {value:,.0f}" for name, value in one["sluice"]["stages"].items()))
+        say("      sluice: " + f"{one['cycles_per_request']:,.0f} cycles a request, "
+            + " ".join(f"{name} {value:,.0f}" for name, value in one["cycles_by_stage"].items()))
     return result

@@ -6,7 +6,8 @@ acknowledgements too; so what counts is how TCP goes on, not whose round trip ov
 cables is shorter. near: the same loss where the switch takes in what either side sends, and no delay
 but this machine's. get: the balancer's place sends; put: it receives. linux is the peer's machine with
 the pods' program on it, by its own TCP (tests/e2e/transfer.py, which checks each byte), and
---congestion on all machines, if it is not to be what the machine has.
+--congestion on all machines, if it is not to be what the machine has. haproxy is that machine's TCP
+with a proxy upon it, which has to hand everything to the same pods as we do. clean: no loss, no delay.
 """
 
 import json
@@ -14,7 +15,7 @@ import os
 import statistics
 from pathlib import Path
 
-from peers import PEER, ROOT, Peers, Sluice
+from peers import PEER, ROOT, Haproxy, Peers, Sluice
 from topology import WAN4, wait_until
 
 PROGRAM = ROOT / "tests" / "e2e" / "transfer.py"
@@ -63,6 +64,16 @@ class Cable:
         self.switch.ip("link del late0", "link set client-wan master wan")
 
 
+class Whole:
+    """Nothing is lost."""
+
+    def __init__(self, *_):
+        pass
+
+    def mend(self):
+        pass
+
+
 class Lossy:
     """The switch's ends of all cables concerned, which lose what comes in there."""
 
@@ -103,6 +114,7 @@ def compare(peers, balancer, places, how, size, turns):
             rows[name].append(one(peers, address, port, how, size))
     found = {name: statistics.median(values) for name, values in rows.items()}
     return {**found, "ratio": found["sluice"] / found["linux"],
+            "ratio_haproxy": found["sluice"] / found["haproxy"],
             "turns": {name: [round(value, 1) for value in values] for name, values in rows.items()},
             "tcp": counters(balancer, before)}
 
@@ -111,7 +123,9 @@ def run(args, say):
     turns = max(3, args.turns)
     own = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     result = {"congestion": args.congestion or own, "ours": args.ours, "loss_percent": args.loss,
-              "delay_ms": DELAY_MS, "bytes": args.bytes, "slow": {}, "near": {}}
+              "delay_ms": DELAY_MS, "bytes": args.bytes}
+    cables = {"slow": lambda peers: Cable(peers, DELAY_MS, args.loss),
+              "near": lambda peers: Lossy(peers, args.loss), "clean": Whole}
     with Peers(args.build, args.idle, args.kind) as peers:
         peers.port = PORT
         os.environ["TRANSFER_CONGESTION"] = result["congestion"]
@@ -119,16 +133,20 @@ def run(args, say):
         for name, pod in peers.net.pods.items():
             serve(peers, pod.machine, name, peers.other)
         balancer = Own(peers, args.ours)
-        places = {"sluice": (balancer.vip, 80), "linux": (WAN4.format(PEER), PORT)}
-        for where in ("slow", "near"):
-            cable = Cable(peers, DELAY_MS, args.loss) if where == "slow" else Lossy(peers, args.loss)
+        proxy = Haproxy(peers)
+        places = {"sluice": (balancer.vip, 80), "linux": (WAN4.format(PEER), PORT),
+                  "haproxy": (proxy.vip, 80)}
+        for where, make in cables.items():
+            cable = make(peers)
             for how in ("get", "put"):
-                found = result[where][how] = compare(peers, balancer, places, how, args.bytes, turns)
-                say(f"{where} {how} at {args.loss} % loss: sluice ({args.ours}) {found['sluice']:,.1f} Mbit/s, "
-                    f"Linux ({result['congestion']}) {found['linux']:,.1f}, ratio {found['ratio']:.2f}")
+                found = result.setdefault(where, {})[how] = compare(peers, balancer, places, how, args.bytes, turns)
+                say(f"{where} {how}: sluice ({args.ours}) {found['sluice']:,.1f} Mbit/s, "
+                    f"Linux ({result['congestion']}) {found['linux']:,.1f}, ratio {found['ratio']:.2f}; "
+                    f"HAProxy on it {found['haproxy']:,.1f}, ratio {found['ratio_haproxy']:.2f}")
             cable.mend()
+        proxy.close()
         balancer.close()
-    for where in ("slow", "near"):
+    for where in cables:
         result[where]["ratio"] = min(result[where][how]["ratio"] for how in ("get", "put"))
     result["ratio"] = result["slow"]["ratio"]
     return result
