@@ -212,10 +212,12 @@ class SlicesV1:
         with self.changed:
             self.changed.notify_all()
 
-    def asked(self, agent="sluice/", watch=True):
-        """Requests of that client: (user, path)."""
+    def asked(self, agent="sluice/", watch=True, namespace="default"):
+        """Requests of that client for what is in that namespace: (user, path). Each namespace is
+        followed by itself, and finds the version by itself."""
         return [(user, path) for client, user, path in self.requests
-                if client.startswith(agent) and ("watch=1" in path) == watch]
+                if client.startswith(agent) and ("watch=1" in path) == watch
+                and f"/namespaces/{namespace}/" in path]
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

@@ -4,7 +4,6 @@ state went back, its rights were taken or its answers are slow."""
 
 import contextlib
 import json
-import os
 import signal
 import threading
 
@@ -36,9 +35,6 @@ def endpoints(world, cluster, name):
             if row["pool"] == f"{cluster}/default/{name}:tcp:80"}
 
 
-# By hand: beside the aggregated server the real one now and then breaks a watch off (HTTP/2
-# INTERNAL_ERROR), and a connection to a pod that ends is reset. It is not known yet whose fault it is.
-@pytest.mark.skipif(not os.environ.get("SLUICE_SLICES_V1"), reason="by hand: SLUICE_SLICES_V1=1")
 def test_slices_of_v1_come_and_go(world):
     """1.20 has v1beta1 alone. With an aggregated v1 beside it pods that end are seen to end."""
     b = world.b
