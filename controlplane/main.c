@@ -33,35 +33,23 @@
 
 // THE OBJECT'S WAY
 
-static bool same_leases(const struct plan_lease *a, unsigned a_count, const struct plan *plan)
-{
-	if (a_count != plan->lease_count)
-		return false;
-	if (a == plan->leases)
-		return true;
-	for (unsigned i = 0; i < a_count; i++)
-		if (strcmp(a[i].service, plan->leases[i].service) != 0 ||
-			addr_compare(&a[i].address, &plan->leases[i].address) != 0)
-			return false;
-	return true;
-}
-
 static void on_retry(uv_timer_t *timer);
 
 // The disk first: an address that was announced once is the Service's also after a restart. A disk
 // that cannot be written does not stop traffic: that is told, and tried again. True: some moved.
 static bool keep_leases(struct control *c, const struct plan *plan)
 {
-	const struct plan_lease *leases = c->plan ? c->plan->leases : c->leases;
-	unsigned count = c->plan ? c->plan->lease_count : c->lease_count;
-
-	bool moved = !same_leases(leases, count, plan);
+	const struct plan first = {.leases = c->leases, .lease_count = c->lease_count};
+	const struct plan *before = c->plan ? c->plan : &first;
+	bool moved = !leases_same(before, plan);
 
 	if (!c->leases_behind && !moved)
 		return false;
 	reason_clear(&c->store_mistakes);
+	if (c->behind) // what was written last is of a plan that is no more
+		store_leases(c->store)->known = false;
 	c->leases_behind =
-		store_leases_write(c->store, plan->leases, plan->lease_count, &c->store_mistakes);
+		leases_file_write(store_leases(c->store), before, plan, &c->store_mistakes);
 	if (c->leases_behind) {
 		log_error("main", "%s", reason_text(&c->store_mistakes));
 		uv_timer_start(&c->retry, on_retry, RETRY_MS, 0);
@@ -167,7 +155,8 @@ static int start_store(struct control *c, struct reason *reason)
 		error = restored_start(c, reason);
 	if (error)
 		return error;
-	error = store_leases_read(c->store, &c->leases, &c->lease_count, &c->store_mistakes);
+	error = leases_file_read(
+		store_leases(c->store), &c->leases, &c->lease_count, &c->store_mistakes);
 	if (c->store_mistakes.count)
 		log_error("main", "%s", reason_text(&c->store_mistakes));
 	// Without them Services would get other addresses than they had.
@@ -178,7 +167,7 @@ static int start_store(struct control *c, struct reason *reason)
 
 static void stop_store(struct control *c)
 {
-	store_leases_free(c->leases, c->lease_count);
+	leases_free(c->leases, c->lease_count);
 	store_close(c->store);
 	reason_clear(&c->store_mistakes);
 }
@@ -247,6 +236,8 @@ static int start_publish(struct control *c, struct reason *reason)
 
 static void stop_publish(struct control *c)
 {
+	if (c->plan && !c->behind)
+		leases_file_close(store_leases(c->store), c->plan, &c->store_mistakes);
 	publish_close(c->publish);
 	c->publish = NULL;
 	c->plan = NULL;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "store.h"
 
-#include "addr.h"
 #include "limits.h"
 #include "seal.h"
-#include "whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEAD "# sluice leases 1: the address of each Service. Written by sluice-controlplane.\n"
-
 struct store {
-	char *leases_path, *plan_path;
+	struct leases_file leases;
+	char *plan_path;
 	int run_lock, state_lock;
 	struct seal *seal;
 };
@@ -95,11 +92,11 @@ int store_open(struct store **store, const struct settings *settings, struct rea
 	if (!s)
 		return -ENOMEM;
 	s->run_lock = s->state_lock = -1;
-	if (asprintf(&s->leases_path, "%s/leases", settings->state_dir) < 0)
-		s->leases_path = NULL;
+	if (asprintf(&s->leases.path, "%s/leases", settings->state_dir) < 0)
+		s->leases.path = NULL;
 	if (asprintf(&s->plan_path, "%s/" SLUICE_PLAN_FILE, settings->state_dir) < 0)
 		s->plan_path = NULL;
-	if (!s->leases_path || !s->plan_path)
+	if (!s->leases.path || !s->plan_path)
 		goto failed;
 	error = make_directory(settings->run_dir, settings->group, reason);
 	if (!error)
@@ -127,15 +124,15 @@ void store_close(struct store *store)
 		close(store->run_lock);
 	if (store->state_lock >= 0)
 		close(store->state_lock);
-	free(store->leases_path);
+	free(store->leases.path);
 	seal_close(store->seal);
 	free(store->plan_path);
 	free(store);
 }
 
-const char *store_leases_path(const struct store *store)
+struct leases_file *store_leases(struct store *store)
 {
-	return store->leases_path;
+	return &store->leases;
 }
 
 const struct seal *store_seal(const struct store *store)
@@ -146,114 +143,4 @@ const struct seal *store_seal(const struct store *store)
 struct sealed_file store_plan_file(const struct store *store)
 {
 	return (struct sealed_file){store->plan_path, store->seal, SLUICE_PLAN_FILE};
-}
-
-static int add_lease(struct plan_lease **leases, unsigned *count, const struct plan_lease *lease)
-{
-	struct plan_lease *list = *leases;
-
-	// Doubles at each power of two.
-	if ((*count & (*count - 1)) == 0) {
-		list = realloc(list, sizeof(*list) * (*count ? 2 * *count : 1));
-		if (!list)
-			return -ENOMEM;
-		*leases = list;
-	}
-	list[(*count)++] = *lease;
-	return 0;
-}
-
-// "cluster/namespace/name address"
-static bool parse_lease(char *line, struct plan_lease *lease)
-{
-	char *space = strchr(line, ' ');
-	unsigned slashes = 0;
-
-	if (!space || space == line || space - line >= SLUICE_NAME_MAX)
-		return false;
-	*space = '\0';
-	for (const char *at = line; *at; at++)
-		slashes += *at == '/';
-	if (slashes != 2 || addr_parse(&lease->address, space + 1) != 0) {
-		*space = ' ';
-		return false;
-	}
-	lease->service = line;
-	return true;
-}
-
-int store_leases_read(const struct store *store, struct plan_lease **leases, unsigned *count,
-	struct reason *reason)
-{
-	FILE *file = fopen(store->leases_path, "re");
-	struct plan_lease lease;
-	unsigned number = 0;
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t length;
-	int error = 0;
-
-	*leases = NULL;
-	*count = 0;
-	if (!file && errno == ENOENT)
-		return 0;
-	if (!file) {
-		error = -errno;
-		reason_add(reason, "%s: cannot be read: %s", store->leases_path, strerror(-error));
-		return error;
-	}
-	while (!error && (length = getline(&line, &size, file)) > 0) {
-		number++;
-		if (line[length - 1] == '\n')
-			line[length - 1] = '\0';
-		if (line[0] == '#' || line[0] == '\0')
-			continue;
-		if (!parse_lease(line, &lease)) {
-			reason_add(reason,
-				"%s:%u: found \"%s\", expected \"cluster/namespace/name "
-				"address\": the line is left out",
-				store->leases_path, number, line);
-			continue;
-		}
-		lease.service = strdup(lease.service);
-		error = lease.service ? add_lease(leases, count, &lease) : -ENOMEM;
-		if (error)
-			free(lease.service);
-	}
-	free(line);
-	fclose(file);
-	if (error) {
-		store_leases_free(*leases, *count);
-		*leases = NULL;
-		*count = 0;
-	}
-	return error;
-}
-
-void store_leases_free(struct plan_lease *leases, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		free(leases[i].service);
-	free(leases);
-}
-
-int store_leases_write(const struct store *store, const struct plan_lease *leases, unsigned count,
-	struct reason *reason)
-{
-	const struct whole_file whole = {.path = store->leases_path, .mode = 0640};
-	char *text = NULL, address[ADDR_TEXT];
-	size_t length;
-	FILE *file = open_memstream(&text, &length);
-	int error = -ENOMEM;
-
-	if (!file)
-		return error;
-	fputs(HEAD, file);
-	for (unsigned i = 0; i < count; i++)
-		fprintf(file, "%s %s\n", leases[i].service,
-			addr_format(&leases[i].address, address));
-	if (fclose(file) == 0)
-		error = whole_file_write(&whole, text, length, reason);
-	free(text);
-	return error;
 }

@@ -29,6 +29,15 @@ static bool forget(struct planner *p, struct want *want)
 	g->listener_count -= want->listener_count;
 	p->reassign = true;
 	p->dnat_changed |= want->mode == MODE_DNAT;
+	for (unsigned i = 0; want->placing && i < p->placing_count; i++)
+		if (p->placing[i] == want)
+			p->placing[i--] = p->placing[--p->placing_count];
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (want->family[i].got) {
+			p->left = arena_grow(&p->scratch, p->left, p->left_count, sizeof(*p->left));
+			if (p->left)
+				p->left[p->left_count++] = want->family[i].address;
+		}
 	planning_drop(g, want);
 	return ok;
 }
@@ -51,10 +60,18 @@ static bool ask(struct planner *p, const struct service *service, struct want *o
 	p->dnat_changed |= want->mode == MODE_DNAT || (old && old->mode == MODE_DNAT);
 	if (old)
 		carry_over(want, old);
-	p->reassign |= !old || !want_asks_same(want, old) || ipam_is_elsewhere(want);
+	want->placing = !old || !want_asks_same(want, old) || ipam_is_elsewhere(want);
+	p->reassign |= want->placing;
+	want->placing |= old && old->lease_changed;
 	if (!planning_put(p->kept, want)) {
 		part_free(p->part);
 		return false;
+	}
+	if (want->placing) {
+		p->placing = arena_grow(
+			&p->scratch, p->placing, p->placing_count, sizeof(struct want *));
+		if (p->placing)
+			p->placing[p->placing_count++] = want;
 	}
 	return part_replace(p, &want->told);
 }

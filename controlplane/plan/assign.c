@@ -63,49 +63,74 @@ static bool same_addresses(const struct plan_rows *a, const struct plan_rows *b)
 	return true;
 }
 
-bool step_assign(struct planner *p)
+static bool assign_all(struct planner *p, bool *moved)
 {
 	struct planning *g = p->kept;
-	bool moved;
 
-	shares_link(p);
-	p->wants = g->by_age;
-	p->want_count = g->want_count;
-	p->vip_rows = &g->tables[ROW_VIP];
-	if (!p->reassign && !g->leases_moved && !g->gives_changed)
-		return true;
-	g->gives_changed = false;
 	if (!part_begin(p))
 		return false;
 	for (unsigned i = 0; i < g->want_count; i++)
-		for (unsigned family = 0; family < FAMILIES; family++) {
-			struct want *want = g->by_age[i];
-
-			want->family[family].had = want->family[family].got;
-			want->family[family].before = want->family[family].address;
-			want->family[family].got = want->family[family].failed = false;
-			want->family[family].waits = false;
-			memset(&want->family[family].address, 0, sizeof(struct addr));
-			want->lease_changed = false;
-		}
+		ipam_few_begin(g->by_age[i]);
 	ipam_assign(p);
 	leases_sort(p->next_leases, p->next_lease_count);
 	rows_sort(ROW_VIP, &p->part->rows[ROW_VIP]);
 	compare_lease_lists(p);
 	g->leases = p->next_leases;
 	g->lease_count = p->next_lease_count;
-	moved = !same_addresses(p->vip_rows, &p->part->rows[ROW_VIP]);
+	*moved = !same_addresses(p->vip_rows, &p->part->rows[ROW_VIP]);
 	p->vip_rows = &p->part->rows[ROW_VIP];
-	if (moved)
-		front_pools_wait(p, true);
+	g->settled = !p->part->rows[ROW_PROBLEM].count;
 	for (unsigned i = 0; i < g->want_count; i++) {
 		struct want *want = g->by_age[i];
 
-		want->waits |= (moved && want->near_vips) || want->share_group;
+		want->placing = false;
+		want->waits |= want->share_group != NULL;
 		for (unsigned family = 0; family < FAMILIES; family++)
 			want->waits |= want->family[family].had != want->family[family].got ||
 				       addr_compare(&want->family[family].before,
 					       &want->family[family].address) != 0;
+		g->settled = g->settled && ipam_is_settled(p, want);
 	}
-	return part_replace(p, &g->addresses);
+	return planning_remove_addresses(g) && part_replace(p, &g->addresses);
+}
+
+// The table that the plan will have, in scratch: what follows looks addresses up.
+static bool show_few(struct planner *p, bool *moved)
+{
+	struct planning *g = p->kept;
+	struct plan_rows *rows = arena_take(&p->scratch, sizeof(*rows));
+
+	*moved = g->gone[ROW_VIP].rows.count || g->added[ROW_VIP].rows.count;
+	if (!rows || p->scratch.failed)
+		return false;
+	if (!*moved)
+		return true;
+	*rows = g->tables[ROW_VIP];
+	p->vip_rows = rows;
+	return rows_merge(
+		ROW_VIP, rows, &g->gone[ROW_VIP].rows, &g->added[ROW_VIP].rows, &p->scratch);
+}
+
+bool step_assign(struct planner *p)
+{
+	struct planning *g = p->kept;
+	bool moved, few;
+
+	shares_link(p);
+	p->vip_rows = &g->tables[ROW_VIP];
+	if (p->reassign || g->leases_moved || g->gives_changed) {
+		few = ipam_few(p);
+		p->wants = g->by_age;
+		p->want_count = g->want_count;
+		if (few ? !show_few(p, &moved) : !assign_all(p, &moved))
+			return false;
+		g->gives_changed = false;
+		if (moved)
+			front_pools_wait(p, true);
+		for (unsigned i = 0; moved && i < g->want_count; i++)
+			g->by_age[i]->waits |= g->by_age[i]->near_vips;
+	}
+	p->wants = g->by_age;
+	p->want_count = g->want_count;
+	return true;
 }

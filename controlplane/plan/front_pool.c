@@ -221,8 +221,11 @@ static void wait(
 
 void front_pools_wait(struct planner *p, bool only_near_vips)
 {
-	for (unsigned i = 0; p->kept->front.buckets && i < BUCKETS; i++)
-		wait(&p->kept->front, i, NULL, only_near_vips);
+	struct front_kept *kept = &p->kept->front;
+
+	for (unsigned i = 0; kept->buckets && i < BUCKETS; i++)
+		if (!only_near_vips || kept->near_vips[i])
+			wait(kept, i, NULL, only_near_vips);
 }
 
 void front_pools_leave(struct planning *g, const struct front_knot *knot)
@@ -337,6 +340,7 @@ static bool serve(struct planner *p, struct proxied *one)
 		want_find_slices(p, want);
 		fill(p, one, want);
 		one->near_vips = want->near_vips;
+		p->kept->front.near_vips[bucket_of(one->service_name)] |= one->near_vips;
 		one->endpoint_count = want->endpoint_count;
 	}
 	want_free(want);

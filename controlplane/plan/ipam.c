@@ -117,7 +117,7 @@ static void give_leased(struct planner *p, struct want *want, unsigned family, b
 	give(p, want, &lease->address);
 }
 
-static bool is_said(const struct want *want, unsigned family)
+bool ipam_is_said(const struct want *want, unsigned family)
 {
 	const struct addr *said = &want->service->object.status.said[family];
 
@@ -129,7 +129,7 @@ static bool is_said(const struct want *want, unsigned family)
 bool ipam_is_elsewhere(const struct want *want)
 {
 	for (unsigned i = 0; i < FAMILIES; i++)
-		if (is_said(want, i) &&
+		if (ipam_is_said(want, i) &&
 			(!want->family[i].got ||
 				addr_compare(&want->family[i].address,
 					&want->service->object.status.said[i]) != 0))
@@ -139,7 +139,7 @@ bool ipam_is_elsewhere(const struct want *want)
 
 static void give_said(struct planner *p, struct want *want, unsigned family)
 {
-	if (!want->family[family].got && is_said(want, family))
+	if (!want->family[family].got && ipam_is_said(want, family))
 		give(p, want, &want->service->object.status.said[family]);
 }
 
@@ -166,6 +166,10 @@ static bool give_shared(struct planner *p, struct want *want, unsigned family)
 // From those who are gone, when nothing else is left.
 static void give_remembered(struct planner *p, struct want *want, unsigned family)
 {
+	if (p->vips->before) {
+		p->vips->unsure |= ipam_has_family(p, want, family);
+		return;
+	}
 	for (unsigned i = 0; i < p->lease_count; i++) {
 		const struct addr *address = &p->leases[i].address;
 		const struct pool_settings *pool = NULL;
@@ -226,7 +230,7 @@ static void tell_failure(struct planner *p, const struct want *want, unsigned fa
 static void tell_conflict(struct planner *p, const struct want *want, unsigned family)
 {
 	const struct addr *said = &want->service->object.status.said[family];
-	const struct vip_row *row = is_said(want, family) ? *vip_slot(p, said) : NULL;
+	const struct vip_row *row = ipam_is_said(want, family) ? *vip_slot(p, said) : NULL;
 	char text[ADDR_TEXT], now[ADDR_TEXT];
 	const char *why;
 
@@ -255,7 +259,7 @@ static void give_any(struct planner *p, struct want *want, unsigned family)
 		give_remembered(p, want, family);
 }
 
-static void add_vip(struct planner *p, const struct vip_row *row)
+void ipam_add_vip(struct planner *p, const struct vip_row *row)
 {
 	struct plan_vip *vip = part_add(p->part, ROW_VIP);
 
@@ -327,9 +331,12 @@ static void remember(struct planner *p)
 
 static void add_remembered(struct planner *p)
 {
+	p->kept->remembered_count = 0;
 	for (unsigned i = 0; i < p->lease_count; i++)
-		if (p->vips->remembered[i] && !vip_is_held(p, &p->leases[i].address))
+		if (p->vips->remembered[i] && !vip_is_held(p, &p->leases[i].address)) {
 			add_lease(p, p->leases[i].service, &p->leases[i].address);
+			p->kept->remembered_count++;
+		}
 }
 
 enum round {
@@ -376,25 +383,33 @@ static void follow(struct planner *p)
 		}
 }
 
-void ipam_assign(struct planner *p)
+void ipam_rounds(struct planner *p)
 {
 	static const enum round alone[] = {LEASED, SAID, REQUESTED, HAD, ANY, TOLD};
 	static const enum round with_others[] = {SAID, LEASED, REQUESTED, HAD, ANY, TOLD};
 	const enum round *rounds = settings_has_others(p->settings) ? with_others : alone;
 
-	p->vips = vip_table_make(p);
-	for (unsigned i = 0; p->vips && i < sizeof(alone) / sizeof(alone[0]); i++) {
-		if (rounds[i] == ANY)
+	for (unsigned i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
+		if (rounds[i] == ANY && !p->vips->before)
 			remember(p);
 		run_round(p, rounds[i]);
 	}
-	if (!p->vips || p->scratch.failed)
+}
+
+void ipam_assign(struct planner *p)
+{
+	p->vips = vip_table_make(p);
+	if (!p->vips)
 		return;
+	ipam_rounds(p);
+	if (p->scratch.failed)
+		return;
+	vip_cursors_keep(p);
 	follow(p);
 	for (size_t i = 0; i <= p->vips->mask; i++)
 		for (const struct vip_row *row = p->vips->buckets[i]; row; row = row->next)
 			if (row->holders)
-				add_vip(p, row);
+				ipam_add_vip(p, row);
 	for (unsigned i = 0; i < p->want_count; i++)
 		for (unsigned family = 0; family < FAMILIES; family++)
 			if (p->wants[i]->family[family].got)

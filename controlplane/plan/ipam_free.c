@@ -18,8 +18,8 @@ bool ipam_may_use_unasked(const struct planner *p, const struct want *want, unsi
 }
 
 // Nothing is given back while a plan is made: what was passed stays taken.
-static bool advance(const struct planner *p, const struct range_settings *range,
-	struct cursor *cursor, bool from_last)
+static bool advance(struct planner *p, const struct range_settings *range, struct cursor *cursor,
+	bool from_last)
 {
 	while (!cursor->end && *vip_slot(p, &cursor->next)) {
 		cursor->end =

@@ -63,6 +63,7 @@ struct want {
 	bool by_client_ip; // affinity
 	bool proxied;      // its endpoints are the proxy's
 	bool front;        // of the Ingresses, which come after all Services
+	bool placing;      // it is new or asks for something else: among planner.placing
 	bool denied;       // malformed source ranges: nobody gets in
 	unsigned source_count;
 	const struct prefix *sources;
@@ -102,6 +103,10 @@ struct planner {
 	unsigned next_lease_count;
 	unsigned endpoint_count, listener_count, route_count; // of all parts
 	bool reassign, nodes_changed, dnat_changed;           // what must be made again
+	struct want **placing; // those that may get another address than before
+	unsigned placing_count;
+	struct addr *left; // what those had that are gone
+	unsigned left_count;
 	bool squeezed; // there was no room for all endpoints or listeners
 	struct owner_rules *rules;
 	bool front_changed;          // all that the proxy serves must be made again
@@ -124,6 +129,13 @@ void want_find_slices(struct planner *p, struct want *want);
 void check_read(struct planner *p, struct want *want);
 // ipam.c
 void ipam_assign(struct planner *p);
+// ipam_few.c: the same where nobody but planner.placing can get anything else than before. False:
+// it cannot be told, and nothing has changed.
+bool ipam_few(struct planner *p);
+// Before anybody is placed, and afterwards: whether nothing that others get or leave can change
+// what it has.
+void ipam_few_begin(struct want *want);
+bool ipam_is_settled(const struct planner *p, const struct want *want);
 // Its cluster says another address than it has, and it may be that one.
 bool ipam_is_elsewhere(const struct want *want);
 const struct plan_lease *ipam_lease(

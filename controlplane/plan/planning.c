@@ -171,6 +171,52 @@ bool planning_remove(struct planning *g, struct part *part)
 	return ok;
 }
 
+static bool take_out(struct part *part, const void *row)
+{
+	struct plan_rows *rows = &part->rows[ROW_VIP];
+
+	for (unsigned i = 0; i < rows->count; i++)
+		if (rows->list[i] == row) {
+			memmove(rows->list + i, rows->list + i + 1,
+				(--rows->count - i) * sizeof(void *));
+			return true;
+		}
+	return false;
+}
+
+bool planning_remove_vip(struct planning *g, struct plan_vip *vip)
+{
+	void *row = vip;
+	const struct plan_rows one = {1, &row};
+
+	if (!take_out(g->addresses, vip))
+		for (struct part *part = g->few; part && !take_out(part, vip);)
+			part = part->next;
+	return append(&g->gone[ROW_VIP], &one);
+}
+
+void planning_keep_leases(struct planning *g, struct part *memory)
+{
+	retire(g, g->lease_memory);
+	g->lease_memory = memory;
+}
+
+bool planning_remove_addresses(struct planning *g)
+{
+	bool ok = planning_remove(g, g->addresses);
+
+	planning_keep_leases(g, NULL);
+	g->addresses = NULL;
+	while (g->few) {
+		struct part *part = g->few;
+
+		g->few = part->next;
+		ok &= planning_remove(g, part);
+	}
+	g->few_count = 0;
+	return ok;
+}
+
 bool planning_tabulate(struct planning *g)
 {
 	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
@@ -320,10 +366,13 @@ void planning_clear(struct planning *g)
 			retire(g, want->next_served);
 			want_free(want);
 		}
-	retire(g, g->addresses);
+	planning_remove_addresses(g);
+	free(g->cursors);
+	g->cursors = NULL;
+	g->settled = false;
 	retire(g, g->routes);
 	retire(g, g->objects);
-	g->addresses = g->routes = g->objects = NULL;
+	g->routes = g->objects = NULL;
 	for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
 		retire(g, g->table_memory[kind]);
 		g->table_memory[kind] = NULL;

@@ -28,7 +28,9 @@ struct front_kept {
 	struct front_knot *site; // what all Ingresses have in common; NULL: there are none
 	unsigned tie_count, ours, rules, hosts, secrets; // Ingresses, and at most what they come to
 	struct proxied **buckets;                        // pools, by the name of their Service
-	bool waiting[FRONT_BUCKETS]; // some pool of the bucket waits, or has gone
+	bool waiting[FRONT_BUCKETS];   // some pool of the bucket waits, or has gone
+	bool near_vips[FRONT_BUCKETS]; // some pool of it has or had an endpoint where VIPs are
+				       // given
 	struct front_certificate **certificates, *changed_certificates;
 	unsigned certificate_count;
 };
@@ -69,6 +71,12 @@ struct planning {
 	unsigned lease_count;
 	struct plan_lease *leases;
 	bool leases_moved; // the last plan's are not those it was made with
+	// For ipam_few.c: nobody wants for anything; rows and leases of those placed since
+	// `addresses` was made; where free addresses began; leases of those who are gone.
+	bool settled;
+	struct part *few, *lease_memory;
+	unsigned few_count, remembered_count;
+	struct cursor *cursors;
 
 	struct plan_rows tables[ROW_KINDS];
 	struct part *table_memory[ROW_KINDS];
@@ -105,6 +113,12 @@ bool planning_node_ports(const struct planning *g, const char *cluster);
 // The rows of a part come or go with the plan being made; a part that goes is retired.
 bool planning_add(struct planning *g, struct part *part);
 bool planning_remove(struct planning *g, struct part *part);
+// One row of the addresses goes; its part stays.
+bool planning_remove_vip(struct planning *g, struct plan_vip *vip);
+// The list of leases is in that memory from now on; NULL: in that of the addresses.
+void planning_keep_leases(struct planning *g, struct part *memory);
+// All addresses go.
+bool planning_remove_addresses(struct planning *g);
 // A plan is about to be made: what differs from the one before begins with nothing.
 void planning_begin(struct planning *g);
 // The tables of the next plan. False: out of memory.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "vip_table.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "planning.h"
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
 {
@@ -19,7 +22,7 @@ static uint64_t hash_end(uint64_t hash)
 	return hash ^ hash >> 29;
 }
 
-struct vip_row **vip_slot(const struct planner *p, const struct addr *address)
+struct vip_row **vip_slot(struct planner *p, const struct addr *address)
 {
 	const struct vip_table *table = p->vips;
 	uint64_t hash = hash_end(hash_bytes(UINT64_C(0xcbf29ce484222325), address, 16));
@@ -27,10 +30,12 @@ struct vip_row **vip_slot(const struct planner *p, const struct addr *address)
 
 	while (*slot && addr_compare(&(*slot)->address, address) != 0)
 		slot = &(*slot)->next;
+	if (!*slot && table->before)
+		*slot = ipam_row_before(p, address);
 	return slot;
 }
 
-bool vip_is_held(const struct planner *p, const struct addr *address)
+bool vip_is_held(struct planner *p, const struct addr *address)
 {
 	const struct vip_row *row = *vip_slot(p, address);
 
@@ -98,9 +103,10 @@ static struct cursor **cursors_make(struct planner *p, bool from_last)
 struct vip_table *vip_table_make(struct planner *p)
 {
 	struct vip_table *table = arena_take(&p->scratch, sizeof(*table));
+	const bool few = p->want_count < p->kept->want_count;
 	size_t places = 64;
 
-	while (places < ((size_t)p->want_count + p->lease_count) * 4)
+	while (places < ((size_t)p->want_count + (few ? 0 : p->lease_count)) * 4)
 		places *= 2;
 	if (!table)
 		return NULL;
@@ -111,4 +117,38 @@ struct vip_table *vip_table_make(struct planner *p)
 	table->cursors = cursors_make(p, false);
 	table->from_last = cursors_make(p, true);
 	return p->scratch.failed ? NULL : table;
+}
+
+static unsigned range_count(const struct planner *p)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < p->settings->pool_count; i++)
+		count += p->settings->pools[i].range_count;
+	return count;
+}
+
+void vip_cursors_keep(const struct planner *p)
+{
+	struct cursor *to = realloc(p->kept->cursors, 2 * range_count(p) * sizeof(*to) + 1);
+
+	if (!to)
+		return; // the old ones tell of less that is taken
+	p->kept->cursors = to;
+	for (unsigned i = 0; i < p->settings->pool_count; i++)
+		for (unsigned j = 0; j < p->settings->pools[i].range_count; j++) {
+			*to++ = p->vips->cursors[i][j];
+			*to++ = p->vips->from_last[i][j];
+		}
+}
+
+void vip_cursors_restore(struct planner *p)
+{
+	const struct cursor *from = p->kept->cursors;
+
+	for (unsigned i = 0; from && i < p->settings->pool_count; i++)
+		for (unsigned j = 0; j < p->settings->pools[i].range_count; j++) {
+			p->vips->cursors[i][j] = *from++;
+			p->vips->from_last[i][j] = *from++;
+		}
 }

@@ -16,6 +16,7 @@ struct vip_row {
 	struct holder *holders;      // the first is the last to have come
 	struct vip_row *next;        // in its bucket
 	struct vip_row *next_shared; // of the same key
+	bool told;                   // ipam_few.c has shown it
 };
 
 struct shared_key {                   // of an open hash
@@ -29,6 +30,10 @@ struct cursor { // where the next free address of a range is looked for
 };
 
 struct vip_table {
+	// Where only some are placed: the addresses of the last plan, of which rows are made when
+	// they are asked for; NULL: all are. unsure: something came up that concerns others, too.
+	const struct plan_rows *before;
+	bool unsure;
 	size_t mask;
 	struct vip_row **buckets;
 	struct shared_key *keys;
@@ -40,7 +45,7 @@ struct vip_table {
 
 struct vip_table *vip_table_make(struct planner *p); // NULL: out of memory
 // Where the row of the address is, or would be put.
-struct vip_row **vip_slot(const struct planner *p, const struct addr *address);
+struct vip_row **vip_slot(struct planner *p, const struct addr *address);
 struct vip_row *vip_row_new(
 	struct planner *p, const struct addr *address, const struct pool_settings *pool);
 // The rows that Services with the want's sharing key have; `key` is NULL in it when there are none.
@@ -57,4 +62,14 @@ const char *ipam_refusal(struct planner *p, const struct want *want, const struc
 bool ipam_may_use(const struct planner *p, const struct want *want, unsigned pool);
 bool ipam_may_use_unasked(const struct planner *p, const struct want *want, unsigned pool);
 const struct addr *ipam_next_free(struct planner *p, const struct want *want, unsigned family);
-bool vip_is_held(const struct planner *p, const struct addr *address);
+bool vip_is_held(struct planner *p, const struct addr *address);
+// All cursors, one behind the other: kept for the next plan, or as they were kept.
+void vip_cursors_keep(const struct planner *p);
+void vip_cursors_restore(struct planner *p);
+// ipam_few.c: the row of an address as the last plan left it, without those that are placed or
+// gone; NULL: nobody has it, nor had.
+struct vip_row *ipam_row_before(struct planner *p, const struct addr *address);
+// ipam.c
+void ipam_rounds(struct planner *p);
+void ipam_add_vip(struct planner *p, const struct vip_row *row);
+bool ipam_is_said(const struct want *want, unsigned family);

@@ -47,12 +47,25 @@ def manifests(folder):
     return {f"manifests/{file.name}": file.read_text() for file in files}, chain
 
 
+def what_is_wrong(lab, box, command):
+    """What the client sees, and what the box says of it."""
+    said = [lab.client.run(*command, "-v", "--max-time", "5", check=False).stderr,
+            lab.client.run("ip", "neigh", check=False).stdout]
+    for words in ("show status", "show problems", "show ports", "show vips", "show neighbours",
+                  "show drops", "show workers", "show log"):
+        said.append(f"--- {words}\n{box.ssh(words, check=False).stdout}")
+    return "\n".join(said)
+
+
 def serves(lab, box, chain, seconds=60):
     """Until HTTPS by curl goes through: [(what the client did, who answered)], L4 and L7."""
     command = ingresses.commands(chain)[-1]
-    wait_until(lambda: lab.client.run(*command, "-sS", "--fail", "--max-time", "2",
-                                      check=False).returncode == 0,
-               f"an answer to {ingresses.shown(command)}", seconds * PATIENCE, 0.5)
+    try:
+        wait_until(lambda: lab.client.run(*command, "-sS", "--fail", "--max-time", "2",
+                                          check=False).returncode == 0,
+                   f"an answer to {ingresses.shown(command)}", seconds * PATIENCE, 0.5)
+    except LabError as error:
+        raise LabError(f"{error}\n{what_is_wrong(lab, box, command)}") from None
     web, echo = service_address(box, "web"), service_address(box, "echo")
     return [(f"curl http://{web}/", spread(ask_http(lab.client, f"http://{web}/", 10))),
             (f"UDP to {echo} port 7", spread(ask_udp(lab.client, echo, 7, 10))),

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "model.h"
+#include "planning.h"
 #include "random_http.h"
 
 #define HELD 5 // plans at a time
@@ -32,7 +33,18 @@ static unsigned one_of(unsigned *seed, unsigned count)
 	return next_random(seed) % count;
 }
 
-static struct settings *settings_of(const char *pools)
+// Two kinds of sequences: in one next to everything collides, in the other few things do.
+struct mix {
+	unsigned names;      // of Services
+	unsigned odd;        // one in so many asks for something
+	const char *said[4]; // what a status may say; NULL: nothing
+};
+
+static const struct mix crowded = {6, 1, {NULL}};
+static const struct mix quiet = {
+	40, 8, {"192.0.2.100", "192.0.2.113", "192.0.2.117", "2001:db8::4"}};
+
+static struct settings *settings_of(const char *pools, const char *more)
 {
 	char text[1024];
 	struct reason reason = {0};
@@ -41,11 +53,8 @@ static struct settings *settings_of(const char *pools)
 	snprintf(text, sizeof(text),
 		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
 		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n"
-		"shares = ( { service = \"default/s0\"; clusters = ( { name = \"c1\"; weight = 3; "
-		"},"
-		" { name = \"c0\"; } ); }, { service = \"default/s1\"; clusters = ( { name = "
-		"\"c0\"; }, { name = \"c1\"; weight = 0; } ); } );\n",
-		pools);
+		"%s\n",
+		pools, more);
 	settings = settings_parse(text, "t.conf", &reason);
 	assert_non_null(settings);
 	return settings;
@@ -60,8 +69,10 @@ static void annotate(struct object *object, const char *key, const char *value)
 	object->annotations = list;
 }
 
-static struct object *random_service(const char *cluster, const char *name, unsigned *seed)
+static struct object *random_service(
+	const char *cluster, const char *name, const struct mix *mix, unsigned *seed)
 {
+	const bool odd = one_of(seed, mix->odd) == 0;
 	static const char *const modes[] = {"full-nat", "dnat", "dnat", "dsr", "odd"};
 	static const char *const requests[] = {
 		"192.0.2.100", "192.0.2.101", "2001:db8::1", "203.0.113.1", "nonsense"};
@@ -70,7 +81,7 @@ static struct object *random_service(const char *cluster, const char *name, unsi
 
 	s->type = one_of(seed, 8) ? SERVICE_LOAD_BALANCER : SERVICE_CLUSTER_IP;
 	s->class = one_of(seed, 10) ? "" : "of-others";
-	s->requested = one_of(seed, 4) ? "" : requests[one_of(seed, 5)];
+	s->requested = !odd || one_of(seed, 4) ? "" : requests[one_of(seed, 5)];
 	s->port_count = 1 + one_of(seed, 2);
 	for (unsigned i = 0; i < s->port_count; i++)
 		ports[i] = (struct service_port){
@@ -90,7 +101,13 @@ static struct object *random_service(const char *cluster, const char *name, unsi
 	s->object.created = (int64_t)one_of(seed, 3);
 	s->object.line = one_of(seed, 2);
 	annotate(&s->object, "sluice.dev/mode", modes[one_of(seed, 5)]);
-	if (one_of(seed, 3) == 0)
+	if (odd && mix->said[0]) {
+		struct addr said;
+
+		addr_parse(&said, mix->said[one_of(seed, 4)]);
+		s->object.status.said[!addr_is_v4(&said)] = said;
+	}
+	if (odd && one_of(seed, 3) == 0)
 		annotate(&s->object, "metallb.io/allow-shared-ip", one_of(seed, 2) ? "k1" : "k2");
 	if (one_of(seed, 8) == 0)
 		annotate(&s->object, "sluice.dev/weights", "n1=7, nonsense");
@@ -153,20 +170,20 @@ static struct object *random_node(const char *cluster, const char *name, unsigne
 }
 
 // One object comes, goes or changes, in one of two files.
-static void change(struct model *model, unsigned *seed)
+static void change(struct model *model, const struct mix *mix, unsigned *seed)
 {
 	static const struct model_problem problem = {
 		"Service c0/default/x", "f:1", "broken", false};
 	const char *cluster = one_of(seed, 2) ? "c0" : "c1";
 	const char *file = one_of(seed, 8) ? "f" : "g";
-	unsigned kind = one_of(seed, 12), number = one_of(seed, 6);
+	unsigned kind = one_of(seed, 12), number = one_of(seed, mix->names);
 	char origin[64], name[32], service[32];
 	struct object *object;
 
 	snprintf(service, sizeof(service), "s%u", number);
 	snprintf(name, sizeof(name), "s%u-%u", number, one_of(seed, 2));
 	if (kind < 3)
-		object = random_service(cluster, service, seed);
+		object = random_service(cluster, service, mix, seed);
 	else if (kind < 7)
 		object = random_slice(cluster, one_of(seed, 12) ? service : "", name, seed);
 	else if (kind < 8)
@@ -289,13 +306,14 @@ static void check_delta(
 	}
 }
 
-static void run_sequence(unsigned seed, struct settings *const settings[2])
+static unsigned run_sequence(
+	unsigned seed, const struct mix *mix, struct settings *const settings[2])
 {
 	struct planning *planning = planning_new();
 	struct model *model = model_new();
 	struct held held[HELD] = {0};
 	const struct plan *last = NULL;
-	unsigned random = seed, alls = 0;
+	unsigned random = seed, alls = 0, few = 0;
 
 	for (unsigned step = 0; step < 60; step++) {
 		const struct settings *used = settings[step / 25 % 2];
@@ -304,7 +322,7 @@ static void run_sequence(unsigned seed, struct settings *const settings[2])
 		char *text;
 
 		for (unsigned i = one_of(&random, 3) + 1; i > 0; i--)
-			change(model, &random);
+			change(model, mix, &random);
 		fresh = plan_make(
 			model, used, last ? last->leases : NULL, last ? last->lease_count : 0);
 		next = plan_next(planning, model, used, last ? last->leases : NULL,
@@ -315,6 +333,7 @@ static void run_sequence(unsigned seed, struct settings *const settings[2])
 			check_delta(planning_delta(planning), last, next);
 		else
 			alls++;
+		few += planning->few_count != 0;
 		text = text_of(fresh);
 		while (place->plan == last && last)
 			place = &held[one_of(&random, HELD)];
@@ -333,19 +352,48 @@ static void run_sequence(unsigned seed, struct settings *const settings[2])
 	if (!(seed & 1))
 		planning_free(planning);
 	model_free(model);
+	return few;
+}
+
+static unsigned run_sequences(const struct mix *mix, const char *const pools[2], const char *more)
+{
+	struct settings *settings[] = {settings_of(pools[0], more), settings_of(pools[1], more)};
+	unsigned few = 0;
+
+	for (unsigned seed = 1; seed <= 400; seed++)
+		few += run_sequence(seed, mix, settings);
+	settings_free(settings[0]);
+	settings_free(settings[1]);
+	return few;
 }
 
 static void test_any_sequence(void **state)
 {
-	struct settings *settings[] = {
-		settings_of("\"192.0.2.100-192.0.2.103\", \"2001:db8::/126\""),
-		settings_of("\"192.0.2.102-192.0.2.109\"")};
+	static const char *const pools[] = {
+		"\"192.0.2.100-192.0.2.103\", \"2001:db8::/126\"", "\"192.0.2.102-192.0.2.109\""};
 
 	(void)state;
-	for (unsigned seed = 1; seed <= 400; seed++)
-		run_sequence(seed, settings);
-	settings_free(settings[0]);
-	settings_free(settings[1]);
+	run_sequences(&crowded, pools,
+		"shares = ( { service = \"default/s0\"; clusters = ( { name = \"c1\"; weight = 3; "
+		"},"
+		" { name = \"c0\"; } ); }, { service = \"default/s1\"; clusters = ( { name = "
+		"\"c0\"; },"
+		" { name = \"c1\"; weight = 0; } ); } );");
+}
+
+// Where few collide, few are placed: that is what ipam_few.c is for, and how often it was asked.
+static void test_quiet_sequence(void **state)
+{
+	static const char *const pools[] = {
+		"\"192.0.2.100-192.0.2.199\", \"2001:db8::/120\"", "\"192.0.2.110-192.0.2.249\""};
+	unsigned alone, with_others;
+
+	(void)state;
+	alone = run_sequences(&quiet, pools, "");
+	with_others = run_sequences(
+		&quiet, pools, "pair = { interface = \"wan\"; peer = \"192.0.2.3\"; };");
+	printf("few placed in %u and %u of 24000 plans\n", alone, with_others);
+	assert_true(alone > 4000 && with_others > 4000);
 }
 
 static void put_service(struct model *model, unsigned number, unsigned endpoints)
@@ -359,7 +407,7 @@ static void put_service(struct model *model, unsigned number, unsigned endpoints
 	static const struct slice_port port = {"", IPPROTO_TCP, 8080};
 
 	snprintf(name, sizeof(name), "service-%u", number);
-	objects[0] = random_service("c", name, &seed);
+	objects[0] = random_service("c", name, &crowded, &seed);
 	s = (struct service *)objects[0];
 	s->type = SERVICE_LOAD_BALANCER;
 	s->class = s->requested = "";
@@ -394,7 +442,7 @@ static void put_service(struct model *model, unsigned number, unsigned endpoints
 static void test_shares(void **state)
 {
 	static const unsigned sizes[] = {100, 1000, 10000};
-	struct settings *settings = settings_of("\"10.128.0.0/16\"");
+	struct settings *settings = settings_of("\"10.128.0.0/16\"", "");
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
@@ -439,6 +487,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_sequence),
+		cmocka_unit_test(test_quiet_sequence),
 		cmocka_unit_test(test_shares),
 	};
 
