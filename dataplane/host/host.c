@@ -60,7 +60,8 @@ struct host {
 	usec_t used[HOP_MAX + 1]; // when host_use() last told the kernel
 	struct asked asked[ASKED_SLOTS];
 	usec_t asks_second;
-	unsigned asks; // in this second
+	unsigned asks;                    // in this second
+	bool mac_lost[SLUICE_IFACES_MAX]; // the twin has another one than the port
 };
 
 static void note_change(struct host *host)
@@ -75,6 +76,38 @@ static void note_change(struct host *host)
 		wait = GATHER_MOST_US;
 	host->changed = true;
 	host->due = clock_now_us() + wait;
+}
+
+// udev gives a new device a MAC of its own when it comes by before we have given it the port's.
+static void keep_macs(struct host *host)
+{
+	for (unsigned i = 0; i < host->mirror.iface_count; i++) {
+		const struct iface *iface = &host->mirror.ifaces[i];
+		int rc;
+
+		if (!host->mac_lost[i])
+			continue;
+		host->mac_lost[i] = false;
+		if (twin_has_mac(iface))
+			continue; // news of before it was set, which would forget neighbours
+		rc = twin_set_mac(&host->netlink, iface);
+		if (rc < 0)
+			log_error("host",
+				"%s: its TAP twin was given another MAC, and that of the port "
+				"cannot be set again: %s",
+				iface->name, strerror(-rc));
+		else
+			log_notice("host",
+				"%s: its TAP twin was given another MAC; it has that of the port "
+				"again",
+				iface->name);
+	}
+}
+
+static bool is_mac_of(const struct iface *iface, const struct rtattr *address)
+{
+	return RTA_PAYLOAD(address) == sizeof(iface->mac) &&
+	       memcmp(RTA_DATA(address), &iface->mac, sizeof(iface->mac)) == 0;
 }
 
 static void link_changed(struct host *host, const struct nlmsghdr *message)
@@ -95,6 +128,8 @@ static void link_changed(struct host *host, const struct nlmsghdr *message)
 		return;
 	}
 	netlink_attributes(message, sizeof(*header), attributes, IFLA_MTU);
+	if (attributes[IFLA_ADDRESS] && !is_mac_of(iface, attributes[IFLA_ADDRESS]))
+		host->mac_lost[iface - host->mirror.ifaces] = true;
 	if (!attributes[IFLA_MTU] || RTA_PAYLOAD(attributes[IFLA_MTU]) != sizeof(mtu))
 		return;
 	memcpy(&mtu, RTA_DATA(attributes[IFLA_MTU]), sizeof(mtu));
@@ -345,6 +380,7 @@ bool host_poll(struct host *host)
 		host->neighbours_changed = true;
 		note_change(host);
 	}
+	keep_macs(host);
 	if (!host->changed || host->retired || (!host->urgent && clock_now_us() < host->due))
 		return false;
 	return publish(host);

@@ -62,6 +62,8 @@ void netlink_attributes(
 int twin_open(struct netlink *netlink, struct iface *iface, const struct prefix *addresses,
 	unsigned address_count, struct reason *reason);
 int twin_keep(const struct iface *iface, struct reason *reason);
+bool twin_has_mac(const struct iface *iface); // now, the port's
+int twin_set_mac(struct netlink *netlink, const struct iface *iface);
 // The kernel shall not begin connections from the ports that full NAT uses: both may use the same
 // address.
 void twin_reserve_ports(uint16_t first, uint16_t last);

@@ -152,6 +152,23 @@ static int set_link(
 	return rc;
 }
 
+bool twin_has_mac(const struct iface *iface)
+{
+	struct ifreq request = {0};
+
+	return ioctl(iface->twin, SIOCGIFHWADDR, &request) == 0 &&
+	       memcmp(request.ifr_hwaddr.sa_data, &iface->mac, sizeof(iface->mac)) == 0;
+}
+
+int twin_set_mac(struct netlink *netlink, const struct iface *iface)
+{
+	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = iface->kernel_index};
+	struct nlmsghdr *message = netlink_begin(netlink, RTM_NEWLINK, 0, &header, sizeof(header));
+
+	mnl_attr_put(message, IFLA_ADDRESS, sizeof(iface->mac), &iface->mac);
+	return netlink_talk(netlink, message);
+}
+
 static int set_address(struct netlink *netlink, const struct iface *iface,
 	const struct prefix *address, struct reason *reason)
 {

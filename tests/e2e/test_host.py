@@ -43,6 +43,18 @@ class TestOwnAddress:
         assert "3 received" in out.stdout
 
 
+def test_the_twin_keeps_the_mac_of_its_port(lab):
+    """udev gives new devices a MAC of its own now and then, after we have: nobody would answer us."""
+    def mac():
+        return json.loads(lab.box_machine.run("ip", "-j", "link", "show", "lan").stdout)[0]["address"]
+    own = mac()
+    lab.box_machine.ip("link set lan address 02:00:00:00:00:77", "neigh flush dev lan")
+    wait_until(lambda: mac() == own, "the port's MAC")
+    out = lab.box_machine.run("ping", "-c", "3", "-i", "0.2", "-W", "2", LAN4.format(11))
+    assert "3 received" in out.stdout
+    assert "has that of the port again" in lab.box.tail("sluice-dataplane", 50)
+
+
 class TestServers:
     def test_ssh(self, lab):
         """A real sshd on the appliance's own address."""
