@@ -207,11 +207,16 @@ static bool tunnel_way(struct proxy *proxy, struct link *from, struct link *to)
 	return moved;
 }
 
+static bool is_broken(const struct link *link)
+{
+	return !link->tcp && (link->error || !link->ended);
+}
+
 static bool tunnel_step(struct proxy *proxy, struct session *session)
 {
 	struct link *client = &session->link, *upstream;
 	uint32_t in = client->in.length, out;
-	bool moved;
+	bool moved, over;
 
 	if (!session->upstream) {
 		session_end(proxy, session);
@@ -223,9 +228,12 @@ static bool tunnel_step(struct proxy *proxy, struct session *session)
 	moved |= tunnel_way(proxy, upstream, client);
 	session->bytes_in += in - client->in.length;
 	session->bytes_out += out - upstream->in.length;
-	if (!client->tcp || !upstream->tcp || (client->ended && upstream->ended)) {
+	over = client->ended && upstream->ended;
+	if (over || is_broken(client) || is_broken(upstream)) {
 		if (!session->passthrough)
 			request_count(proxy, session, session->status);
+		if (over) // what it was sent last is still under way
+			upstream_release(proxy, session, true);
 		session_end(proxy, session);
 		return false;
 	}

@@ -109,8 +109,7 @@ bool answer_redirect(struct proxy *proxy, struct session *session, const struct 
 	char location[HEAD_MAX];
 	struct h1_answer what = {.status = policy->redirect_code, .location = location};
 
-	if (session->tls || !(policy->ssl_redirect || policy->force_ssl_redirect) ||
-		!head->host.length)
+	if (!(policy->ssl_redirect || policy->force_ssl_redirect) || !head->host.length)
 		return false;
 	if (head->path.length >= sizeof(exempt) - 1 &&
 		memcmp(h1_at(head, head->path), exempt, sizeof(exempt) - 1) == 0)

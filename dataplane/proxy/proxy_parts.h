@@ -123,7 +123,8 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 void upstream_release(struct proxy *proxy, struct session *session, bool reusable);
 void upstream_timeout(struct proxy *proxy, struct upstream *upstream);
 void upstream_gone(struct proxy *proxy, struct upstream *upstream); // an idle one has ended
-// The endpoint failed before a response: to another one, if that may be. False: the refusal holds.
+// The endpoint failed before a response: to another one, if that may be and there is one. False:
+// the refusal holds, all is as it was. True: it is seen to, also where that one was of no use.
 bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why);
 // Its TLS, where it has some, is up. False: not yet, or it failed, which is as if it had closed.
 bool upstream_secured(struct proxy *proxy, struct upstream *upstream);

@@ -6,6 +6,9 @@
 #include "maglev.h"
 
 #include <string.h>
+#include <strings.h>
+
+#define HOST_TEXT (ADDR_TEXT + 8) // "[address]:port"
 
 void request_reset(struct session *session)
 {
@@ -147,6 +150,19 @@ static bool is_trusted(const struct proxy *proxy, const struct session *session)
 	return false;
 }
 
+// A proxy of ours in front says how the client came to it.
+static bool came_by_https(const struct proxy *proxy, const struct session *session)
+{
+	const struct h1_head *head = &proxy->request_head;
+	const struct h1_field *told = h1_first(head, H1_X_FORWARDED_PROTO);
+	static const char https[] = "https";
+
+	if (!told || !is_trusted(proxy, session))
+		return session->tls;
+	return told->value_length == sizeof(https) - 1 &&
+	       strncasecmp(head->bytes + told->value, https, sizeof(https) - 1) == 0;
+}
+
 // The path that the endpoint is asked for, if it is another one. False: it is too long.
 static bool rewrite(
 	const struct route_target *target, struct h1_forward *how, char *out, size_t room)
@@ -163,13 +179,33 @@ static bool rewrite(
 	return length != 0;
 }
 
+// Where the client named no host, as it may in HTTP/1.0, the endpoint is told the address that the
+// client asked: HTTP/1.1 has to name one.
+static void name_host(const struct session *session, struct h1_forward *how, char out[HOST_TEXT])
+{
+	const struct tcp_tuple *tuple = session->link.tcp ? tcp_tuple_of(session->link.tcp) : NULL;
+	char text[ADDR_TEXT];
+	bool v4;
+
+	if (!tuple)
+		return; // it left
+	v4 = addr_is_v4(&tuple->local);
+	addr_format(&tuple->local, text);
+	how->host = out;
+	how->host_length =
+		(uint16_t)snprintf(out, HOST_TEXT, "%s%s%s", v4 ? "" : "[", text, v4 ? "" : "]");
+	if (session->vip_port != (session->tls ? 443 : 80))
+		how->host_length += (uint16_t)snprintf(out + how->host_length,
+			HOST_TEXT - how->host_length, ":%u", session->vip_port);
+}
+
 // The head that goes to the endpoint, in a chunk of its own.
 static enum http_refusal write_head(struct proxy *proxy, struct session *session,
 	const struct http_found *found, struct route_text path)
 {
 	const struct rule_policy *policy = found->rule->policy;
 	const struct route_target target = {policy->rewrite, path, found->groups};
-	char port[8], id[32], room[HEAD_MAX];
+	char port[8], id[32], room[HEAD_MAX], host[HOST_TEXT];
 	struct h1_forward how = {
 		.client = session->client,
 		.client_length = session->client_length,
@@ -181,8 +217,11 @@ static enum http_refusal write_head(struct proxy *proxy, struct session *session
 		.tls = session->tls,
 		.trusted = is_trusted(proxy, session),
 	};
-	uint32_t beside = h1_request_room(&proxy->request_head, &how);
+	uint32_t beside;
 
+	if (!how.host && !proxy->request_head.host.length)
+		name_host(session, &how, host);
+	beside = h1_request_room(&proxy->request_head, &how);
 	if (!rewrite(&target, &how, room, beside < HEAD_MAX ? HEAD_MAX - beside : 0))
 		return HTTP_REWRITE_LONG;
 	request_id(proxy, id);
@@ -232,12 +271,12 @@ static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 	if (!found.rule)
 		return found.how == ROUTE_TOO_COSTLY ? HTTP_ROUTE_COSTLY : HTTP_NO_ROUTE;
 	take_policy(proxy, session, found.rule);
-	if (found.rule->policy->rewrite && route_target_is_url(found.rule->policy->rewrite))
-		return answer_elsewhere(proxy, session, &found, path);
-	if (answer_redirect(proxy, session, found.rule->policy))
-		return HTTP_OK;
 	if (head->body == H1_BODY_LENGTH && head->content_length > session->body_limit)
 		return HTTP_BODY_LARGE;
+	if (found.rule->policy->rewrite && route_target_is_url(found.rule->policy->rewrite))
+		return answer_elsewhere(proxy, session, &found, path);
+	if (!came_by_https(proxy, session) && answer_redirect(proxy, session, found.rule->policy))
+		return HTTP_OK;
 	pool = backend_choose(proxy, found.rule->backends, found.rule->backend_count);
 	if (!pool)
 		return HTTP_NO_ENDPOINT;

@@ -292,9 +292,22 @@ void upstream_connected(struct proxy *proxy, struct upstream *upstream)
 				     UINT64_C(1000));
 }
 
+// Whether some endpoint was not tried yet.
+static bool is_another(const struct proxy *proxy, const struct session *session)
+{
+	const struct rule_backend backend = {.pool = session->pool, .hash = session->pool_hash};
+	const struct pool *pool = tables_backend_pool(proxy->tables, &backend);
+
+	for (uint32_t i = 0; pool && i < pool->ready_count && i <= session->tried_count; i++)
+		if (!was_tried(session, pool->members[i]->slot))
+			return true;
+	return false;
+}
+
 bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 {
 	struct upstream *upstream = session->upstream;
+	enum http_refusal refusal;
 	bool never_sent = session->state == SESSION_WAIT;
 	// A connection that was kept may end just when it is used again: that says nothing of the
 	// endpoint, and costs no try.
@@ -310,7 +323,8 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 	if (stale) {
 		session->tried_count -= session->tried_count > 0;
 	} else {
-		if (!(session->retry_on & why) || session->tries_left <= 1)
+		if (!(session->retry_on & why) || session->tries_left <= 1 ||
+			!is_another(proxy, session))
 			return false;
 		session->tries_left--;
 	}
@@ -320,7 +334,14 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 	proxy->stats.all.retries++;
 	upstream_release(proxy, session, false);
 	session->request_sent = false;
-	return upstream_acquire(proxy, session) == HTTP_OK;
+	refusal = upstream_acquire(proxy, session);
+	if (refusal != HTTP_OK && session->passthrough) {
+		proxy->stats.refusals[refusal]++;
+		session_cut(proxy, session);
+	} else if (refusal != HTTP_OK) {
+		request_refuse(proxy, session, refusal);
+	}
+	return true;
 }
 
 void upstream_fade(struct proxy *proxy)

@@ -176,6 +176,81 @@ def test_upgrade_is_a_tunnel(lab, plan):
     server.close()
 
 
+def test_a_tunnel_that_the_pod_ends_first(lab, plan):
+    """What the client says after it, and its end, still reach the pod."""
+    heard = []
+
+    def behave(server, sock):
+        read_head(sock)
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                     b"Connection: Upgrade\r\n\r\nbye")
+        sock.shutdown(socket.SHUT_WR)
+        said = b""
+        while data := sock.recv(65536):
+            said += data
+        heard.append(said)
+
+    server = Server(lab, "web-1a", 9107, behave)
+    plan.pool("web", ["web-1a"], port=9107)
+    plan.rule("", "/", "web")
+    plan.apply()
+    for size in (10, 300000):
+        with contextlib.closing(lab.client.socket()) as sock:
+            sock.settimeout(5)
+            sock.connect((VIP, 80))
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                         b"Upgrade: websocket\r\n\r\n")
+            while sock.recv(65536):
+                pass
+            sock.sendall(b"x" * size)
+        wait_until(lambda: heard, "the end of the tunnel")
+        assert heard.pop() == b"x" * size
+    server.close()
+
+
+def test_another_try_is_another_pod(lab, plan):
+    """With one pod there is one try; where each fails, as many as the rule says, each elsewhere."""
+    def behave(server, sock):
+        server.seen.append(read_head(sock))
+
+    servers = [Server(lab, pod, 9108, behave) for pod in lab.pods]
+    plan.pool("one", ["web-1a"], port=9108)
+    plan.pool("all", list(lab.pods), port=9108)
+    plan.rule("one.example", "/", "one")
+    plan.rule("all.example", "/", "all")
+    plan.apply()
+    assert "502" in lab.curl("-i", "-H", "Host: one.example", url(VIP)).stdout
+    assert [len(server.seen) for server in servers] == [1, 0, 0, 0]
+    servers[0].seen.clear()
+    assert "502" in lab.curl("-i", "-H", "Host: all.example", url(VIP)).stdout
+    assert sorted(len(server.seen) for server in servers) == [0, 1, 1, 1]
+    for server in servers:
+        server.close()
+
+
+def test_no_pod_is_left_for_another_try(lab, plan):
+    """The status that asks for another try is passed on when there is nobody else."""
+    def behave(server, sock):
+        read_head(sock)
+        sock.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy")
+
+    server = Server(lab, "web-1a", 9109, behave)
+    plan.pool("web", ["web-1a"], port=9109)
+    plan.rule("", "/", "web", retry_on=2047)
+    plan.apply()
+    assert lab.curl("-w", " %{http_code}", url(VIP)).stdout == "busy 503"
+    server.close()
+
+
+def test_a_client_that_names_no_host(lab, plan):
+    """nginx refuses HTTP/1.1 without a host."""
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.apply()
+    answer = ask(lab, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
 def test_idle_connections_to_a_pod_that_ended_cost_no_request(lab, plan):
     answered = threading.Semaphore(0)
 

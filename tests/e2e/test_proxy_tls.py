@@ -6,7 +6,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from harness import url
+from channel import packed
+from harness import url, wan
 from proxied import VIP, Server, lab, make_certificate, plan, proto, read_head  # noqa: F401: fixtures
 
 
@@ -110,6 +111,22 @@ def test_ssl_redirect(lab, plan):
     out = lab.curl("-i", "-H", "Host: a.example:80", url(VIP, path="/x/?q=1")).stdout
     assert "308 Permanent Redirect" in out and "\nLocation: https://a.example/x/?q=1" in out.replace("\r", "")
     assert "200 OK" in lab.curl("-i", "-H", "Host: b.example", url(VIP)).stdout
+
+
+def test_what_goes_ahead_of_a_redirect(lab, plan):
+    """A body that is too large; and a proxy of ours in front that had it by https."""
+    plan.pool("web", ["web-1a"])
+    plan.rule("a.example", "/", "web", ssl_redirect=True, body_bytes=10)
+    plan.certificate("one", "a.example")
+    plan.apply()
+    words = ("-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: a.example", url(VIP))
+    https = ("-H", "X-Forwarded-Proto: https", *words)
+    assert lab.curl("-d", "x" * 11, *words).stdout == "413"
+    assert lab.curl(*https).stdout == "308"
+    plan.listener["trusted"] = [{"address": packed(wan(10)), "length": 32}]
+    plan.apply()
+    assert lab.curl(*https).stdout == "200"
+    assert lab.curl(*words).stdout == "308"
 
 
 def test_backend_over_tls(lab, plan):
