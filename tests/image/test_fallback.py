@@ -8,9 +8,9 @@ from test_boot import check_serves
 from test_update import SIGNING, boot_id, upgrade, wait_healthy
 
 BAD = {
+    "hangs": "sluice.patience=45 rootdelay=100000",
     "never-healthy": "systemd.mask=sluice-dataplane.service sluice.patience=60",
     "emergency": "systemd.unit=emergency.target",
-    "hangs": "sluice.patience=45 rootdelay=100000 root=/dev/nowhere",
 }
 
 
@@ -26,6 +26,9 @@ def test_gives_way(lab, started, images, tmp_path):
     box, chain = started(more=["-drive", f"file={volume},if=virtio,format=raw,readonly=on"])
     box.wait_up()
     wait_healthy(box, "A")
+    # The deadline of the start is over with it.
+    assert box.shell("ls /run/sluice-deadline; pgrep -f '^/bin/sh /scripts/init-top'",
+                     check=False).stdout == ""
     for name in BAD:
         box.shell("mkdir -p /run/bundles && mount -o ro LABEL=bundles /run/bundles")
         done = upgrade(box, name)
