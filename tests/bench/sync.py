@@ -8,8 +8,10 @@ a file of its own for each EndpointSlice. The control plane has one CPU of its o
                       the most memory it ever had
     change_*_ms       from the event (a file takes the place of another) until the dataplane has the
                       endpoint's new state, one at a time
-    changes           the same for a Service that is added, an Ingress of which a path changes, and a
-                      Secret of which the certificate is another one for the same name
+    changes           the same for a Service that is added and one that goes, an Ingress of which a
+                      path changes, and a Secret of which the certificate is another one for the
+                      same name
+    burst             BURST Services go at once
     sustained         changes at a fixed rate: how far behind the last was, and what memory grew by
 
 The changes are measured at several sizes, to show that their cost does not grow with the number of
@@ -38,6 +40,7 @@ TLS_EVERY = 10      # Ingresses: one of them has TLS
 RATE, SECONDS = 1000, 5
 CHANGES = 300
 OTHERS = 60         # of each other kind
+BURST = 1000        # Services that go at once
 SPLIT = 200         # Services up to this one: each object has a file of its own
 
 
@@ -155,6 +158,9 @@ class Clusters:
                      f'{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"new-{i}"}},"spec":'
                      '{"type":"LoadBalancer","ports":[{"name":"http","port":80}]}}\n')
 
+    def remove_service(self, i):
+        self.replace(i, f"new-{i}.yaml", "# nothing any more\n")
+
     def change_ingress(self, i):
         number = i * 7919 % min(self.size, SPLIT)
         ingress = self.manifest(number).split("---\n")[-1]
@@ -238,7 +244,8 @@ def other_changes(clusters):
     return {name: summary(single_changes(clusters, change, OTHERS))
             for name, change in (("ingress", clusters.change_ingress),
                                  ("secret", clusters.rotate_secret),
-                                 ("service_added", clusters.add_service))}
+                                 ("service_added", clusters.add_service),
+                                 ("service_gone", clusters.remove_service))}
 
 
 def sustained(clusters):
@@ -260,6 +267,21 @@ def sustained(clusters):
     return {"rate": round(RATE * SECONDS / (sent - started)), "seconds": SECONDS,
             "behind_ms": round(1000 * (behind - sent), 1),
             "grew_mb": round(clusters.memory_mb("VmRSS") - before, 1)}
+
+
+def burst(clusters):
+    """Many Services go at once, with their Ingresses: until the dataplane has none of them."""
+    clusters.settle()
+    left = clusters.listeners() - BURST
+    before = clusters.memory_mb("VmRSS")
+    started = time.monotonic()
+    for number in range(clusters.size - BURST, clusters.size):
+        clusters.replace(number, f"{number}.yaml", "# nothing any more\n")
+    sent = time.monotonic()
+    clusters.wait(lambda: clusters.listeners() <= left, "the end of the burst")
+    return {"services": BURST, "sent_s": round(sent - started, 2),
+            "gone_s": round(time.monotonic() - started, 2),
+            "before_mb": round(before, 1), "after_mb": round(clusters.memory_mb("VmRSS"), 1)}
 
 
 def run(args, say):
@@ -287,6 +309,8 @@ def run(args, say):
             if size == SIZES[-1]:
                 result["sustained"] = sustained(clusters)
                 say(f"       {result['sustained']}")
+                result["burst"] = burst(clusters)
+                say(f"       {result['burst']}")
                 result.update({key: case[key] for key in TARGET})
         finally:
             clusters.close()
