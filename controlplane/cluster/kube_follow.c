@@ -21,6 +21,8 @@
 #define SHORT_MS      1000 // a watch that ends sooner is not opened again at once
 #define TRIES_MOST    3    // of a watch that gives nothing, before listing
 #define PROBE_STALL_S 5
+#define ABSENT_MS     10000 // for so long, and so many times, the first path is not there
+#define ABSENT_TRIES  3
 
 struct follow {
 	struct follow_options options;
@@ -31,7 +33,7 @@ struct follow {
 	bool first_served;              // the last list was of the first path
 	bool progress, expired, broken; // of the watch that runs
 	char heard[256];                // why it is broken
-	unsigned path, pages, failures, broken_lists;
+	unsigned path, pages, failures, broken_lists, absences;
 	char *version;      // where the watch goes on; NULL = list
 	char *list_version; // of the list that runs
 	char *cursor;       // "continue" of the next page
@@ -39,6 +41,7 @@ struct follow {
 	char *bytes;
 	size_t length, capacity;
 	uint64_t started_ms, probe_ms; // when the first path is asked for again
+	uint64_t absent_ms;            // since when it is not there
 	char problem[1024];
 	char first_problem[1024]; // of the first path, while the second is tried; "" = it is not
 				  // there
@@ -181,7 +184,7 @@ static int visit_item(void *arg, const struct tree *item, const char *bytes, siz
 static void listed(struct follow *f)
 {
 	f->listing = f->unpaged = false;
-	f->broken_lists = 0;
+	f->broken_lists = f->absences = 0;
 	f->first_served = f->path == 0;
 	set_text(&f->version, f->list_version);
 	f->options.listed(f->options.arg);
@@ -217,17 +220,31 @@ static void page_read(struct follow *f, const struct tree *head)
 	go(f);
 }
 
+// Nobody serves the first path any more: not only while an API server starts, which says so of what
+// it will have in a moment.
+static bool stays_absent(struct follow *f)
+{
+	uint64_t now = uv_now(f->options.loop);
+
+	if (f->absences++ == 0)
+		f->absent_ms = now;
+	return f->absences >= ABSENT_TRIES && now - f->absent_ms >= ABSENT_MS;
+}
+
 // The first is not there, or who serves it is not (an aggregated API server answers 503 by
-// another). Who served it a moment ago has some tries: the other path says less, and what it does
+// another). Who served it a moment ago has some time: the other path says less, and what it does
 // not say would end.
 static bool try_other_path(struct follow *f, const struct kube_answer *answer)
 {
-	if (answer->status == 503 && f->first_served && f->failures < TRIES_MOST)
+	if (f->path || !f->options.paths[1] || (answer->status != 404 && answer->status != 503)) {
+		f->absences = 0;
 		return false;
-	if (f->path || !f->options.paths[1] || (answer->status != 404 && answer->status != 503))
+	}
+	if (f->first_served && !stays_absent(f))
 		return false;
 	snprintf(f->first_problem, sizeof(f->first_problem), "%s",
 		answer->status == 503 ? answer->error : "");
+	f->first_served = false;
 	f->path = 1;
 	set_text(&f->cursor, NULL);
 	f->pages = 0;
@@ -257,7 +274,7 @@ static void list_done(void *arg, const struct kube_answer *answer)
 			fail(f, f->first_problem, 0);
 			return;
 		}
-		if (answer->status == 404) {
+		if (answer->status == 404 && !f->absences) {
 			set_state(f, FOLLOW_MISSING, "");
 			wait_ms(f, jitter(MISSING_MS));
 			return;

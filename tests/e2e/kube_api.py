@@ -119,10 +119,6 @@ def make_token(namespace, name, ends=0, number=0):
     return ".".join((*parts, "c2lnbmF0dXJl"))
 
 
-class Gone(Exception):
-    """410: what was asked for is too old."""
-
-
 class FakeApi:
     def __init__(self, make_socket, folder, token="a-token", port=6443):
         self.make_socket, self.folder, self.token, self.port = make_socket, folder, token, port
@@ -342,6 +338,13 @@ class ApiHandler(http_server.Handler):
             return version.removeprefix("discovery.k8s.io/") in self.api.slice_versions
         return version == PLURALS[plural][0]
 
+    def of_version(self, thing):
+        """As the version that is asked for has it: slices of v1beta1 leave out pods that end."""
+        if "/discovery.k8s.io/v1beta1/" not in self.path or "endpoints" not in thing:
+            return thing
+        return {**thing, "endpoints": [row for row in thing["endpoints"]
+                                       if not row["conditions"].get("terminating")]}
+
     @staticmethod
     def selected(thing, namespace, query):
         if namespace and thing["metadata"].get("namespace") != namespace:
@@ -366,7 +369,7 @@ class ApiHandler(http_server.Handler):
         elif first + limit < len(rows):
             metadata["continue"] = str(first + limit)
         self.answer(200, {"kind": f"{PLURALS[plural][1]}List", "metadata": metadata,
-                          "items": rows[first:first + limit]})
+                          "items": [self.of_version(row) for row in rows[first:first + limit]]})
 
     def line(self, kind, thing):
         data = json.dumps({"type": kind, "object": thing}).encode() + b"\n"
@@ -399,7 +402,7 @@ class ApiHandler(http_server.Handler):
                 return None
             for version, _, kind, thing in new:
                 if kind == "ERROR" or self.selected(thing, namespace, query):
-                    self.line(kind, thing)
+                    self.line(kind, self.of_version(thing))
                 at = max(at, version)
                 if kind == "ERROR":
                     ends = 0

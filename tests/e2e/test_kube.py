@@ -39,7 +39,6 @@ def live(klab):
     yield klab
     api = klab.api
     api.fault, api.kinds_missing, api.stall, api.endless, api.skew = None, set(), False, False, 0
-    api.slice_versions = {"v1"}
     if not api.server:
         api.up()
     klab.api.kubeconfig()
@@ -327,39 +326,6 @@ class TestGoesOn:
         wait_until(lambda: len(live.api.asked("ingresses", watch=False)) > lists, "asked for", 10)
         # What was broken off is told until it is there again.
         wait_until(lambda: not problems(live, "cluster prod"), "no problem left", 15)
-
-    def slices_asked(self, lab, version):
-        return [query for method, path, query in lab.api.requests
-                if path.startswith(f"/apis/discovery.k8s.io/{version}/") and query.get("watch")]
-
-    def test_a_newer_version_of_slices_that_comes_and_goes(self, live):
-        """v1beta1 as long as there is no v1, or nobody who serves it."""
-        vip = apply_service(live, "versions")
-        live.api.slice_versions = {"v1beta1"}
-        live.api.compact()
-        live.api.break_off()
-        wait_until(lambda: self.slices_asked(live, "v1beta1"), "v1beta1 watched", 20)
-        apply_service(live, "versions", pods=list(live.pods)[:1])
-        count = len(self.slices_asked(live, "v1"))
-        live.api.slice_versions = {"v1", "v1beta1"}
-        wait_until(lambda: len(self.slices_asked(live, "v1")) > count, "v1 watched", 30)
-        assert not problems(live, "cluster prod")
-        apply_service(live, "versions", pods=list(live.pods)[:2])
-        assert live.connect_once(vip, 7000)
-        count = len(self.slices_asked(live, "v1beta1"))
-        live.api.fault = lambda method, path, query: (
-            (503, (), '{"message":"the server is currently unable to handle the request"}')
-            if path.startswith("/apis/discovery.k8s.io/v1/") else None)
-        live.api.break_off()
-        wait_until(lambda: len(self.slices_asked(live, "v1beta1")) > count, "v1beta1 again", 30)
-        apply_service(live, "versions", pods=list(live.pods)[:1])
-        assert live.connect_once(vip, 7000)
-        # Where there is no other, it is what it is: unavailable, and nothing is taken away.
-        live.api.slice_versions = {"v1"}
-        live.api.break_off()
-        wait_problem(live, "unable to handle the request", 30)
-        assert live.connect_once(vip, 7000)
-        live.api.fault = None
 
 
 def test_plain_errors(make_lab, tmp_path):
