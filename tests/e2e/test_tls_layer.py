@@ -14,6 +14,9 @@ from proxied import VIP, Plan, proto  # noqa: F401: a fixture
 # Of the certificate that the test makes, of the page served and of the network of the test.
 NOT_OURS = ("cert_", "DNS_", "security_headers", "HSTS", "HPKP", "banner", "scanTime", "scanProblem",
             "engine_problem", "overall_grade", "grade_cap")
+# Its client leaves as soon as the handshake is done, at times before the ticket of TLS 1.3 is there,
+# and cannot resume then. That sessions are resumed is tested beside TLS at the proxy.
+NOT_WAITED_FOR = ("sessionresumption_ticket", "check failed because of connect problem")
 
 
 @pytest.fixture(scope="module")
@@ -74,4 +77,4 @@ def test_testssl(lab, plan):
                    "testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none",
                    "-p", "-s", "-f", "-P", "-S", "-U", "--jsonfile", found, "--severity", "MEDIUM", f"https://{VIP}:443/", check=False)
     findings = [one for one in json.loads(found.read_text()) if not one["id"].startswith(NOT_OURS)]
-    assert findings == []
+    assert [one for one in findings if (one["id"], one["finding"]) != NOT_WAITED_FOR] == []
