@@ -6,6 +6,7 @@
 #include "proxy_parts.h"
 #include "world_network.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <rte_ip.h>
 #include <setjmp.h>
@@ -43,7 +44,7 @@ struct network {
 	unsigned loss; // of 1000
 	struct peer clients[AT_ONCE], servers[4096];
 	uint32_t port;
-	uint64_t started, done;
+	uint64_t started, done, forgotten;
 	struct rte_mbuf *pending[PENDING];
 	uint32_t pending_count;
 };
@@ -230,10 +231,13 @@ static void happens(struct tcp_connection *connection, void *user, enum tcp_even
 	} else if (what == TCP_EVENT_CONNECTED) {
 		ask(net, peer);
 	} else if (what == TCP_EVENT_FINISHED) {
+		peer->finished = true;
 		tcp_finish(connection);
 	} else if (what == TCP_EVENT_CLOSED && peer) {
 		if (peer->client) {
-			assert_int_equal(value, 0);
+			// A FIN that was lost for so long that TIME_WAIT had to make room.
+			net->forgotten += value == -ECONNRESET && peer->finished;
+			assert_true(value == 0 || (value == -ECONNRESET && peer->finished));
 			assert_true(peer->last && peer->headed && peer->got == peer->size);
 			net->done++;
 		}
@@ -432,7 +436,7 @@ static void play(struct network *net, uint64_t connections, unsigned loss, uint6
 {
 	net->random = seed;
 	net->loss = loss;
-	net->started = net->done = 0;
+	net->started = net->done = net->forgotten = 0;
 	while (net->done < connections) {
 		uint64_t before = net->done;
 
@@ -443,6 +447,7 @@ static void play(struct network *net, uint64_t connections, unsigned loss, uint6
 			step(net);
 		assert_true(net->done > before); // else it stands still
 	}
+	assert_true(net->forgotten <= (loss ? connections / 10000 : 0));
 	net->loss = 0;
 	for (unsigned i = 0; i < 500000; i++) // 150 seconds
 		step(net);
