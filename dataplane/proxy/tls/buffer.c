@@ -51,12 +51,12 @@ int queue_init(struct queue **result)
 
 	if (!queue)
 		return -ENOMEM;
-	queue->stub = calloc(1, sizeof(*queue->stub));
-	if (!queue->stub) {
+	queue->sentinel = calloc(1, sizeof(*queue->sentinel));
+	if (!queue->sentinel) {
 		free(queue);
 		return -ENOMEM;
 	}
-	queue->head = queue->tail = queue->stub;
+	queue->head = queue->tail = queue->sentinel;
 	*result = queue;
 	return 0;
 }
@@ -64,7 +64,7 @@ int queue_init(struct queue **result)
 void queue_free(struct queue *queue)
 {
 	if (queue)
-		free(queue->stub);
+		free(queue->sentinel);
 	free(queue);
 }
 
@@ -82,7 +82,7 @@ struct tls_connection *queue_pop(struct queue *queue)
 	struct tls_connection *tail = queue->tail;
 	struct tls_connection *next = __atomic_load_n(&tail->next, __ATOMIC_ACQUIRE);
 
-	if (tail == queue->stub) {
+	if (tail == queue->sentinel) {
 		if (!next)
 			return NULL;
 		queue->tail = tail = next;
@@ -91,7 +91,7 @@ struct tls_connection *queue_pop(struct queue *queue)
 	if (!next) {
 		if (tail != __atomic_load_n(&queue->head, __ATOMIC_ACQUIRE))
 			return NULL;
-		queue_push(queue, queue->stub);
+		queue_push(queue, queue->sentinel);
 		next = __atomic_load_n(&tail->next, __ATOMIC_ACQUIRE);
 		if (!next)
 			return NULL;

@@ -49,7 +49,7 @@ struct buffer {
 struct queue {
 	struct tls_connection *head; // atomic: last pushed
 	struct tls_connection *tail; // the taker's
-	struct tls_connection *stub;
+	struct tls_connection *sentinel;
 };
 
 struct tls_connection {
