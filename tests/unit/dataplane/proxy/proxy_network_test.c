@@ -2,6 +2,7 @@
 // The proxy between clients and servers that live in this process: our own TCP plays both, frames
 // are lost by a seed, time is moved by hand. Every byte is checked, and at the end nothing may be
 // left of any connection. proxy_network_test [CONNECTIONS]
+// house: 500 lines and a few: one network, of which the parts are seen together
 #include "frame_fixture.h"
 #include "proxy_parts.h"
 #include "world_network.h"
