@@ -53,6 +53,8 @@ struct control {
 	struct drains *drains;
 	struct api *api;
 	struct logs *logs;
+	uv_timer_t fetch; // of the dataplane's lines
+	bool fetching;
 	struct registry *registry;
 	unsigned source_count, source_wanted;
 	struct source **sources;
@@ -155,6 +157,10 @@ void checks_drained(void *control); // the endpoints that are have changed
 
 // https.c: the API on the network, as the settings say; what cannot be is told in `reason`.
 void https_follow(struct control *control, struct reason *reason);
+
+// fetch.c: the dataplane's lines of log, once a second.
+int fetch_start(struct control *control, struct reason *reason);
+void fetch_stop(struct control *control);
 
 // report.c: what api/ tells about us.
 void report(void *arg, struct api_state *state);

@@ -364,6 +364,7 @@ static const struct part {
 	{handover_start, handover_stop}, // answers what api/ waits for
 	{checks_start, checks_stop},
 	{start_publish, stop_publish},
+	{fetch_start, fetch_stop},
 	{clusters_start, clusters_stop},
 	{start_sources, sources_stop},
 	{start_status, stop_status}, // sources end what it waits for

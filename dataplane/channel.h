@@ -33,6 +33,9 @@ struct channel_handlers {
 	// Calls channel_send_captured() before it returns.
 	void (*capture)(void *arg, struct channel *channel, uint64_t id,
 		const Sluice__CaptureRequest *request);
+	// Calls channel_send_log() before it returns.
+	void (*log)(
+		void *arg, struct channel *channel, uint64_t id, const Sluice__LogRequest *request);
 	// Calls channel_send_flows(), now or later, once. The id is the channel's own, not the
 	// client's; when the client is gone by then, the answer is dropped.
 	void (*flows)(
@@ -53,5 +56,6 @@ void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stat
 void channel_send_explained(
 	struct channel *channel, uint64_t id, const Sluice__Explained *explained);
 void channel_send_captured(struct channel *channel, uint64_t id, const Sluice__Captured *captured);
+void channel_send_log(struct channel *channel, uint64_t id, const Sluice__LogLines *lines);
 void channel_send_flows(struct channel *channel, uint64_t id, const struct flow_view *views,
 	uint32_t count, uint64_t total);

@@ -247,6 +247,19 @@ static void do_capture(
 	sluice__capture_request__free_unpacked(message, NULL);
 }
 
+static void do_log(struct channel *channel, struct client *client, const struct request *request)
+{
+	Sluice__LogRequest *message =
+		sluice__log_request__unpack(NULL, request->length, request->body);
+
+	if (!message) {
+		client_result(channel, client, false, "log: does not parse");
+		return;
+	}
+	channel->handlers.log(channel->handlers.arg, channel, client->work, message);
+	sluice__log_request__free_unpacked(message, NULL);
+}
+
 static void do_request(
 	struct channel *channel, struct client *client, const uint8_t *in, size_t length)
 {
@@ -283,6 +296,9 @@ static void do_request(
 		break;
 	case REQUEST_CAPTURE:
 		do_capture(channel, client, &request);
+		break;
+	case REQUEST_LOG:
+		do_log(channel, client, &request);
 		break;
 	}
 }

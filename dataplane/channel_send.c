@@ -107,3 +107,12 @@ void channel_send_captured(struct channel *channel, uint64_t id, const Sluice__C
 	reply.captured = (Sluice__Captured *)(uintptr_t)captured;
 	answer(channel, id, &reply);
 }
+
+void channel_send_log(struct channel *channel, uint64_t id, const Sluice__LogLines *lines)
+{
+	Sluice__Reply reply = SLUICE__REPLY__INIT;
+
+	reply.body_case = SLUICE__REPLY__BODY_LOG;
+	reply.log = (Sluice__LogLines *)(uintptr_t)lines;
+	answer(channel, id, &reply);
+}

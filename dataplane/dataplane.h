@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "host.h"
+#include "log_keep.h"
 #include "port.h"
 #include "settings.h"
 #include "tables.h"
@@ -52,6 +53,9 @@ struct dataplane {
 	struct settings *settings;
 	bool hugepages;
 	usec_t started_realtime;
+	uint64_t run;              // tells this process from the ones before
+	struct log_keep *log_keep; // NULL: no line is kept
+	uint64_t log_taken;        // lines up to this one were fetched
 	uint32_t stop;
 	struct rte_mempool *pool;
 	uint32_t buffer_count;
@@ -136,6 +140,10 @@ void capture_step(
 	struct dataplane *dataplane); // ends what nobody asks after; at least every second
 // The main lcore's lane, or NULL.
 struct capture_lane *capture_lane(struct dataplane *dataplane);
+
+// log_answer.c
+void log_answer(
+	void *dataplane, struct channel *channel, uint64_t id, const Sluice__LogRequest *request);
 
 // explain.c
 void explain_request(void *dataplane, struct channel *channel, uint64_t id,

@@ -55,6 +55,7 @@ static int start_channel(struct dataplane *dataplane, struct reason *reason)
 		.flows = plan_flows,
 		.explain = explain_request,
 		.capture = capture_request,
+		.log = log_answer,
 	};
 	char path[4096];
 
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
 	const char *file = "/etc/sluice/sluice.conf";
 	struct dataplane *dataplane;
 	struct reason reason = {0};
+	struct timespec now;
 	bool check = false;
 	int error, option;
 
@@ -174,7 +176,9 @@ int main(int argc, char **argv)
 	dataplane = calloc(1, sizeof(*dataplane));
 	if (!dataplane)
 		return EXIT_FAILURE;
-	dataplane->started_realtime = (usec_t)time(NULL) * 1000000;
+	clock_gettime(CLOCK_REALTIME, &now);
+	dataplane->started_realtime = (usec_t)now.tv_sec * 1000000;
+	dataplane->run = dataplane->started_realtime + (uint64_t)now.tv_nsec / 1000;
 	dataplane->settings = settings_read(file, &reason);
 	if (!dataplane->settings || check) {
 		bool right = dataplane->settings != NULL;
@@ -186,6 +190,7 @@ int main(int argc, char **argv)
 		return right ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	dataplane->worker_count = dataplane->settings->dataplane.worker_count;
+	dataplane->log_keep = log_keep_new();
 	error = tls_start();
 	if (error) {
 		fprintf(stderr, "sluice-dataplane: TLS: %s\n", strerror(-error));

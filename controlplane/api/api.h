@@ -67,7 +67,7 @@ struct api_state {
 	struct drains *drains;      // NULL: there are none
 	void *arg;                  // of:
 	void (*drained)(void *arg); // they have changed; may be NULL
-	const struct logs *logs;    // NULL: none are kept
+	struct logs *logs;          // NULL: none are kept
 	const struct seal *seal;    // of the state; NULL: nothing is kept
 	struct firmware *firmware;
 	uint64_t started_us; // CLOCK_REALTIME

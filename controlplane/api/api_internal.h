@@ -5,6 +5,7 @@
 
 #include "api.h"
 #include "api_rows.h"
+#include "counters.h"
 #include "text_out.h"
 
 #include <jansson.h>
@@ -47,6 +48,7 @@ enum api_need {
 	WANT_SUMS,           // with listeners, pools and rules
 	NEED_EXPLANATION,    // 503 without it
 	NEED_CAPTURED,       // 503 without it
+	WANT_LOG,            // the dataplane's, with a level of it that is to be set
 };
 
 enum api_role { // what who asks may do
@@ -63,7 +65,7 @@ struct exchange;
 void exchange_finish(struct exchange *exchange, json_t *answer);
 
 struct api_request {
-	struct exchange *exchange; // for exchange_finish()
+	struct exchange *exchange;
 	const struct api_state *state;
 	const char *who;    // the user's name by the socket's credentials, or the token's
 	const char *from;   // "unix", or the client's address
@@ -78,6 +80,7 @@ struct api_request {
 	const Sluice__Flows *flows;
 	const Sluice__Explained *explained;
 	const Sluice__Captured *captured;
+	const Sluice__LogLines *log;
 	const char *told;       // by a program, of rows with `ask`; NULL = nothing
 	const char *why;        // none came
 	struct reason *refused; // what is in it after the handler is told with 400
@@ -119,6 +122,9 @@ int api_request_set(struct api_request *request, const struct api_command *comma
 bool api_flows_filter(const struct api_command *command, const struct api_request *request,
 	Sluice__FlowsRequest *filter, struct addr address[static 3]);
 
+// False: it is not to be asked, or a value is wrong, which is told.
+bool api_log_question(const struct api_command *command, const struct api_request *request,
+	Sluice__LogRequest *question, struct reason *reason);
 void api_capture_question(const struct api_command *command, const struct api_request *request,
 	Sluice__CaptureRequest *question, struct addr address[static 2]);
 
@@ -140,37 +146,11 @@ bool api_address_port(const char *text, struct addr *addr, uint16_t *port);
 // Root, or with `group` among its groups: then its name, else false.
 bool peer_allowed(int fd, const char *group, char name[static PEER_NAME]);
 
-// The counters of listeners and endpoints, found by key. NULL counters when there are none.
-struct counters;
-struct counters *counters_new(const Sluice__Stats *stats); // NULL = out of memory
-const Sluice__Counters *counters_listener(
-	const struct counters *counters, const struct plan_listener *listener);
-const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, const char *pool);
-const Sluice__ListenerStats *counters_listener_stats(
-	const struct counters *counters, const struct plan_listener *listener);
-// Of the i-th endpoint of a pool. False: none are known.
-bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
-	Sluice__Counters *out);
-void counters_free(struct counters *counters);
-// Adds; no part is nothing.
-void counters_add(Sluice__Counters *sum, const Sluice__Counters *part);
-// "flows", "packets_in", ... ; nulls when counters is NULL.
-void counters_json(json_t *row, const Sluice__Counters *counters);
-
 // What the rows of metrics.c share with metrics_rows.c.
 void metrics_family(struct text *text, const char *name, const char *type, const char *help);
 void metrics_label(struct text *text, const char *name, const char *value);
 void metrics_rows(const struct api_request *request, struct text *text);
 
-// Those of rules.
-struct rule_counters;
-struct rule_counters *rule_counters_new(const Sluice__Stats *stats); // NULL = out of memory
-const Sluice__HttpCounters *rule_counters_find(const struct rule_counters *counters,
-	const struct plan_host *host, const struct plan_rule *rule);
-void rule_counters_free(struct rule_counters *counters);
-
-// "requests", "responses", ... ; nulls when counters is NULL.
-void http_counters_json(json_t *row, const Sluice__HttpCounters *counters);
 // A rule and the endpoints behind it.
 json_t *rule_json(
 	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);

@@ -144,6 +144,7 @@ static void resume(struct exchange *x)
 	x->request.flows = NULL;
 	x->request.explained = NULL;
 	x->request.captured = NULL;
+	x->request.log = NULL;
 	web_resume(x);
 }
 
@@ -201,6 +202,21 @@ static void on_captured(void *arg, const Sluice__Captured *captured, const char 
 	resume(x);
 }
 
+// The lines are kept before anybody looks at them.
+static void on_log(void *arg, const Sluice__LogLines *lines, const char *why)
+{
+	struct exchange *x = arg;
+	struct api_state state = {0};
+
+	take_state(x, &state);
+	if (lines && state.logs)
+		logs_take(state.logs, lines);
+	x->request.log = lines;
+	x->request.why = why;
+	handle(x);
+	resume(x);
+}
+
 static void on_told(void *arg, const char *output, const char *why)
 {
 	struct exchange *x = arg;
@@ -219,6 +235,7 @@ static int ask(struct exchange *x, struct publish *publish)
 	Sluice__CaptureRequest capture;
 	Sluice__FlowsRequest filter;
 	struct addr address[3];
+	Sluice__LogRequest log = SLUICE__LOG_REQUEST__INIT;
 
 	if (!publish)
 		return -ENOTCONN;
@@ -243,6 +260,10 @@ static int ask(struct exchange *x, struct publish *publish)
 	case NEED_CAPTURED:
 		api_capture_question(x->command, &x->request, &capture, address);
 		return publish_capture(publish, &capture, on_captured, x);
+	case WANT_LOG:
+		if (!api_log_question(x->command, &x->request, &log, &x->reason))
+			return -EALREADY;
+		return publish_log(publish, &log, on_log, x);
 	case NEED_FLOWS:
 		if (!api_flows_filter(x->command, &x->request, &filter, address)) {
 			reason_add(&x->reason, "which flows? A filter, or all");

@@ -4,13 +4,14 @@
 
 static void print_levels(json_t *rows, FILE *out)
 {
-	struct table *table = table_new("ll");
+	struct table *table = table_new("lll");
 	json_t *row;
 	size_t i;
 
-	table_head(table, (const char *const[]){"SUBSYSTEM", "LEVEL"});
+	table_head(table, (const char *const[]){"PROCESS", "SUBSYSTEM", "LEVEL"});
 	json_array_foreach(rows, i, row)
 	{
+		table_cell(table, "%s", row_text(row, "process"));
 		table_cell(table, "%s", row_text(row, "subsystem"));
 		table_cell(table, "%s", row_text(row, "level"));
 	}
@@ -27,9 +28,9 @@ static void print(json_t *answer, FILE *out)
 		print_levels(levels, out);
 		return;
 	}
-	json_array_foreach(json_object_get(answer, "log"), i, row)
-		fprintf(out, "%s %-7s %s: %s\n", row_text(row, "time"), row_text(row, "level"),
-			row_text(row, "subsystem"), row_text(row, "text"));
+	json_array_foreach(json_object_get(answer, "log"), i, row) fprintf(out,
+		"%s %-7s %-12s %s: %s\n", row_text(row, "time"), row_text(row, "level"),
+		row_text(row, "process"), row_text(row, "subsystem"), row_text(row, "text"));
 	if (dropped)
 		fprintf(out, "%llu lines were dropped: too many a second\n",
 			(unsigned long long)dropped);
@@ -45,10 +46,11 @@ static void print_level(json_t *answer, FILE *out)
 
 const struct cli_command cli_log = {
 	.words = {"show", "log"},
-	.help = "the last lines of the control plane's log",
+	.help = "the last lines of the log, of both processes",
 	.path = "/v1/log",
 	.arguments = {{"level", "LEVEL", "this level and worse"},
 		{"subsystem", "NAME", "only of this subsystem"},
+		{"process", "NAME", "controlplane or dataplane"},
 		{"since", "TIME", "90s, 5m, 2h, 1d or a time in UTC, 2026-01-31T12:00:00Z"},
 		{"text", "TEXT", "only with this text in them"},
 		{"last", "NUMBER", "so many at most, the newest"},
@@ -61,7 +63,8 @@ const struct cli_command cli_log_level = {
 	.help = "which lines of a subsystem are written, until the restart",
 	.path = "/v1/log/level",
 	.arguments = {{"subsystem", "NAME", "all, or one of `show log`"},
-		{"level", "LEVEL", "error, warning, notice, info, debug; default: that of all"}},
+		{"level", "LEVEL", "error, warning, notice, info, debug; default: that of all"},
+		{"process", "NAME", "controlplane or dataplane; both when there is none"}},
 	.changes = true,
 	.bare = 2,
 	.print = print_level,

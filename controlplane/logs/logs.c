@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "logs.h"
+// The syslog servers, and the log's sink. See logs.h.
+#include "logs_internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,16 +28,6 @@ struct server {
 	bool has_tcp, up;
 	bool ends;
 	char ignored[64];
-};
-
-struct logs {
-	uv_loop_t *loop;
-	struct kept_line lines[LOGS_KEPT];
-	unsigned first, count;
-	struct server **servers;
-	unsigned server_count;
-	uint64_t unsent;
-	char host[256];
 };
 
 struct sending {
@@ -166,48 +157,35 @@ static bool send_tcp(struct server *s, const char *text, size_t length)
 	return true;
 }
 
-static void send_line(struct server *s, const struct log_line *line)
+void logs_send(struct logs *logs, const struct log_line *line, enum log_process from, int pid)
 {
+	const struct syslog_origin origin = {logs->host, from, pid};
 	char text[TEXT_MAX];
-	size_t length = syslog_format(line, s->logs->host, text, sizeof(text));
-	bool sent;
+	size_t length = 0;
 
-	if (s->settings.transport == SYSLOG_TCP)
-		sent = send_tcp(s, text, length);
-	else
-		sent = sendto(s->fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL,
-			       (struct sockaddr *)&s->name, s->name_length) >= 0;
-	s->logs->unsent += !sent;
-}
+	for (unsigned i = 0; i < logs->server_count; i++) {
+		struct server *s = logs->servers[i];
+		bool sent;
 
-static void keep(struct logs *logs, const struct log_line *line)
-{
-	struct kept_line *kept = &logs->lines[(logs->first + logs->count) % LOGS_KEPT];
-	char *text = strdup(line->text);
-
-	if (!text)
-		return;
-	if (logs->count == LOGS_KEPT) {
-		free(kept->text);
-		logs->first = (logs->first + 1) % LOGS_KEPT;
-	} else {
-		logs->count++;
+		if ((unsigned)line->level > s->settings.level)
+			continue;
+		if (!length)
+			length = syslog_format(line, &origin, text, sizeof(text));
+		if (s->settings.transport == SYSLOG_TCP)
+			sent = send_tcp(s, text, length);
+		else
+			sent = sendto(s->fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL,
+				       (struct sockaddr *)&s->name, s->name_length) >= 0;
+		logs->unsent += !sent;
 	}
-	kept->realtime_us = line->realtime_us;
-	kept->level = line->level;
-	kept->text = text;
-	strncpy(kept->area, line->area, sizeof(kept->area) - 1);
-	kept->area[sizeof(kept->area) - 1] = '\0';
 }
 
 static void on_line(void *arg, const struct log_line *line)
 {
 	struct logs *logs = arg;
 
-	keep(logs, line);
-	for (unsigned i = 0; i < logs->server_count; i++)
-		if ((unsigned)line->level <= logs->servers[i]->settings.level)
-			send_line(logs->servers[i], line);
+	kept_add(&logs->kept[LOG_CONTROLPLANE], line);
+	logs_send(logs, line, LOG_CONTROLPLANE, (int)getpid());
 }
 
 struct logs *logs_open(uv_loop_t *loop)
@@ -248,8 +226,8 @@ void logs_close(struct logs *logs)
 		return;
 	log_set_sink(NULL, NULL);
 	end_servers(logs);
-	for (unsigned i = 0; i < logs->count; i++)
-		free(logs->lines[(logs->first + i) % LOGS_KEPT].text);
+	for (unsigned i = 0; i < LOG_PROCESSES; i++)
+		kept_free(&logs->kept[i]);
 	free(logs);
 }
 
@@ -298,11 +276,6 @@ void logs_follow(struct logs *logs, const struct syslog_settings *servers, unsig
 		logs->servers[logs->server_count] = begin_server(logs, &servers[i]);
 		logs->server_count += logs->servers[logs->server_count] != NULL;
 	}
-}
-
-const struct kept_line *logs_line(const struct logs *logs, unsigned i)
-{
-	return i < logs->count ? &logs->lines[(logs->first + i) % LOGS_KEPT] : NULL;
 }
 
 uint64_t logs_unsent(const struct logs *logs)

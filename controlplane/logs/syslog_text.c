@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define FACILITY_DAEMON 3
 // No enterprise number is ours: that of examples (RFC 5612) stands in.
@@ -38,7 +37,8 @@ static size_t add_field(char *text, size_t size, size_t at, const struct log_fie
 	return add(text, size, at, "\"");
 }
 
-size_t syslog_format(const struct log_line *line, const char *host, char *text, size_t size)
+size_t syslog_format(
+	const struct log_line *line, const struct syslog_origin *origin, char *text, size_t size)
 {
 	time_t seconds = (time_t)(line->realtime_us / 1000000);
 	char when[40];
@@ -47,10 +47,10 @@ size_t syslog_format(const struct log_line *line, const char *host, char *text, 
 
 	gmtime_r(&seconds, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, size, "<%d>1 %s.%06uZ %s sluice-controlplane %d %s ",
+	snprintf(text, size, "<%d>1 %s.%06uZ %s sluice-%s %d %s ",
 		FACILITY_DAEMON * 8 + (int)line->level, when,
-		(unsigned)(line->realtime_us % 1000000), *host ? host : "-", (int)getpid(),
-		*line->area ? line->area : "-");
+		(unsigned)(line->realtime_us % 1000000), *origin->host ? origin->host : "-",
+		log_process_name(origin->process), origin->pid, *line->area ? line->area : "-");
 	at = strlen(text);
 	if (line->fields && line->fields[0].name) {
 		at = add(text, size, at, "[" ELEMENT);

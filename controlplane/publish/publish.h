@@ -68,6 +68,7 @@ struct publish_state publish_state(const struct publish *publish);
 typedef void (*publish_stats_fn)(void *arg, const Sluice__Stats *stats, const char *why);
 typedef void (*publish_explain_fn)(void *arg, const Sluice__Explained *explained, const char *why);
 typedef void (*publish_capture_fn)(void *arg, const Sluice__Captured *captured, const char *why);
+typedef void (*publish_log_fn)(void *arg, const Sluice__LogLines *lines, const char *why);
 typedef void (*publish_flows_fn)(void *arg, const Sluice__Flows *flows, const char *why);
 
 enum publish_detail { // which of the long lists
@@ -85,6 +86,8 @@ int publish_explain(struct publish *publish, const Sluice__ExplainRequest *quest
 	publish_explain_fn done, void *arg);
 int publish_capture(struct publish *publish, const Sluice__CaptureRequest *question,
 	publish_capture_fn done, void *arg);
+int publish_log(struct publish *publish, const Sluice__LogRequest *question, publish_log_fn done,
+	void *arg);
 int publish_flows(struct publish *publish, const Sluice__FlowsRequest *filter,
 	publish_flows_fn done, void *arg);
 

@@ -12,6 +12,7 @@ struct question {
 	publish_flows_fn flows;
 	publish_explain_fn explain;
 	publish_capture_fn capture;
+	publish_log_fn log;
 	void *arg;
 };
 
@@ -36,6 +37,11 @@ static void on_answer(void *arg, const Sluice__Reply *reply, const char *why)
 			q->capture(q->arg, reply->captured, "");
 		else
 			q->capture(q->arg, NULL, reply ? odd : why);
+	} else if (q->log) {
+		if (reply && reply->body_case == SLUICE__REPLY__BODY_LOG)
+			q->log(q->arg, reply->log, "");
+		else
+			q->log(q->arg, NULL, reply ? odd : why);
 	} else {
 		if (reply && reply->body_case == SLUICE__REPLY__BODY_FLOWS)
 			q->flows(q->arg, reply->flows, "");
@@ -101,4 +107,14 @@ int publish_capture(struct publish *p, const Sluice__CaptureRequest *question,
 	request.body_case = SLUICE__REQUEST__BODY_CAPTURE;
 	request.capture = (Sluice__CaptureRequest *)(uintptr_t)question;
 	return ask(p, &request, (struct question){.capture = done, .arg = arg});
+}
+
+int publish_log(
+	struct publish *p, const Sluice__LogRequest *question, publish_log_fn done, void *arg)
+{
+	Sluice__Request request = SLUICE__REQUEST__INIT;
+
+	request.body_case = SLUICE__REQUEST__BODY_LOG;
+	request.log = (Sluice__LogRequest *)(uintptr_t)question;
+	return ask(p, &request, (struct question){.log = done, .arg = arg});
 }

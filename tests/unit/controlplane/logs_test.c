@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The log: levels by area, too many lines, the journal's protocol, syslog over UDP and TCP, and
-// what is kept.
+// what is kept, of both processes.
 #include "logs.h"
 
 #include <arpa/inet.h>
@@ -43,17 +43,21 @@ static void a_line_is_rfc_5424(void **state)
 {
 	static const struct log_field fields[] = {{"SLUICE_WHO", "a\"]\\"}, {NULL, NULL}};
 	struct log_line line = {NOW_US, LOG_LEVEL_NOTICE, "audit", "text", fields};
+	struct syslog_origin origin = {"lb1", LOG_CONTROLPLANE, 77};
 	char text[300], expected[300];
 
 	(void)state;
-	syslog_format(&line, "lb1", text, sizeof(text));
+	syslog_format(&line, &origin, text, sizeof(text));
 	snprintf(expected, sizeof(expected),
-		"<29>1 2023-11-14T22:13:20.123456Z lb1 sluice-controlplane %d audit "
-		"[sluice@32473 SLUICE_WHO=\"a\\\"\\]\\\\\"] text",
-		(int)getpid());
+		"<29>1 2023-11-14T22:13:20.123456Z lb1 sluice-controlplane 77 audit "
+		"[sluice@32473 SLUICE_WHO=\"a\\\"\\]\\\\\"] text");
 	assert_string_equal(text, expected);
 	line.fields = NULL;
-	assert_int_equal(syslog_format(&line, "", text, 60), 59);
+	origin = (struct syslog_origin){"", LOG_DATAPLANE, 78};
+	syslog_format(&line, &origin, text, sizeof(text));
+	assert_string_equal(
+		text, "<29>1 2023-11-14T22:13:20.123456Z - sluice-dataplane 78 audit - text");
+	assert_int_equal(syslog_format(&line, &origin, text, 60), 59);
 }
 
 static void areas_have_levels(void **state)
@@ -113,6 +117,18 @@ static int listen_at(int type, struct syslog_settings *settings)
 	return fd;
 }
 
+// The i-th line by time, and whose it is.
+static const char *kept_text(const struct logs *logs, unsigned i, enum log_process *from)
+{
+	struct logs_cursor cursor = {{0}};
+	const struct kept_line *line;
+
+	do
+		line = logs_next(logs, &cursor, from);
+	while (line && i--);
+	return line ? line->text : NULL;
+}
+
 static void syslog_servers_get_their_lines(void **state)
 {
 	struct syslog_settings servers[2] = {{.transport = SYSLOG_UDP, .level = LOG_LEVEL_NOTICE},
@@ -120,6 +136,7 @@ static void syslog_servers_get_their_lines(void **state)
 	int udp = listen_at(SOCK_DGRAM, &servers[0]), tcp = listen_at(SOCK_STREAM, &servers[1]);
 	char text[400];
 	struct logs *logs;
+	enum log_process from;
 	unsigned length;
 	uv_loop_t loop;
 	ssize_t n;
@@ -148,7 +165,8 @@ static void syslog_servers_get_their_lines(void **state)
 	text[n > 0 ? n : 0] = '\0';
 	assert_int_equal(sscanf(text, "%u %n<27>1 ", &length, &at), 1);
 	assert_int_equal(length, (unsigned)n - (unsigned)at);
-	assert_string_equal(logs_line(logs, 0)->text, "not for servers");
+	assert_string_equal(kept_text(logs, 0, &from), "not for servers");
+	assert_int_equal(from, LOG_CONTROLPLANE);
 	logs_close(logs);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
@@ -160,6 +178,7 @@ static void syslog_servers_get_their_lines(void **state)
 static void too_many_lines_are_counted(void **state)
 {
 	uint64_t before = log_dropped();
+	enum log_process from;
 	struct logs *logs;
 	uv_loop_t loop;
 	unsigned kept = 0;
@@ -173,14 +192,94 @@ static void too_many_lines_are_counted(void **state)
 	assert_true(log_dropped() > before);
 	usleep(10000); // a few lines' worth
 	log_info("flood", "after");
-	while (logs_line(logs, kept))
+	while (kept_text(logs, kept, &from))
 		kept++;
 	assert_true(kept < 2 * LOG_BURST);
-	assert_string_equal(logs_line(logs, kept - 1)->text, "after");
-	assert_non_null(strstr(logs_line(logs, kept - 2)->text, "lines were dropped"));
+	assert_string_equal(kept_text(logs, kept - 1, &from), "after");
+	assert_non_null(strstr(kept_text(logs, kept - 2, &from), "lines were dropped"));
 	logs_close(logs);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
+}
+
+// As the dataplane answers: lines from `number` on, a microsecond apart.
+static void dataplane_tells(struct logs *logs, uint64_t run, uint64_t taken,
+	const uint64_t *numbers, unsigned count) // house: a line of the test each
+{
+	Sluice__LogLines answer = SLUICE__LOG_LINES__INIT;
+	Sluice__LogLine lines[8], *pointers[8];
+	char texts[8][20];
+
+	answer.run = run;
+	answer.process = 4711;
+	answer.taken = taken;
+	answer.n_lines = count;
+	answer.lines = pointers;
+	for (unsigned i = 0; i < count; i++) {
+		pointers[i] = &lines[i];
+		sluice__log_line__init(&lines[i]);
+		snprintf(texts[i], sizeof(texts[i]), "line %u", (unsigned)numbers[i]);
+		lines[i].number = numbers[i];
+		lines[i].realtime_us = NOW_US + numbers[i];
+		lines[i].level = LOG_LEVEL_WARNING;
+		lines[i].area = "port";
+		lines[i].text = texts[i];
+	}
+	logs_take(logs, &answer);
+}
+
+static bool datagram(int fd, const char *wanted)
+{
+	char text[400];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0 && strstr(text, wanted) && strstr(text, " sluice-dataplane 4711 port - ");
+}
+
+static void the_dataplanes_lines_are_ours_too(void **state)
+{
+	struct syslog_settings server = {.transport = SYSLOG_UDP, .level = LOG_LEVEL_WARNING};
+	Sluice__LogRequest question = SLUICE__LOG_REQUEST__INIT;
+	int udp = listen_at(SOCK_DGRAM, &server);
+	enum log_process from;
+	struct logs *logs;
+	uv_loop_t loop;
+	char nothing;
+
+	(void)state;
+	uv_loop_init(&loop);
+	logs = logs_open(&loop);
+	logs_follow(logs, &server, 1);
+	logs_question(logs, &question);
+	assert_int_equal(question.run, 0);
+	// One before us has had the first two: they are kept, and not sent again.
+	dataplane_tells(logs, 9, 2, (const uint64_t[]){1, 2, 3}, 3);
+	assert_true(datagram(udp, "line 3"));
+	assert_int_equal(recv(udp, &nothing, 1, MSG_DONTWAIT), -1);
+	logs_question(logs, &question);
+	assert_int_equal(question.run, 9);
+	assert_int_equal(question.after, 3);
+	// Asked twice at once, and two of them have gone meanwhile.
+	dataplane_tells(logs, 9, 3, (const uint64_t[]){3, 6}, 2);
+	assert_true(datagram(udp, "line 6"));
+	assert_int_equal(recv(udp, &nothing, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(logs_missed(logs), 2);
+	log_warning("main", "ours"); // of today: behind theirs
+	assert_string_equal(kept_text(logs, 2, &from), "line 3");
+	assert_string_equal(kept_text(logs, 3, &from), "line 6");
+	assert_int_equal(from, LOG_DATAPLANE);
+	assert_string_equal(kept_text(logs, 4, &from), "ours");
+	assert_int_equal(from, LOG_CONTROLPLANE);
+	assert_true(recv(udp, &nothing, 1, MSG_DONTWAIT) > 0);
+	// A new dataplane counts from 1 again.
+	dataplane_tells(logs, 10, 0, (const uint64_t[]){1}, 1);
+	assert_true(datagram(udp, "line 1"));
+	assert_int_equal(logs_missed(logs), 2);
+	logs_close(logs);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	close(udp);
 }
 
 int main(void)
@@ -191,6 +290,7 @@ int main(void)
 		cmocka_unit_test(areas_have_levels),
 		cmocka_unit_test(the_journal_gets_fields),
 		cmocka_unit_test(syslog_servers_get_their_lines),
+		cmocka_unit_test(the_dataplanes_lines_are_ours_too),
 		cmocka_unit_test(too_many_lines_are_counted),
 	};
 
