@@ -46,16 +46,22 @@ static void set_flow(Sluice__Flow *flow, const struct flow_view *view)
 	sluice__flow__init(flow);
 	flow->worker = view->worker;
 	flow->protocol = (Sluice__L4Protocol)view->protocol;
-	flow->mode = (Sluice__Mode)view->mode;
-	flow->state = (char *)flow_state_name((enum flow_state)view->state);
+	flow->mode = view->phase ? SLUICE__MODE__MODE_PROXY : (Sluice__Mode)view->mode;
+	flow->state =
+		(char *)(uintptr_t)(view->phase ? view->phase
+						: flow_state_name((enum flow_state)view->state));
 	flow->client = bytes_of(&view->client);
 	flow->client_port = ntohs(view->client_port);
 	flow->vip = bytes_of(&view->vip);
 	flow->vip_port = ntohs(view->vip_port);
-	flow->endpoint = bytes_of(&view->endpoint);
-	flow->endpoint_port = ntohs(view->endpoint_port);
-	flow->source = bytes_of(&view->source);
-	flow->source_port = ntohs(view->source_port);
+	if (!view->phase || view->endpoint_port) { // else none is chosen
+		flow->endpoint = bytes_of(&view->endpoint);
+		flow->endpoint_port = ntohs(view->endpoint_port);
+	}
+	if (!view->phase || view->source_port) {
+		flow->source = bytes_of(&view->source);
+		flow->source_port = ntohs(view->source_port);
+	}
 	flow->idle_ms = view->idle_ms;
 	flow->expires_ms = view->expires_ms;
 	flow->packets = view->packets;

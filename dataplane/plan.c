@@ -263,6 +263,7 @@ static void step_flows(struct dataplane *dataplane)
 		}
 		request->asked = true;
 		request->command.cursor = 0;
+		request->command.proxy_cursor = 0;
 		__atomic_store_n(&dataplane->workers[request->worker]->command, &request->command,
 			__ATOMIC_RELEASE);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the main lcore asks of a worker's flows, done a few records a round so that packets do not
 // wait: sweeping flows whose endpoint is gone, listing flows, and ending those that somebody names.
+// Connections that end in the proxy are listed and ended with them.
 #include "worker.h"
 
 #include <netinet/in.h>
@@ -101,7 +102,21 @@ static bool view_matches(const struct flow_view *view, const struct flow_filter 
 	return !filter->vip_port || filter->vip_port == view->vip_port;
 }
 
-// Lists the flow, or ends it, when it is wanted.
+// Lists what is wanted. True: it is to be ended instead.
+static bool take_view(void *arg, const struct flow_view *view)
+{
+	struct worker_command *command = arg;
+
+	if (!view_matches(view, &command->filter))
+		return false;
+	command->total++;
+	if (command->kind == COMMAND_CLEAR)
+		return true;
+	if (command->view_count < command->filter.limit)
+		command->views[command->view_count++] = *view;
+	return false;
+}
+
 static void dump_one(struct worker *worker, struct worker_command *command, struct flow *flow)
 {
 	struct flow_view view;
@@ -110,13 +125,18 @@ static void dump_one(struct worker *worker, struct worker_command *command, stru
 		(command->kind == COMMAND_CLEAR && flow->state == FLOW_TCP_RESET))
 		return;
 	view_of(worker, flow, &view);
-	if (!view_matches(&view, &command->filter))
-		return;
-	command->total++;
-	if (command->kind == COMMAND_CLEAR)
+	if (take_view(command, &view))
 		end_flow(worker, flow);
-	else if (command->view_count < command->filter.limit)
-		command->views[command->view_count++] = view;
+}
+
+// What the proxy has to do with the command. True when that is done.
+static bool proxy_step(struct worker *worker, struct worker_command *command)
+{
+	if (!worker->proxy)
+		return true;
+	if (command->kind == COMMAND_SWEEP)
+		return proxy_sweep(worker->proxy, &command->proxy_cursor);
+	return proxy_flows(worker->proxy, &command->proxy_cursor, take_view, command);
 }
 
 void worker_command_step(struct worker *worker)
@@ -137,8 +157,7 @@ void worker_command_step(struct worker *worker)
 		else
 			dump_one(worker, command, flow);
 	}
-	if (command->kind == COMMAND_SWEEP && worker->proxy &&
-		!proxy_sweep(worker->proxy, &command->proxy_cursor))
+	if (!proxy_step(worker, command))
 		return;
 	if (command->cursor >= flows->untouched)
 		__atomic_store_n(&worker->command, NULL, __ATOMIC_RELEASE);

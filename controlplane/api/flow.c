@@ -50,13 +50,16 @@ bool api_flows_filter(const struct api_command *command, const struct api_reques
 	return true;
 }
 
+// Of connections that end in the proxy no packets and times are known.
 static json_t *flow_row(const Sluice__Flow *flow)
 {
+	bool proxied = flow->mode == SLUICE__MODE__MODE_PROXY;
 	json_t *row = json_object();
 
 	json_object_set_new(row, "worker", json_integer(flow->worker));
 	json_object_set_new(row, "protocol", json_string(protocol_name((uint8_t)flow->protocol)));
-	json_object_set_new(row, "mode", json_string(mode_name((enum mode)flow->mode)));
+	json_object_set_new(
+		row, "mode", json_string(proxied ? "proxy" : mode_name((enum mode)flow->mode)));
 	json_object_set_new(row, "state", json_string(flow->state));
 	json_object_set_new(row, "client", json_bytes(&flow->client));
 	json_object_set_new(row, "client_port", json_integer(flow->client_port));
@@ -66,9 +69,11 @@ static json_t *flow_row(const Sluice__Flow *flow)
 	json_object_set_new(row, "endpoint_port", json_integer(flow->endpoint_port));
 	json_object_set_new(row, "source", json_bytes(&flow->source));
 	json_object_set_new(row, "source_port", json_integer(flow->source_port));
-	json_object_set_new(row, "idle_ms", json_integer(flow->idle_ms));
-	json_object_set_new(row, "expires_ms", json_integer(flow->expires_ms));
-	json_object_set_new(row, "packets", json_integer((json_int_t)flow->packets));
+	json_object_set_new(row, "idle_ms", proxied ? json_null() : json_integer(flow->idle_ms));
+	json_object_set_new(
+		row, "expires_ms", proxied ? json_null() : json_integer(flow->expires_ms));
+	json_object_set_new(
+		row, "packets", proxied ? json_null() : json_integer((json_int_t)flow->packets));
 	return row;
 }
 

@@ -4,6 +4,13 @@
 
 #include <stdlib.h>
 
+static const char *seconds(json_t *row, const char *name, char text[static HUMAN_TEXT])
+{
+	if (!json_is_integer(json_object_get(row, name)))
+		return "-";
+	return human_seconds(row_number(row, name) / 1000, text);
+}
+
 static void print_flow(struct table *table, json_t *row)
 {
 	char *client = row_address_port(row, "client", "client_port");
@@ -21,8 +28,8 @@ static void print_flow(struct table *table, json_t *row)
 	table_cell(table, "%s", row_text(row, "state"));
 	table_cell(table, "%llu", (unsigned long long)row_number(row, "worker"));
 	table_cell(table, "%s", row_count(row, "packets", packets));
-	table_cell(table, "%s", human_seconds(row_number(row, "idle_ms") / 1000, idle));
-	table_cell(table, "%s", human_seconds(row_number(row, "expires_ms") / 1000, left));
+	table_cell(table, "%s", seconds(row, "idle_ms", idle));
+	table_cell(table, "%s", seconds(row, "expires_ms", left));
 	free(client);
 	free(vip);
 	free(endpoint);

@@ -45,8 +45,9 @@ struct flow_filter {
 struct flow_view {
 	uint16_t worker;
 	uint8_t protocol;
-	uint8_t mode;  // enum mode
-	uint8_t state; // enum flow_state
+	uint8_t mode;      // enum mode
+	uint8_t state;     // enum flow_state
+	const char *phase; // of a client's connection that ends in the proxy; NULL: it is a flow
 	struct addr client, vip, endpoint, source;
 	in_port_t client_port, vip_port, endpoint_port, source_port; // network order
 	uint32_t idle_ms, expires_ms;

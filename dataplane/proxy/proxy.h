@@ -7,6 +7,7 @@
 #pragma once
 
 #include "clock.h"
+#include "flow.h"
 #include "log_ring.h"
 #include "owner.h"
 #include "packet.h"
@@ -58,6 +59,10 @@ bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple);
 bool proxy_icmp(struct proxy *proxy, struct packet *packet);
 // Endpoints that are gone: closes what is kept for them. A part of them a call; true when done.
 bool proxy_sweep(struct proxy *proxy, uint32_t *cursor);
+// Shows clients' connections, a part of them a call; true when that were all. Those that `ends`
+// says true of are reset, with what is under way for them.
+bool proxy_flows(struct proxy *proxy, uint32_t *cursor,
+	bool (*ends)(void *arg, const struct flow_view *view), void *arg);
 // The worker's own turn for this pool as it is now; any thread, for people.
 void proxy_preview(const struct proxy *proxy, const struct pool *pool, struct pick_state *state);
 // What pools that hash go by, of the text their policy names: the same on any box.

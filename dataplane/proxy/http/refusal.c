@@ -112,6 +112,7 @@ static const struct {
 	[HTTP_CLIENT_LEFT] = {"client_left", 499,
 		"The client went away before its response was complete."},
 	[HTTP_OVERLOAD] = {"overload", 503, "No memory, connection or port left for the request."},
+	[HTTP_CLEARED] = {"cleared", 503, "An operator ended the client's connection."},
 };
 
 _Static_assert(sizeof(refusals) / sizeof(refusals[0]) == HTTP_REFUSAL_COUNT, "a row for each");
