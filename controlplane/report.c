@@ -118,9 +118,18 @@ static void tell_source(struct api_source *told, const struct source *source)
 // A drain lasts until somebody ends it, and the address may be another pod's by then.
 static void tell_drains(struct control *c)
 {
+	const struct addr *vip;
 	char text[DRAIN_TEXT];
 
 	reason_clear(&c->drain_notes);
+	if (c->vip && vip_box_drained(c->vip))
+		reason_add(&c->drain_notes,
+			"this box is drained and answers for no VIP: `undrain box` ends that");
+	for (unsigned i = 0; c->vip && (vip = vip_drained(c->vip, i)) != NULL; i++) {
+		addr_format(vip, text);
+		reason_add(&c->drain_notes, "VIP %s is drained here: `undrain vip %s` ends that",
+			text, text);
+	}
 	for (size_t i = 0; c->drains && i < drains_count(c->drains); i++) {
 		struct drain drain = drains_at(c->drains, i);
 

@@ -89,6 +89,8 @@ static void process(const struct api_request *request, struct text *text)
 	if (request->stats)
 		text_format(text, "sluice_start_time_seconds{process=\"dataplane\"} %llu\n",
 			(unsigned long long)(state->publish.started_us / 1000000));
+	plain(text, "sluice_box_drained", "gauge", "1: `drain box`: no VIP is answered for.",
+		state->vip && vip_box_drained(state->vip));
 	for (unsigned i = 0; i < state->problem_count; i++)
 		problems[state->problems[i].level == PROBLEM_ERROR]++;
 	for (unsigned i = 0; state->plan && i < state->plan->problem_count; i++)

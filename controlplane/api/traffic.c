@@ -121,6 +121,23 @@ static unsigned say_obstacles(
 	return said;
 }
 
+// No VIP is answered for, by somebody's word; what is left of the work.
+static const char *say_drained(struct traffic *traffic, const struct api_request *request)
+{
+	const Sluice__Stats *stats = request->stats;
+	uint64_t left = 0;
+
+	for (size_t i = 0; stats && i < stats->n_workers; i++)
+		left += stats->workers[i]->flows;
+	if (stats && stats->proxy)
+		left += stats->proxy->connections;
+	say(traffic, "this box answers for no VIP; %llu flows and connections are left",
+		(unsigned long long)left);
+	next(traffic, "show flows");
+	next(traffic, "undrain box");
+	return "drained";
+}
+
 static const char *judge(struct traffic *traffic, const struct api_request *request)
 {
 	const struct api_state *state = request->state;
@@ -133,6 +150,8 @@ static const char *judge(struct traffic *traffic, const struct api_request *requ
 		next(traffic, "journalctl -u sluice-dataplane -n 50");
 		return "none";
 	}
+	if (state->vip && vip_box_drained(state->vip))
+		return say_drained(traffic, request);
 	if (!plan) {
 		say(traffic, "there is no plan yet: not every source has been read");
 		next(traffic, "show problems");

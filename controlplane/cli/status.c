@@ -34,6 +34,7 @@ static void print_traffic(json_t *traffic, FILE *out)
 		{"none", "DOES NOT FLOW"},
 		{"standby", "flows through the peer"},
 		{"idle", "has nowhere to go"},
+		{"drained", "is drained"},
 	};
 	const char *state = row_text(traffic, "state");
 

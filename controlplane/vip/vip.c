@@ -428,6 +428,11 @@ bool vip_box_drained(const struct vip *v)
 	return v->box_drained;
 }
 
+const struct addr *vip_drained(const struct vip *v, unsigned i)
+{
+	return i < v->drain_count ? &v->drains[i] : NULL;
+}
+
 bool vip_peer(const struct vip *v, unsigned i, struct vip_peer *peer)
 {
 	const struct bird_protocol *p;

@@ -64,6 +64,7 @@ int vip_drain(struct vip *vip, const struct addr *address, bool on, struct reaso
 // Of a pair, and master of nothing.
 bool vip_stands_by(const struct vip *vip);
 bool vip_box_drained(const struct vip *vip);
+const struct addr *vip_drained(const struct vip *vip, unsigned i); // NULL: there are no more
 
 // False: there is no such peer.
 bool vip_peer(const struct vip *vip, unsigned i, struct vip_peer *peer);

@@ -114,6 +114,52 @@ def test_requests_go_to_others(make_lab):
     assert {who(lab, url) for _ in range(12)} == {"web-1a", "web-2a"}
 
 
+def found(lab, vip):
+    """Does somebody answer for the address on the wire?"""
+    return lab.client.run("arping", "-c", "1", "-w", "1", "-I", "eth0", vip, check=False).returncode == 0
+
+
+def traffic(lab):
+    return lab.box.show("status")["traffic"]
+
+
+def test_a_box_alone(lab, vip):
+    """Nobody finds it any more, what is established lives on, also over a restart, and back again."""
+    with contextlib.closing(open_to(lab, vip, "web-1a")) as held:
+        assert found(lab, vip)
+        assert lab.box.sluice("drain", "box").stdout == "box is drained\n"
+        lab.wait_in_force()
+        assert not found(lab, vip)
+        harness.exchange(held, b"still here")
+        assert traffic(lab)["state"] == "drained" and traffic(lab)["next"] == ["show flows", "undrain box"]
+        out = lab.box.sluice("show", "status").stdout
+        assert "traffic        is drained: this box answers for no VIP; " in out
+        assert "this box is drained" in lab.box.sluice("show", "problems").stdout
+        assert "sluice_box_drained 1\n" in metrics(lab)
+        lab.box.kill("sluice-controlplane")
+        lab.box.start("sluice-controlplane")
+        lab.box.wait_answers()
+        lab.wait_in_force()
+        assert traffic(lab)["state"] == "drained" and not found(lab, vip)
+        harness.exchange(held, b"still here")
+        lab.box.sluice("undrain", "box")
+        lab.wait_in_force()
+        assert found(lab, vip) and traffic(lab)["state"] != "drained"
+        assert "sluice_box_drained 0\n" in metrics(lab)
+        harness.exchange(held, b"still here")
+    lab.box.sluice("drain", "vip", vip)
+    problems = lab.box.sluice("show", "problems").stdout
+    assert f"VIP {vip} is drained here: `undrain vip {vip}` ends that" in problems
+    lab.box.sluice("undrain", "vip", vip)
+    lab.wait_in_force()
+    assert found(lab, vip)
+
+
+def metrics(lab):
+    return lab.box.machine.run(
+        "curl", "-sS", "--unix-socket", lab.box.api_socket, "http://box/metrics").stdout
+
+
 @pytest.mark.sanitized
 class TestClear:
     def test_flows(self, lab, vip):

@@ -156,6 +156,14 @@ class TestConnections:
             wait_until(lambda: pair.state(1 - first, lab.vip) == "owned", "the peer owning the VIP")
             assert pair.state(first, lab.vip) == "withdrawn"
             wait_until(lambda: asking.answered_after(harness.now() - 0.1), "answers again")
+            # Of this box alone, over restarts too; the other one knows nothing of it.
+            pair[first].kill("sluice-controlplane", signal.SIGTERM)
+            pair[first].start("sluice-controlplane")
+            pair[first].wait_answers()
+            assert [box.show("status")["traffic"]["state"] == "drained" for box in pair] == [
+                number == first for number in range(2)]
+            pair[first].sluice("undrain", "box")
+            wait_until(lambda: pair.state(first, lab.vip) == "standby", "it stands by again")
         finally:
             asking.stop()
         assert boxes.longest_gap(asking.times, since) < GAP
