@@ -353,6 +353,17 @@ void vip_serve(struct vip *v, const struct plan *newest, bool connected, bool cu
 	tell_bird(v, newest, current);
 }
 
+static bool add_drain(struct vip *v, const struct addr *address)
+{
+	struct addr *more = realloc(v->drains, (v->drain_count + 1) * sizeof(*more));
+
+	if (!more)
+		return false;
+	v->drains = more;
+	v->drains[v->drain_count++] = *address;
+	return true;
+}
+
 // Drains: "box" or an address a line.
 
 static void read_drains(struct vip *v)
@@ -363,17 +374,10 @@ static void read_drains(struct vip *v)
 
 	while (file && fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (strcmp(line, "box") == 0) {
+		if (strcmp(line, "box") == 0)
 			v->box_drained = true;
-		} else if (addr_parse(&address, line) == 0) {
-			struct addr *more =
-				realloc(v->drains, (v->drain_count + 1) * sizeof(*more));
-
-			if (!more)
-				break;
-			v->drains = more;
-			v->drains[v->drain_count++] = address;
-		}
+		else if (addr_parse(&address, line) == 0 && !add_drain(v, &address))
+			break;
 	}
 	if (file)
 		fclose(file);
@@ -406,12 +410,8 @@ int vip_drain(struct vip *v, const struct addr *address, bool on, struct reason 
 	if (!address) {
 		v->box_drained = on;
 	} else if (on && !is_drained(v, address)) {
-		struct addr *more = realloc(v->drains, (v->drain_count + 1) * sizeof(*more));
-
-		if (!more)
+		if (!add_drain(v, address))
 			return -ENOMEM;
-		v->drains = more;
-		v->drains[v->drain_count++] = *address;
 	} else if (!on) {
 		for (unsigned i = 0; i < v->drain_count; i++)
 			if (addr_compare(&v->drains[i], address) == 0)
