@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Verdicts, drains, and what BIRD is told. See vip.h.
+// Verdicts, and what BIRD is told. See vip.h.
 #include "vip.h"
 
 #include "bird.h"
+#include "vip_drains.h"
 #include "log.h"
 #include "sorted.h"
 #include "vrrp.h"
-#include "whole_file.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -21,10 +21,7 @@ struct vip {
 	const struct settings *settings;
 	struct bird *bird;
 	struct vrrp *vrrp;
-	char *drains_path;
-	bool box_drained;
-	unsigned drain_count;
-	struct addr *drains;
+	struct vip_drains drained;
 	bool connected, told; // the dataplane is there; BIRD has been told once
 	bool lost;            // it was there
 	unsigned announced_count;
@@ -43,14 +40,6 @@ static void changed(void *arg)
 	struct vip *v = arg;
 
 	v->options.changed(v->options.arg);
-}
-
-static bool is_drained(const struct vip *v, const struct addr *address)
-{
-	for (unsigned i = 0; i < v->drain_count; i++)
-		if (addr_compare(&v->drains[i], address) == 0)
-			return true;
-	return false;
 }
 
 static int compare_pool(const void *key, const void *pool)
@@ -136,9 +125,9 @@ struct vip_verdict vip_verdict(
 	const struct bgp_policy *policy = bgp_policy_of(v->settings, row->pool);
 	int group = pair_group_of(v->settings, row->pool);
 
-	if (v->box_drained)
+	if (v->drained.box)
 		return verdict(VIP_WITHDRAWN, "the box is drained");
-	if (is_drained(v, &row->address))
+	if (vip_drains_has(&v->drained, &row->address))
 		return verdict(VIP_WITHDRAWN, "drained");
 	if (v->lost && !v->connected)
 		return verdict(VIP_WITHDRAWN, "there is no dataplane");
@@ -171,7 +160,7 @@ bool vip_stands_by(const struct vip *v)
 // 10,000 VIPs and neither peer nor router that would be most of a change's cost.
 static bool owns_all(const struct vip *v)
 {
-	return !v->box_drained && !v->drain_count && !v->settings->bgp.asn &&
+	return !v->drained.box && !v->drained.count && !v->settings->bgp.asn &&
 	       !*v->settings->pair.interface;
 }
 
@@ -327,7 +316,7 @@ static void tell_bird(struct vip *v, const struct plan *plan, bool current)
 static void follow_pair(struct vip *v)
 {
 	bool lost = v->lost && !v->connected;
-	bool on = *v->settings->pair.interface && !v->box_drained && !lost;
+	bool on = *v->settings->pair.interface && !v->drained.box && !lost;
 
 	vrrp_configure(v->vrrp, on ? keepalived_text(v->settings, vrrp_fifo(v->vrrp)) : NULL);
 }
@@ -353,71 +342,10 @@ void vip_serve(struct vip *v, const struct plan *newest, bool connected, bool cu
 	tell_bird(v, newest, current);
 }
 
-static bool add_drain(struct vip *v, const struct addr *address)
-{
-	struct addr *more = realloc(v->drains, (v->drain_count + 1) * sizeof(*more));
-
-	if (!more)
-		return false;
-	v->drains = more;
-	v->drains[v->drain_count++] = *address;
-	return true;
-}
-
-// Drains: "box" or an address a line.
-
-static void read_drains(struct vip *v)
-{
-	FILE *file = fopen(v->drains_path, "re");
-	char line[ADDR_TEXT + 2];
-	struct addr address;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strcmp(line, "box") == 0)
-			v->box_drained = true;
-		else if (addr_parse(&address, line) == 0 && !add_drain(v, &address))
-			break;
-	}
-	if (file)
-		fclose(file);
-}
-
-static int write_drains(const struct vip *v, struct reason *reason)
-{
-	const struct whole_file whole = {.path = v->drains_path, .mode = 0640};
-	char *bytes = NULL, text[ADDR_TEXT];
-	size_t length;
-	FILE *file = open_memstream(&bytes, &length);
-	int error = -ENOMEM;
-
-	if (!file)
-		return error;
-	if (v->box_drained)
-		fputs("box\n", file);
-	for (unsigned i = 0; i < v->drain_count; i++)
-		fprintf(file, "%s\n", addr_format(&v->drains[i], text));
-	if (fclose(file) == 0)
-		error = whole_file_write(&whole, bytes, length, reason);
-	free(bytes);
-	return error;
-}
-
 int vip_drain(struct vip *v, const struct addr *address, bool on, struct reason *reason)
 {
-	int error;
+	int error = vip_drains_set(&v->drained, address, on, reason);
 
-	if (!address) {
-		v->box_drained = on;
-	} else if (on && !is_drained(v, address)) {
-		if (!add_drain(v, address))
-			return -ENOMEM;
-	} else if (!on) {
-		for (unsigned i = 0; i < v->drain_count; i++)
-			if (addr_compare(&v->drains[i], address) == 0)
-				v->drains[i] = v->drains[--v->drain_count];
-	}
-	error = write_drains(v, reason); // it is drained all the same
 	follow_pair(v);
 	changed(v);
 	return error;
@@ -425,12 +353,12 @@ int vip_drain(struct vip *v, const struct addr *address, bool on, struct reason 
 
 bool vip_box_drained(const struct vip *v)
 {
-	return v->box_drained;
+	return v->drained.box;
 }
 
 const struct addr *vip_drained(const struct vip *v, unsigned i)
 {
-	return i < v->drain_count ? &v->drains[i] : NULL;
+	return i < v->drained.count ? &v->drained.list[i] : NULL;
 }
 
 bool vip_peer(const struct vip *v, unsigned i, struct vip_peer *peer)
@@ -475,15 +403,12 @@ int vip_open(struct vip **out, uv_loop_t *loop, const struct settings *settings,
 	v->loop = loop;
 	v->options = *options;
 	v->settings = settings;
-	if (asprintf(&v->drains_path, "%s/drained", settings->state_dir) < 0)
-		v->drains_path = NULL;
 	v->bird = bird_new(loop, settings->run_dir, NULL, NULL);
 	v->vrrp = vrrp_new(loop, settings->run_dir, changed, v);
-	if (!v->drains_path || !v->bird || !v->vrrp) {
+	if (vip_drains_open(&v->drained, settings->state_dir) || !v->bird || !v->vrrp) {
 		vip_close(v);
 		return -ENOMEM;
 	}
-	read_drains(v);
 	follow_pair(v);
 	*out = v;
 	return 0;
@@ -495,8 +420,7 @@ void vip_close(struct vip *v)
 		return;
 	bird_release(v->bird);
 	vrrp_release(v->vrrp);
-	free(v->drains_path);
-	free(v->drains);
+	vip_drains_close(&v->drained);
 	free(v->announced);
 	free(v);
 }
