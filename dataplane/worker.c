@@ -74,6 +74,16 @@ static void hand_over(
 	give(worker, worker->inboxes[to], packet, &note, DROP_HANDOFF_FULL);
 }
 
+// A fragment that was held.
+static void drop_held(struct worker *worker, struct rte_mbuf *mbuf, enum drop drop)
+{
+	worker->counters.drops[drop]++;
+	if (unlikely(worker->lane != NULL))
+		capture_drop(
+			worker->lane, worker->ifaces[packet_note(mbuf)->iface].port, mbuf, 0, drop);
+	rte_pktmbuf_free(mbuf);
+}
+
 // Fragments: to the worker that gathers their datagram, or through the table if that is us.
 static void fragments(struct worker *worker, unsigned n)
 {
@@ -93,14 +103,8 @@ static void fragments(struct worker *worker, unsigned n)
 		}
 		fragment_process(worker->fragments, packet, worker->flows->now, &release);
 		for (unsigned j = 0; j < release.count; j++)
-			if (rte_ring_enqueue(worker->inbox, release.mbufs[j])) {
-				if (worker->lane)
-					capture_drop(worker->lane,
-						worker->ifaces[packet->iface].port,
-						release.mbufs[j], 0, DROP_HANDOFF_FULL);
-				worker->counters.drops[DROP_HANDOFF_FULL]++;
-				rte_pktmbuf_free(release.mbufs[j]);
-			}
+			if (rte_ring_enqueue(worker->inbox, release.mbufs[j]))
+				drop_held(worker, release.mbufs[j], DROP_HANDOFF_FULL);
 	}
 }
 
@@ -306,6 +310,17 @@ static unsigned receive_inbox(struct worker *worker)
 	return n;
 }
 
+// A tick's share of those that wait.
+static void expire_fragments(struct worker *worker)
+{
+	struct fragment_release release;
+	unsigned looks = 8;
+
+	while (fragment_expire(worker->fragments, worker->flows->now, &looks, &release))
+		for (unsigned i = 0; i < release.count; i++)
+			drop_held(worker, release.mbufs[i], DROP_FRAGMENT_TIMEOUT);
+}
+
 // Time: flows that are over, held packets, fragments that wait in vain, what the main lcore asks.
 static void housekeeping(struct worker *worker)
 {
@@ -318,8 +333,7 @@ static void housekeeping(struct worker *worker)
 	// nap.
 	for (unsigned i = 0; i < 128 && worker->fragments_tick != worker->flows->now; i++) {
 		worker->fragments_tick++;
-		worker->counters.drops[DROP_FRAGMENT_TIMEOUT] +=
-			fragment_expire(worker->fragments, worker->flows->now);
+		expire_fragments(worker);
 	}
 	worker->fragments_tick = worker->flows->now;
 	transmit_held(&worker->transmitter);

@@ -123,17 +123,6 @@ static struct datagram *set_of(struct fragment_table *table, const struct piece 
 	return &table->datagrams[(hash >> 32) % SETS * WAYS];
 }
 
-static unsigned datagram_clear(struct fragment_table *table, struct datagram *datagram)
-{
-	unsigned freed = datagram->held_count;
-
-	rte_pktmbuf_free_bulk(datagram->held, datagram->held_count);
-	table->held_total -= datagram->held_count;
-	datagram->held_count = 0;
-	datagram->used = false;
-	return freed;
-}
-
 static struct datagram *find_or_begin(struct fragment_table *table, const struct packet *packet,
 	const struct piece *piece, uint32_t now)
 {
@@ -273,17 +262,20 @@ void fragment_process(struct fragment_table *table, struct packet *packet, uint3
 	packet->next = PACKET_TAKEN;
 }
 
-unsigned fragment_expire(struct fragment_table *table, uint32_t now)
+bool fragment_expire(struct fragment_table *table, uint32_t now, unsigned *looks,
+	struct fragment_release *release)
 {
-	unsigned freed = 0;
-
-	for (unsigned i = 0; i < 8; i++) {
+	release->count = 0;
+	while (*looks && !release->count) {
 		struct datagram *datagram = &table->datagrams[table->expire_at];
 
+		(*looks)--;
 		table->expire_at = (table->expire_at + 1) % (SETS * WAYS);
-		if (datagram->used &&
-			now - datagram->since > (datagram->known ? LIFE_TICKS : WAIT_TICKS))
-			freed += datagram_clear(table, datagram);
+		if (!datagram->used ||
+			now - datagram->since <= (datagram->known ? LIFE_TICKS : WAIT_TICKS))
+			continue;
+		release_held(table, datagram, release);
+		datagram->used = false;
 	}
-	return freed;
+	return release->count != 0;
 }

@@ -32,6 +32,7 @@ void fragment_process(struct fragment_table *table, struct packet *packet, uint3
 	struct fragment_release *release);
 // What a released or handed-over fragment goes on as, when its note says PACKET_NEW_ID.
 void fragment_resume(struct packet *packet, const struct note *note);
-// Gives up what waited too long; looks at a few datagrams a call. The number of mbufs freed, which
-// are to be counted as DROP_FRAGMENT_TIMEOUT.
-unsigned fragment_expire(struct fragment_table *table, uint32_t now);
+// Gives up what waited too long. Looks at up to *looks more datagrams, until one has held some:
+// then true, and they are the caller's, to be counted as DROP_FRAGMENT_TIMEOUT and freed.
+bool fragment_expire(struct fragment_table *table, uint32_t now, unsigned *looks,
+	struct fragment_release *release);

@@ -182,11 +182,11 @@ struct proxy {
 	uint32_t *latency;                // moving average, microseconds, likewise
 	uint32_t fade_cursor;             // the next of them to be lessened
 	bool scarce;                      // packets' buffers are
-	usec_t counted;                   // when they were looked at
-	struct pick_state *pick_states;   // by pool slot
+	enum drop refused;              // why the segment at hand is dropped; DROP_NONE: it is not
+	usec_t counted;                 // when they were looked at
+	struct pick_state *pick_states; // by pool slot
 	uint32_t port_cursor;
-	uint64_t random[2];
-	uint64_t wheel_tick;
+	uint64_t random[2], wheel_tick;
 	struct deadline *wheel[WHEEL_SLOTS];
 	int64_t realtime_offset_us; // CLOCK_REALTIME less `now`
 	int64_t date_second;

@@ -72,6 +72,7 @@ static void take(struct proxy *proxy, struct packet *packet)
 	struct tcp_segment segment = {.tuple = tuple_of(packet)};
 	uint32_t length = packet->length - (uint32_t)(packet->l4 - packet->l3);
 	uint64_t sum = packet->mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	bool kept;
 
 	if (packet->flags & (PACKET_IS_FRAGMENT | PACKET_NO_L4)) {
 		packet_drop(packet, DROP_PROXY_FRAGMENT);
@@ -96,9 +97,16 @@ static void take(struct proxy *proxy, struct packet *packet)
 		}
 	}
 	packet->next = PACKET_TAKEN;
-	if (!tcp_input(proxy->tcp, &segment, proxy->now))
-		owner_release(segment.payload.owner);
-	if (segment.payload.owner != packet->mbuf)
+	proxy->refused = DROP_NONE;
+	kept = tcp_input(proxy->tcp, &segment, proxy->now);
+	if (segment.payload.owner != packet->mbuf) {
+		if (!kept)
+			owner_release(segment.payload.owner);
+		kept = false;
+	}
+	if (proxy->refused != DROP_NONE)
+		packet_drop(packet, proxy->refused);
+	else if (!kept)
 		rte_pktmbuf_free(packet->mbuf);
 }
 
@@ -236,7 +244,7 @@ static enum tcp_verdict allow(void *io, const struct tcp_tuple *tuple, struct tc
 	for (uint32_t i = 0; i < listener->source_count && !allowed; i++)
 		allowed = prefix_contains(&listener->sources[i], &tuple->remote);
 	if (!allowed) {
-		proxy->config.drops[DROP_SOURCE_RANGE]++;
+		proxy->refused = DROP_SOURCE_RANGE; // nothing of it is kept
 		return TCP_IGNORE;
 	}
 	open->mtu = proxy_mtu(proxy, &tuple->remote);

@@ -42,6 +42,7 @@ class Plan:
         self.pools, self.hosts, self.names, self.certificates = {}, {}, {}, {}
         self.listener = {}  # what its `http` has beside the site
         self.passed = {}  # server name: pool
+        self.sources = []  # who may come; none: everybody
 
     def pool(self, name, pods, port=8080, algorithm=2, **upstream):
         upstream.setdefault("idle_connections", 32)
@@ -73,6 +74,7 @@ class Plan:
                 vips=[{"address": packed(VIP), "owned": True}],
                 sites=[{**SITE, **site}],
                 listeners=[{"vip": packed(VIP), "protocol": 6, "port": port, "service": "ingress",
+                            "sources": self.sources,
                             "http": {"site": "main", "tls": port == 443, **self.listener}} for port in (80, 443)],
                 certificates=list(self.certificates.values()),
                 server_names=[
