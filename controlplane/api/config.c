@@ -126,7 +126,7 @@ static json_t *compare(const struct api_request *request)
 		after = strdup(candidate.text ? candidate.text : before ? before : "");
 	}
 	text = before && after ? conf_compare(before, after) : NULL;
-	answer = json_pack("{s:s?}", "text", text);
+	answer = json_pack("{s:s?, s:I}", "text", text, "edit", (json_int_t)candidate.edit);
 	free(before);
 	free(after);
 	free(text);

@@ -13,6 +13,7 @@
 
 enum {
 	PATH,
+	SEEN,
 	VALUE
 };
 
@@ -20,8 +21,26 @@ enum {
 	COMMENT,
 	MINUTES,
 	SECONDS,
-	NAME
+	NAME,
+	SEEN_LAST
 };
+
+#define SEEN_ALONE 0
+#define SEEN_HELP "`edit` as it was answered last: refused when there was another edit since"
+
+// Whoever does not tell what it has seen takes the candidate as it is.
+static bool unmoved(const struct api_request *request, unsigned at)
+{
+	return !request->values[at] ||
+	       revisions_unmoved(request->state->revisions,
+		       (uint32_t)strtoul(request->values[at], NULL, 10), request->refused);
+}
+
+// May it be changed? Told when not.
+static bool may_edit(const struct api_request *request)
+{
+	return revisions_kept(request) && unmoved(request, SEEN);
+}
 
 // The candidate as it is now: whose, since when, and what a commit would be refused for.
 static json_t *candidate_json(const struct revisions *revisions)
@@ -33,6 +52,7 @@ static json_t *candidate_json(const struct revisions *revisions)
 
 	revisions_candidate(revisions, &candidate);
 	json_object_set_new(row, "who", candidate.text ? json_string(candidate.who) : json_null());
+	json_object_set_new(row, "edit", json_integer(candidate.edit));
 	if (candidate.text) {
 		revisions_check(revisions, &mistakes);
 		json_object_set_new(row, "since", json_time(candidate.since_s * 1000000));
@@ -94,8 +114,7 @@ static bool given(const struct api_request *request, unsigned at, const char *na
 
 static json_t *set(const struct api_request *request)
 {
-	if (!revisions_kept(request) || !given(request, PATH, "path") ||
-		!given(request, VALUE, "value"))
+	if (!may_edit(request) || !given(request, PATH, "path") || !given(request, VALUE, "value"))
 		return NULL;
 	revisions_set(request->state->revisions, request->who, request->values[PATH],
 		request->values[VALUE], request->refused);
@@ -106,6 +125,7 @@ const struct api_command api_set = {
 	.path = "/v1/config/set",
 	.help = "set a key in the candidate",
 	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "the key: pools.default.priority"},
+		[SEEN] = {"seen", ARGUMENT_NUMBER, SEEN_HELP},
 		[VALUE] = {"value", ARGUMENT_TEXT, "its value, as sluice.conf has it, or plain"}},
 	.need = NEED_NOTHING,
 	.changes = true,
@@ -114,7 +134,7 @@ const struct api_command api_set = {
 
 static json_t *delete (const struct api_request *request)
 {
-	if (!revisions_kept(request) || !given(request, PATH, "path"))
+	if (!may_edit(request) || !given(request, PATH, "path"))
 		return NULL;
 	revisions_delete(
 		request->state->revisions, request->who, request->values[PATH], request->refused);
@@ -124,7 +144,8 @@ static json_t *delete (const struct api_request *request)
 const struct api_command api_delete = {
 	.path = "/v1/config/delete",
 	.help = "delete a key, a group or an element in the candidate",
-	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "what: pools.default.priority, pools[2]"}},
+	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "what: pools.default.priority, pools[2]"},
+		[SEEN] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = delete,
@@ -134,7 +155,7 @@ static json_t *rollback(const struct api_request *request)
 {
 	unsigned ago = 0;
 
-	if (!revisions_kept(request) || !given(request, PATH, "revision"))
+	if (!may_edit(request) || !given(request, PATH, "revision"))
 		return NULL;
 	if (revisions_number(request, PATH, &ago))
 		revisions_rollback(request->state->revisions, request->who, ago, request->refused);
@@ -144,7 +165,8 @@ static json_t *rollback(const struct api_request *request)
 const struct api_command api_rollback = {
 	.path = "/v1/config/rollback",
 	.help = "make an earlier revision the candidate",
-	.arguments = {[PATH] = {"revision", ARGUMENT_TEXT, "so many revisions ago"}},
+	.arguments = {[PATH] = {"revision", ARGUMENT_TEXT, "so many revisions ago"},
+		[SEEN] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = rollback,
@@ -152,15 +174,16 @@ const struct api_command api_rollback = {
 
 static json_t *discard(const struct api_request *request)
 {
-	if (!revisions_kept(request))
+	if (!revisions_kept(request) || !unmoved(request, SEEN_ALONE))
 		return NULL;
-	revisions_discard(request->state->revisions, request->refused);
+	revisions_discard(request->state->revisions, request->who, request->refused);
 	return candidate_json(request->state->revisions);
 }
 
 const struct api_command api_discard = {
 	.path = "/v1/config/discard",
 	.help = "drop the candidate, whosever it is",
+	.arguments = {[SEEN_ALONE] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = discard,
@@ -225,10 +248,12 @@ static json_t *commit(const struct api_request *request)
 		.text = request->body_size ? request->body : NULL,
 		.name = request->values[NAME] ? request->values[NAME] : "file",
 		.confirm_s = confirm_s(request)};
+	struct candidate candidate;
 	enum committed result;
 	json_t *answer;
 
-	if (!revisions_kept(request) || request->refused->count)
+	if (!revisions_kept(request) || request->refused->count ||
+		(!commit.text && !unmoved(request, SEEN_LAST)))
 		return NULL;
 	if (commit.text && strlen(commit.text) != request->body_size) {
 		reason_add(request->refused, "found a zero byte, expected a text");
@@ -239,6 +264,8 @@ static json_t *commit(const struct api_request *request)
 	answer = json_pack("{s:s, s:i, s:o}", "result", results[result], "revision",
 		history->count ? (int)history->list[history->count - 1].id : 0, "waiting",
 		result == COMMIT_DONE ? waiting(revisions) : json_array());
+	revisions_candidate(revisions, &candidate);
+	json_object_set_new(answer, "edit", json_integer(candidate.edit));
 	if (revisions_pending(revisions)->id)
 		json_object_set_new(answer, "undone_at",
 			json_time(revisions_pending(revisions)->until_s * 1000000));
@@ -252,7 +279,8 @@ const struct api_command api_commit = {
 		[MINUTES] = {"confirmed", ARGUMENT_NUMBER,
 			"undo it after so many minutes unless another commit confirms it"},
 		[SECONDS] = {"confirmed_s", ARGUMENT_NUMBER, "the same in seconds"},
-		[NAME] = {"file", ARGUMENT_TEXT, "what mistakes in the body are told of"}},
+		[NAME] = {"file", ARGUMENT_TEXT, "what mistakes in the body are told of"},
+		[SEEN_LAST] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = commit,

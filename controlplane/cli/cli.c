@@ -171,6 +171,39 @@ static char *read_content(const struct cli_call *call, struct reason *reason)
 	return text;
 }
 
+#define EDITING "/v1/config/"
+
+static bool edits(const struct cli_call *call, const struct cli_asker *asker)
+{
+	return asker->seen && strncmp(call->command->path, EDITING, strlen(EDITING)) == 0;
+}
+
+// A console tells which candidate it means: another one may have been at it.
+static bool tell_seen(const struct cli_call *call, const struct cli_asker *asker, char **path)
+{
+	char *longer;
+
+	if (!edits(call, asker) || !call->command->changes || !*asker->seen)
+		return true;
+	if (asprintf(&longer, "%s%cseen=%llu", *path, strchr(*path, '?') ? '&' : '?',
+		    (unsigned long long)*asker->seen) < 0)
+		return false;
+	free(*path);
+	*path = longer;
+	return true;
+}
+
+static void see(
+	const struct cli_call *call, const struct cli_asker *asker, const struct client_text *text)
+{
+	json_t *answer = edits(call, asker) ? json_loadb(text->bytes, text->length, 0, NULL) : NULL;
+	json_t *edit = json_object_get(answer, "edit");
+
+	if (edit)
+		*asker->seen = (uint64_t)json_integer_value(edit);
+	json_decref(answer);
+}
+
 static bool compose(
 	const struct cli_call *call, struct cli_question *question, struct reason *reason)
 {
@@ -198,12 +231,14 @@ static int ask_once(const struct cli_call *call, const struct cli_asker *usual)
 	enum cli_exit result = CLI_ERROR;
 
 	asker.patience_s = command->patience_s;
-	if (compose(call, &question, &reason)) {
+	if (compose(call, &question, &reason) && tell_seen(call, usual, &question.path)) {
 		body = (struct client_text){
 			question.body, question.body ? strlen(question.body) : 0};
 		result = client_fetch(
 			&asker, question.path, question.body ? &body : NULL, &answer, &reason);
 	}
+	if (result == CLI_OK)
+		see(call, usual, &answer);
 	if (result == CLI_OK && !print_answer(command, &answer, &asker)) {
 		reason_add(&reason, "the control plane's answer cannot be read");
 		result = CLI_ERROR;

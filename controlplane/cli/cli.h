@@ -130,6 +130,8 @@ struct cli_asker {
 	bool json;
 	FILE *out, *err;
 	int (*interrupted)(void); // NULL: nothing does
+	// Of a console: the edit of the candidate that it has seen last. NULL: it is none.
+	uint64_t *seen;
 };
 
 struct client_text {

@@ -21,6 +21,7 @@ struct console {
 	History *history;
 	char *history_file;
 	struct cli_asker asker;
+	uint64_t seen; // of the candidate
 	bool json, configuring, aborted, done;
 };
 
@@ -399,7 +400,8 @@ int console_run(const char *socket, bool json)
 		.asker = {.socket = socket,
 			.out = stdout,
 			.err = stdout,
-			.interrupted = interrupt_seen}};
+			.interrupted = interrupt_seen,
+			.seen = &console.seen}};
 	int error = start(&console);
 
 	if (!error)

@@ -27,6 +27,12 @@ struct revisions {
 	char *candidate, *who;
 	uint64_t since_s;
 	unsigned base;
+	uint32_t edit; // no two control planes have the same ones: begins as the time
+	struct {
+		char who[64];
+		const char *what;
+		uint64_t at_s;
+	} last; // edit
 	uv_timer_t timer;
 };
 
@@ -36,6 +42,14 @@ static uint64_t now_s(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec;
+}
+
+static void edited(struct revisions *r, const char *who, const char *what)
+{
+	r->edit++;
+	snprintf(r->last.who, sizeof(r->last.who), "%s", who);
+	r->last.what = what;
+	r->last.at_s = now_s();
 }
 
 static unsigned newest(const struct revisions *r)
@@ -165,6 +179,7 @@ int revisions_open(struct revisions **out, uv_loop_t *loop, const struct revisio
 		free(r);
 		return error;
 	}
+	r->edit = (uint32_t)now_s();
 	uv_timer_init(loop, &r->timer);
 	r->timer.data = r;
 	history_pending_read(&r->history, &r->pending);
@@ -206,7 +221,23 @@ void revisions_candidate(const struct revisions *r, struct candidate *candidate)
 		.who = r->who,
 		.since_s = r->since_s,
 		.base = r->base,
-		.behind = r->candidate && r->base != newest(r)};
+		.behind = r->candidate && r->base != newest(r),
+		.edit = r->edit};
+}
+
+bool revisions_unmoved(const struct revisions *r, uint32_t edit, struct reason *reason)
+{
+	static const char look[] = "look at `show | compare`, and say it again";
+
+	if (edit == r->edit)
+		return true;
+	if (r->last.what)
+		reason_add(reason, "another console (%s) has %s the candidate %llu s ago: %s",
+			r->last.who, r->last.what, (unsigned long long)(now_s() - r->last.at_s),
+			look);
+	else
+		reason_add(reason, "the candidate went with a new start: %s", look);
+	return false;
 }
 
 const struct history *revisions_history(const struct revisions *r)
@@ -280,6 +311,7 @@ static int give_candidate(struct revisions *r, const char *who, char *text, stru
 	free(r->candidate);
 	r->candidate = text;
 	r->who = name;
+	edited(r, who, "changed");
 	return 0;
 }
 
@@ -321,13 +353,14 @@ int revisions_rollback(struct revisions *r, const char *who, unsigned ago, struc
 	return give_candidate(r, who, next, reason);
 }
 
-int revisions_discard(struct revisions *r, struct reason *reason)
+int revisions_discard(struct revisions *r, const char *who, struct reason *reason)
 {
 	if (!r->candidate) {
 		reason_add(reason, "there is no candidate");
 		return -ENOENT;
 	}
 	drop_candidate(r);
+	edited(r, who, "discarded");
 	return 0;
 }
 
@@ -365,6 +398,13 @@ static int await(struct revisions *r, uint64_t confirm_s, struct reason *reason)
 	return error;
 }
 
+static void take_away(struct revisions *r, const char *who)
+{
+	if (r->candidate)
+		edited(r, who, "committed");
+	drop_candidate(r);
+}
+
 enum committed revisions_commit(
 	struct revisions *r, const struct commit *commit, struct reason *reason)
 {
@@ -381,7 +421,7 @@ enum committed revisions_commit(
 		result = r->pending.id ? COMMIT_CONFIRMED : COMMIT_NOTHING;
 		settle(r);
 		if (!commit->text)
-			drop_candidate(r);
+			take_away(r, commit->who);
 		goto out;
 	}
 	if (await(r, commit->confirm_s, reason))
@@ -396,7 +436,7 @@ enum committed revisions_commit(
 	else
 		settle(r);
 	if (!commit->text)
-		drop_candidate(r);
+		take_away(r, commit->who);
 	result = COMMIT_DONE;
 	log_notice("revision", "revision %u by %s%s%s", newest(r), commit->who,
 		*commit->comment ? ": " : "", commit->comment);

@@ -6,9 +6,11 @@
 //        +------ not confirmed in time ------)-----------------------+
 //                                            +--discard--> nothing
 //
-// There is one candidate, of the person who began it, from the revision that ran then. A commit is
-// checked whole first; the file is replaced whole; a file that somebody else has written becomes a
-// revision, too. Loop thread; blocking I/O on the disk of the state.
+// There is one candidate, of the person who began it, from the revision that ran then. The same
+// person may be at several consoles: each edit has a number, and who tells which one it has seen is
+// refused when there was another since. A commit is checked whole first; the file is replaced
+// whole; a file that somebody else has written becomes a revision, too. Loop thread; blocking I/O
+// on the disk of the state.
 #pragma once
 
 #include "history.h"
@@ -43,6 +45,7 @@ struct candidate {
 	uint64_t since_s;
 	unsigned base; // the revision it began from
 	bool behind;   // another runs since
+	uint32_t edit; // changes with whatever is done to it, also when it goes
 };
 
 void revisions_candidate(const struct revisions *revisions, struct candidate *candidate);
@@ -56,6 +59,8 @@ char *revisions_ago(const struct revisions *revisions, unsigned ago, struct reas
 // What a commit would be refused for, as it stands.
 void revisions_check(const struct revisions *revisions, struct reason *mistakes);
 
+// Is this the edit that was seen last? False with the reason: who did what since.
+bool revisions_unmoved(const struct revisions *revisions, uint32_t edit, struct reason *reason);
 // Each by `who`; refused while the candidate is somebody else's.
 int revisions_set(struct revisions *revisions, const char *who, const char *path, const char *value,
 	struct reason *reason);
@@ -63,7 +68,7 @@ int revisions_delete(
 	struct revisions *revisions, const char *who, const char *path, struct reason *reason);
 int revisions_rollback(
 	struct revisions *revisions, const char *who, unsigned ago, struct reason *reason);
-int revisions_discard(struct revisions *revisions, struct reason *reason);
+int revisions_discard(struct revisions *revisions, const char *who, struct reason *reason);
 
 struct commit {
 	const char *who, *comment;

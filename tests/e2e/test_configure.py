@@ -190,6 +190,43 @@ def test_commit_refuses_when_another_runs(box):
     assert priority(box) == 71
 
 
+@pytest.fixture
+def second(box, tmp_path):
+    home = tmp_path / "second"
+    home.mkdir()
+    with Terminal(box.program("sluice"), "--socket", box.api_socket, home=home) as opened:
+        opened.configure()
+        yield opened
+
+
+def test_two_consoles_of_one_user(box, terminal, second):
+    """Who was not looking is told what the other did, and commits nothing that it has not seen."""
+    before = newest(box)["revision"]
+    assert terminal.conf("set pools.public.priority 40") == ""
+    refused = second.conf("set pools.public.auto_assign true")
+    assert re.search(r"another console \(root\) has changed the candidate \d+ s ago: look at `show \| compare`",
+                     refused)
+    assert "auto_assign" not in terminal.conf("show | compare")
+    assert "priority = 40" in second.conf("show | compare")
+    assert second.conf("set pools.public.auto_assign true") == ""
+    for command in ("set pools.public.priority 41", "delete pools.public.priority", "rollback 1",
+                    "discard", "commit"):
+        assert "another console (root) has changed" in terminal.conf(command), command
+    assert newest(box)["revision"] == before and priority(box) != 40
+    shown = terminal.conf("show | compare")
+    assert "priority = 40" in shown and "auto_assign = true" in shown
+    assert "is in use" in terminal.conf("commit")
+    assert priority(box) == 40
+    # The other one had the same candidate before it; it is gone, and not begun anew in silence.
+    assert "another console (root) has committed the candidate" in second.conf("set pools.public.priority 42")
+    assert "nothing differs" in second.conf("show | compare")
+    assert second.conf("set pools.public.priority 42") == ""
+    terminal.conf("status")
+    assert "gone" in terminal.conf("discard")
+    assert "has discarded the candidate" in second.conf("commit")
+    assert priority(box) == 40 and newest(box)["revision"] == before + 1
+
+
 def test_comments_stay(box):
     lines = box.config.read_text().split("\n")
     commit_priority(box, 72)

@@ -46,6 +46,28 @@ def test_asking_needs_a_token(box):
     assert status == 200 and json.loads(body)["vips"][0]["address"] == box.vip
 
 
+
+def test_the_candidate_of_another(box):
+    """It is of the token that began it; `seen` refuses who has not seen what was done since."""
+    def post(path):
+        status, _, body = request(box, f"/v1/config/{path}", token=box.admin, method="POST")
+        return status, json.loads(body)
+
+    status, first = post("set?path=pools.public.priority&value=44")
+    assert status == 200 and first["who"] == "chief"
+    refused = box.box.sluice("configure", "set", "pools.public.priority", "45", check=False)
+    assert refused.returncode == 2 and "chief has a candidate since" in refused.stderr
+    refused = box.box.sluice("configure", "commit", check=False)
+    assert refused.returncode == 2 and "the candidate is chief's" in refused.stderr
+    status, second = post(f"set?path=pools.public.priority&value=46&seen={first['edit']}")
+    assert status == 200 and second["edit"] != first["edit"]
+    status, wrong = post(f"commit?seen={first['edit']}")
+    assert status == 400 and "another console (chief) has changed the candidate" in wrong["error"]
+    box.box.sluice("configure", "discard")
+    status, wrong = post(f"commit?seen={second['edit']}")
+    assert status == 400 and "another console (root) has discarded the candidate" in wrong["error"]
+
+
 def test_certificate_is_the_one_on_disk(box):
     ca = f"{box.box.settings['state_dir']}/api-certificate.pem"
     name = subprocess.run(["openssl", "x509", "-in", ca, "-noout", "-ext", "subjectAltName"],
