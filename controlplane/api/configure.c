@@ -26,7 +26,7 @@ enum {
 };
 
 #define SEEN_ALONE 0
-#define SEEN_HELP "`edit` as it was answered last: refused when there was another edit since"
+#define SEEN_HELP  "`edit` as it was answered last: refused when there was another edit since"
 
 // Whoever does not tell what it has seen takes the candidate as it is.
 static bool unmoved(const struct api_request *request, unsigned at)
