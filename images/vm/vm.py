@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""vm.py IMAGE: the lab of images/lab with the firmware in a virtual machine in place of the box.
-Ends with its ends of everything when Enter is pressed, or at once with --once. See images/vm/run."""
+"""vm.py IMAGE: the lab of images/lab with the firmware in a virtual machine in place of the box, or
+in two that are a pair. Ends with its ends of everything when Enter is pressed, or at once with --once,
+which takes the power of one of two away first. See images/vm/run."""
 
 import argparse
 import signal
@@ -18,6 +19,8 @@ from appliance import default_settings, libconfig  # noqa: E402
 from lab import ask_http, ask_udp, service_address, spread  # noqa: E402
 from machine import NIC_ADDRESSES, PATIENCE, Hardware, Machine  # noqa: E402
 from topology import BOX_HOST, ROOT, LabError, Topology, wait_until  # noqa: E402
+
+PAIR_MS = 1000  # a machine of software may stand still for longer than VRRP's usual interval
 
 
 def configuration(host=BOX_HOST, workers=(1,), **more):
@@ -73,19 +76,65 @@ def serves(lab, box, chain, seconds=60):
               for one in ingresses.commands(chain))]
 
 
-def bring_up(options, lab, folder):
+def states(machines, address):
+    """What each machine says that it is for this VIP."""
+    return [next((row["state"] for row in box.show("vips")["vips"] if row["address"] == address),
+                 None) for box in machines]
+
+
+def owner_of(machines, address, seconds=60):
+    """The machine that answers for the VIP, once the other one stands by."""
+    def settled():
+        found = states(machines, address)
+        return sorted(map(str, found)) == ["owned", "standby"] and [machines[found.index("owned")]]
+    return wait_until(settled, f"one that owns {address}, and one that stands by",
+                      seconds * PATIENCE, 1)[0]
+
+
+def time_without(lab, url, after):
+    """Does `after`, asking for the url all the time: seconds from then to the next answer."""
+    def asked():
+        return lab.client.run("curl", "-sS", "--fail", "--max-time", "0.5", url, check=False)
+    wait_until(lambda: asked().returncode == 0, f"an answer from {url}", 30 * PATIENCE)
+    after()
+    begin = time.monotonic()
+    wait_until(lambda: asked().returncode == 0, f"an answer from {url} again", 60 * PATIENCE)
+    return time.monotonic() - begin
+
+
+def bring_up(options, lab, folder, machines):
+    """Starts them, each in machines as soon as it runs; the chain of the lab's certificate."""
     files, chain = manifests(folder)
     lab.create()
     lab.serve()
-    machines = []
     for number in range(2 if options.pair else 1):
-        more = {"pair": {"interface": "wan", "priority": 150 - 50 * number}} if options.pair else {}
+        more = {"pair": {"interface": "wan", "interval_ms": PAIR_MS}} if options.pair else {}
         box = Machine(folder / f"box{number + 1}", options.image,
                       Hardware(uefi=options.uefi))
         box.configure(configuration(BOX_HOST + number, **more), **files)
         box.start(lab.switch)
         machines.append(box)
-    return machines, chain
+    return chain
+
+
+def fail_over(lab, machines, chain):
+    """Takes the power of the one that answers away: (the other one, seconds until it serves)."""
+    address = ingresses.ADDRESSES[0]
+    first = owner_of(machines, address)
+    other = machines[1 - machines.index(first)]
+    print(f"\n{address} is {first.folder.name}'s, and {other.folder.name} stands by. "
+          f"The power of {first.folder.name} is taken away.", flush=True)
+    url = f"http://{service_address(other, 'web')}/"
+    seconds = time_without(lab, url, first.stop)
+    print(f"{url} has its answer again after {seconds:.1f} s", flush=True)
+    show_serves(lab, other, chain)
+    print(f"\n$ show vips\n{other.ssh('show vips').stdout}", flush=True)
+    return other, seconds
+
+
+def show_serves(lab, box, chain):
+    for command, answer in serves(lab, box, chain):
+        print(f"$ {command}\n  served by {answer}", flush=True)
 
 
 def main():
@@ -102,16 +151,19 @@ def main():
         lab = Topology("slvm", Path(folder))
         topology.destroy(lab.name)
         try:
-            machines, chain = bring_up(options, lab, Path(folder))
+            chain = bring_up(options, lab, Path(folder), machines)
             for box in machines:
                 box.wait_up()
             print(f"Up after {time.monotonic() - started:.0f} s", flush=True)
-            for command, answer in serves(lab, machines[0], chain):
-                print(f"$ {command}\n  served by {answer}")
+            show_serves(lab, machines[0], chain)
             for box in machines:
                 print(f"\n$ ssh -p {box.port} -i {box.key} admin@127.0.0.1 show status\n"
                       f"{box.ssh('show status').stdout}", flush=True)
-            if not options.once:
+            if options.once and options.pair:
+                fail_over(lab, machines, chain)
+            elif not options.once:
+                for box in machines if options.pair else ():
+                    print(f"To take the power of {box.folder.name} away: kill {box.process.pid}")
                 print(f"From the client: ip netns exec {lab.client.name} curl ...\n"
                       "Enter ends all of it.", flush=True)
                 sys.stdin.readline()
