@@ -131,8 +131,7 @@ static void after(uv_work_t *job, int status)
 	drop(d);
 }
 
-// What the folder of the path has to spare.
-static uint64_t room_at(const char *path, uint64_t spare)
+uint64_t download_room(const char *path, uint64_t spare)
 {
 	char folder[4096];
 	struct statvfs at;
@@ -156,7 +155,7 @@ struct download *download_start(uv_loop_t *loop, const struct download_options *
 	d->path = strdup(options->path);
 	if (asprintf(&d->part, "%s.part", options->path) < 0)
 		d->part = NULL;
-	d->room = room_at(options->path, options->spare);
+	d->room = download_room(options->path, options->spare);
 	d->done = options->done;
 	d->arg = options->arg;
 	d->work.data = d;

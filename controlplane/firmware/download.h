@@ -18,6 +18,8 @@ struct download_options {
 	void *arg;
 };
 
+// Bytes that the file system of the path has, beyond those to spare.
+uint64_t download_room(const char *path, uint64_t spare);
 // NULL: out of memory. The texts are copied.
 struct download *download_start(uv_loop_t *loop, const struct download_options *options);
 // Of 100, as far as the server says how much there is.

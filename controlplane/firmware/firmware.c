@@ -15,6 +15,7 @@
 #define OUTPUT_MOST (256u << 10)
 #define QUESTION_MS 30000
 #define SPARE_BYTES (64u << 20) // of the state, beside what is fetched
+#define NOTES_BYTES (1u << 20)  // which RAUC must have there for what it notes
 #define BUNDLE_FILE "upgrade.raucb"
 
 struct output {
@@ -375,6 +376,13 @@ int firmware_install(struct firmware *f, const char *bundle, struct reason *reas
 	if (f->install.state == FIRMWARE_INSTALLING) {
 		reason_add(reason, "%s is being installed: wait for its end", f->install.bundle);
 		return -EBUSY;
+	}
+	if (!is_url(bundle) && !download_room(f->fetched, NOTES_BYTES)) {
+		reason_add(reason,
+			"the state partition is full: what is installed is noted there, make room "
+			"for %u MB",
+			NOTES_BYTES >> 20);
+		return -ENOSPC;
 	}
 	error = is_url(bundle) ? fetch(f, bundle) : install_file(f, bundle);
 	if (error) {

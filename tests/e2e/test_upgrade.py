@@ -179,6 +179,15 @@ def test_what_cannot_be_fetched_changes_nothing(lab, firmware, shop, path, why):
     assert len(installs) == (path == "/foreign")
 
 
+def test_a_full_disk_changes_nothing(lab, firmware, bundle):
+    folder, pid = lab.box.settings["state_dir"], lab.box.processes["sluice-controlplane"].pid
+    there = ["nsenter", "--mount", "--target", str(pid)]
+    subprocess.run([*there, "mount", "-t", "tmpfs", "-o", "size=512k", "full", folder], check=True)
+    done = sluice(lab, "upgrade", "install", bundle, "--yes")  # its mounts end with it
+    assert done.returncode == 2 and "the state partition is full" in done.stderr, done.stderr
+    assert not [call for call in firmware.calls() if call.startswith("rauc install")]
+
+
 def test_nobody_serves_it(lab, firmware):
     done = sluice(lab, "upgrade", "install", "http://127.0.0.1:9/x.raucb", "--yes")
     assert done.returncode == 1 and "connect" in done.stderr
