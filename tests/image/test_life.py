@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a machine lives through: an update by URL and back, a hang, a new beginning, and a backup put
-back. By hand: six starts."""
-
-import subprocess
+"""What a machine lives through: an update by URL and back, and a hang. By hand: four starts."""
 
 import bundles
 import pytest
@@ -11,21 +8,6 @@ from test_update import SIGNING, boot_id, restart, slot, wait_healthy
 
 MOUNTED = "mkdir -p /run/bundles && mount -o ro LABEL=bundles /run/bundles"
 SERVED = "busybox httpd -p 127.0.0.1:8099 -h /run/bundles"
-SECRET = "a passphrase of this test"
-
-
-def processes(box):
-    """The pids of both."""
-    said = box.shell("systemctl show -P MainPID sluice-dataplane sluice-controlplane", check=False)
-    return set(said.stdout.split()) - {"0"}
-
-
-def what_is_restored(box):
-    return box.shell("cat /etc/sluice/sluice.conf").stdout, box.ssh("token list --json").stdout
-
-
-def capacity(box):
-    return sum(row["flows_capacity"] for row in box.show("workers")["workers"])
 
 
 @pytest.mark.by_hand
@@ -54,39 +36,4 @@ def test_life(lab, started, images, tmp_path):
     box.shell("kill -ABRT 1", check=False)
     box.wait(lambda: boot_id(box) not in ("", began), "a start after the watchdog's", seconds=400)
     assert slot(box) == "A"
-    check_serves(lab, box, chain)
-
-    # What is to be had back: a setting of the dataplane's and one of the control plane's, and a token.
-    box.ssh("configure set defaults.algorithm round-robin")
-    box.ssh("configure set dataplane.flows 32768")
-    box.ssh("configure commit")
-    box.ssh("token create of-before role view")
-    backup = tmp_path / "box.backup"
-    with open(backup, "wb") as stream:
-        subprocess.run([str(word) for word in box.ssh_words("backup - --passphrase-file -")],
-                       input=f"{SECRET}\n".encode(), stdout=stream, check=True, timeout=300)
-    before = what_is_restored(box)
-
-    # As new: what was configured by hand is gone, what the volume says is there again.
-    box.shell("touch /var/lib/sluice/of-before /etc/sluice/of-before")
-    began = boot_id(box)
-    box.ssh("factory-reset --yes", check=False)
-    box.wait(lambda: boot_id(box) not in ("", began), "a start as new", seconds=400)
-    left = box.shell("ls /var/lib/sluice /etc/sluice").stdout
-    assert "of-before" not in left + box.ssh("token list").stdout
-    assert what_is_restored(box) != before
-    check_serves(lab, box, chain)
-
-    # And as it was: both processes start anew with what was in the backup.
-    wait_healthy(box, "A")
-    ran, many = processes(box), capacity(box)
-    done = subprocess.run(
-        [str(word) for word in box.ssh_words("restore - --passphrase-file - --yes")],
-        input=f"{SECRET}\n".encode() + backup.read_bytes(), capture_output=True, timeout=300)
-    print((done.stdout + done.stderr).decode(), flush=True)
-    assert done.returncode == 0
-    box.wait(lambda: not ran & processes(box) and len(processes(box)) == 2, "both processes anew")
-    box.wait(lambda: box.ssh("show status", check=False).returncode == 0, "the console")
-    assert what_is_restored(box) == before
-    assert capacity(box) == many // 2
     check_serves(lab, box, chain)
