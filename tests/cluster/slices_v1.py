@@ -9,13 +9,13 @@ version that it does not know any more is answered 410.
 
 import base64
 import contextlib
-import http.server
 import json
 import ssl
 import threading
 import time
 import urllib.parse
 
+import http_server
 from control import ApiError
 from topology import wait_until
 
@@ -71,7 +71,7 @@ class SlicesV1:
         self.slices, self.events, self.known = {}, [], {}
         self.version = self.oldest = int(time.time())  # beyond that of one that was here before
         self.requests, self.ending = [], threading.Event()
-        self.server, self.threads, self.sockets = None, [], set()
+        self.server, self.threads = None, []
 
     def __enter__(self):
         self.api.certificate("slices", f"DNS:{SERVICE}.{NAMESPACE}.svc")
@@ -189,26 +189,14 @@ class SlicesV1:
         # Nobody but the real one asks: it says on whose behalf.
         context.load_verify_locations(self.api.dir / "ca.crt")
         context.verify_mode = ssl.CERT_REQUIRED
-        sock = self.api.machine.socket()
-        sock.setsockopt(1, 2, 1)  # SO_REUSEADDR
-        sock.bind((self.api.address, PORT))
-        sock.listen(64)
-        self.server = http.server.ThreadingHTTPServer(sock.getsockname(), Handler, False)
-        self.server.socket.close()
-        self.server.daemon_threads = True
-        self.server.socket = context.wrap_socket(sock, server_side=True,
-                                                 do_handshake_on_connect=False)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.server = http_server.serve_on(self.api.machine.socket(), (self.api.address, PORT), Handler,
+                                           context)
 
     def down(self):
         server, self.server = self.server, None
         if not server:
             return
-        server.shutdown()
-        server.server_close()
-        for sock in list(self.sockets):
-            with contextlib.suppress(OSError):
-                sock.shutdown(2)
+        server.end()
         with self.changed:
             self.changed.notify_all()
 
@@ -220,26 +208,7 @@ class SlicesV1:
                 and f"/namespaces/{namespace}/" in path]
 
 
-class Answers(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 120
-
-    def log_message(self, *_):
-        pass
-
-    def setup(self):
-        self.v1.sockets.add(self.request)
-        super().setup()
-
-    def finish(self):
-        self.v1.sockets.discard(self.request)
-        with contextlib.suppress(OSError):
-            super().finish()
-
-    def handle(self):
-        with contextlib.suppress(OSError, ValueError):
-            super().handle()
-
+class Answers(http_server.Handler):
     def answer(self, status, body):
         data = json.dumps(body).encode()
         self.send_response(status)
