@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Plays the nodes of a ControlPlane: registers them, says that they live, and gives each pod that is
-bound to one of them a machine of its own there, with a real HTTP server on port 8080, and the state
-Ready. A pod that is deleted serves on for a little while, as one does that ends in order."""
+bound to one of them a machine of its own there, with real servers on port 8080 (HTTP, and UDP, which
+says who answers), and the state Ready. A pod that is deleted serves on for a little while, as one does that ends in order."""
 
 import contextlib
 import http.server
@@ -11,7 +11,7 @@ import threading
 import time
 
 from control import ApiError
-from topology import POD4, Machine, cable, run
+from topology import POD4, POD6, Machine, cable, run
 
 NODES = "/api/v1/nodes"
 PORT = 8080
@@ -62,12 +62,31 @@ class Server(http.server.ThreadingHTTPServer):
         pass  # a client that went away
 
 
+class Datagrams(threading.Thread):
+    """Answers each with who it is."""
+
+    def __init__(self, sock, pod):
+        super().__init__(daemon=True)
+        self.sock, self.pod = sock, pod
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError), self.sock:
+            while True:
+                data, sender = self.sock.recvfrom(2048)
+                if not data:
+                    return
+                self.sock.sendto(self.pod.encode(), sender)
+
+
 class Pod:
     """A machine on its node's bridge."""
 
     def __init__(self, agent, node, host, meta):
         self.agent, self.node, self.host = agent, node, host
-        self.address = POD4.format(node, host)
+        self.addresses = [POD4.format(node, host)]
+        if agent.cluster.dual:
+            self.addresses.append(POD6.format(node, host))
         self.machine = Machine(f"{agent.lab.name}-{agent.name}pod-{node}-{host}")
         self.deleted_at = 0
         here, device = agent.machine(node), f"{agent.name}{node}-{host}"
@@ -75,16 +94,29 @@ class Pod:
         self.machine.create()
         cable(here, device, self.machine, "eth0")
         here.ip(f"link set {device} master pods up")
-        self.machine.ip("link set eth0 up", f"addr add {self.address}/24 dev eth0",
+        self.machine.ip("link set eth0 up", f"addr add {self.addresses[0]}/24 dev eth0",
                         f"route add default via {POD4.format(node, 1)}")
-        listening = self.machine.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((self.address, PORT))
-        self.server = Server(listening, meta["name"], meta.get("labels", {}).get("app", ""))
+        if agent.cluster.dual:
+            self.machine.ip(f"addr add {self.addresses[1]}/64 dev eth0 nodad",
+                            f"route add ::/0 via {POD6.format(node, 1)}")
+        self.server = Server(self._bound(socket.SOCK_STREAM), meta["name"],
+                             meta.get("labels", {}).get("app", ""))
+        self.datagrams = self._bound(socket.SOCK_DGRAM)
+        Datagrams(self.datagrams, meta["name"])
+
+    def _bound(self, kind):
+        """At both families' address."""
+        sock = self.machine.socket(socket.AF_INET6, kind)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("::", PORT))
+        return sock
 
     def end(self):
         self.server.shutdown()
         self.server.server_close()
+        with contextlib.suppress(OSError):
+            self.datagrams.shutdown(socket.SHUT_RDWR)
         # A connection that is still open keeps the machine, and its address, for a while.
         here, device = self.cable_end
         here.ip(f"link delete {device}")
@@ -118,10 +150,10 @@ class Agent:
         return self.lab.nodes[index - 1]
 
     def add_node(self, name, index):
+        pods = [POD4.format(index, 0) + "/24", POD6.format(index, "") + "/64"]
         self.cluster.create(NODES, {
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
-            "spec": {"podCIDR": POD4.format(index, 0) + "/24",
-                     "podCIDRs": [POD4.format(index, 0) + "/24"]}})
+            "spec": {"podCIDR": pods[0], "podCIDRs": pods[:1 + self.cluster.dual]}})
         with self.lock:
             self.nodes[name] = index
             self._say_alive(name)
@@ -147,8 +179,8 @@ class Agent:
             "capacity": {"cpu": "64", "memory": "64Gi", "pods": "200"},
             "allocatable": {"cpu": "64", "memory": "64Gi", "pods": "200"},
             "conditions": [{**condition("Ready", True), "lastHeartbeatTime": now, "reason": "tests"}],
-            "addresses": [{"type": "InternalIP",
-                           "address": self.lab.net.node_address(self.nodes[name])[0]}]}})
+            "addresses": [{"type": "InternalIP", "address": address} for address in
+                          self.lab.net.node_address(self.nodes[name])[:1 + self.cluster.dual]]}})
 
     def _run(self):
         while not self.stopping.wait(PAUSE_S):
@@ -184,7 +216,8 @@ class Agent:
 
     def _status(self, pod, here):
         return {"status": {
-            "phase": "Running", "podIP": here.address, "podIPs": [{"ip": here.address}],
+            "phase": "Running", "podIP": here.addresses[0],
+            "podIPs": [{"ip": address} for address in here.addresses],
             "hostIP": self.lab.net.node_address(here.node)[0],
             "conditions": [condition(kind, True)
                            for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")],

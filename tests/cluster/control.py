@@ -21,6 +21,9 @@ from pathlib import Path
 
 TOKEN = "tests-admin"
 PORT = 6443
+# What 1.20 has and keeps switched off.
+GATES = ("IPv6DualStack", "ServiceLBNodePortControl", "MixedProtocolLBService",
+         "EndpointSliceTerminatingCondition")
 
 
 def programs():
@@ -36,9 +39,13 @@ class ApiError(Exception):
 
 
 class ControlPlane:
-    def __init__(self, machine, directory, address, services="10.96.0.0/16", pods="10.244.0.0/16"):
-        self.machine, self.dir, self.address = machine, Path(directory), address
-        self.services, self.pods = services, pods
+    """dual: both families, and what a later Kubernetes has (GATES); else as 1.20 comes."""
+
+    def __init__(self, machine, directory, address, dual=False):
+        self.machine, self.dir, self.address, self.dual = machine, Path(directory), address, dual
+        self.services, self.pods = "10.96.0.0/16", "10.244.0.0/16"
+        if dual:
+            self.services, self.pods = f"{self.services},fd00:10:96::/112", f"{self.pods},fd00:10:244::/48"
         self.server = f"https://{address}:{PORT}"
         self.processes = {}
         self.threads = threading.local()  # a connection for each
@@ -66,7 +73,7 @@ class ControlPlane:
     def _certificates(self):
         self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca",
                       "-keyout", "ca.key", "-out", "ca.crt")
-        first = self.services.split("/")[0].rsplit(".", 1)[0] + ".1"
+        first = self.services.partition("/")[0].rsplit(".", 1)[0] + ".1"
         self.certificate("server", f"IP:{self.address},IP:127.0.0.1,IP:{first},"
                          "DNS:kubernetes.default.svc")
         # As whom it asks aggregated API servers.
@@ -93,6 +100,7 @@ class ControlPlane:
     def _words(self):
         peer = "http://127.0.0.1:2380"
         config = f"--kubeconfig={self.dir}/kubeconfig"
+        gates = ["--feature-gates=" + ",".join(f"{gate}=true" for gate in GATES)] if self.dual else []
         return {
             "etcd": ["etcd", f"--data-dir={self.dir}/etcd", "--listen-client-urls=http://127.0.0.1:2379",
                      "--advertise-client-urls=http://127.0.0.1:2379", f"--listen-peer-urls={peer}",
@@ -117,18 +125,19 @@ class ControlPlane:
                 "--requestheader-group-headers=X-Remote-Group",
                 "--requestheader-extra-headers-prefix=X-Remote-Extra-",
                 # No kubelet and no controller would give pods their account's token.
-                "--disable-admission-plugins=ServiceAccount"],
+                "--disable-admission-plugins=ServiceAccount", *gates],
             "kube-controller-manager": [
                 self.programs / "kube-controller-manager", config, "--leader-elect=false", "--port=0",
                 "--secure-port=0", f"--cluster-cidr={self.pods}",
+                f"--service-cluster-ip-range={self.services}",
                 # Nodes say theirs themselves, as the machines of a lab have them.
                 "--allocate-node-cidrs=false", "--concurrent-endpoint-syncs=8",
                 f"--service-account-private-key-file={self.dir}/accounts.key",
                 "--use-service-account-credentials=false", "--node-monitor-period=1s",
-                "--node-monitor-grace-period=20s", "--pod-eviction-timeout=2s"],
+                "--node-monitor-grace-period=20s", "--pod-eviction-timeout=2s", *gates],
             "kube-scheduler": [
                 self.programs / "kube-scheduler", config, "--leader-elect=false", "--port=0",
-                "--secure-port=0"],
+                "--secure-port=0", *gates],
         }
 
     def start(self, name):

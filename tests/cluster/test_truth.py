@@ -44,7 +44,7 @@ def test_slices_of_v1_come_and_go(world):
         wait_until(v1.asked, "v1 watched", 40)
         assert {user for user, _ in v1.asked()} == {"admin"}
         wait_pods(world, b, "sliced", address)
-        check_drains(world, b, address)
+        check_drains(world, b, "sliced", address)
         v1.compact()  # 410
         lists = len(v1.asked(watch=False))
         wait_until(lambda: len(v1.asked(watch=False)) > lists, "listed anew", 40)
@@ -68,31 +68,31 @@ def test_slices_of_v1_come_and_go(world):
     wait_until(lambda: not problems(world), "no problem left", 40)
 
 
-def check_drains(world, b, address):
+def check_drains(world, cluster, name, address):
     """A pod that ends: what goes on there goes on, and nothing new comes, unless none else serves."""
-    b.agent.grace_s = 600
+    cluster.agent.grace_s = 600
     try:
         with Held(world, address) as held:
             leaving = held.ask()["pod"]
-            b.api.delete(f"{b.path('pods')}/{leaving}")
-            wait_until(lambda: endpoints(world, "b", "sliced").get(leaving) == "draining",
+            cluster.api.delete(f"{cluster.path('pods')}/{leaving}")
+            wait_until(lambda: endpoints(world, cluster.name, name).get(leaving) == "draining",
                        f"{leaving} draining", 20)
-            wait_until(lambda: b.rolled("sliced"), "another in its place", 40)
-            wait_pods(world, b, "sliced", address)
+            wait_until(lambda: cluster.rolled(name), "another in its place", 40)
+            wait_pods(world, cluster, name, address)
             assert leaving not in world.in_use(address)
             assert held.ask()["pod"] == leaving
             # Where all are ending, they are in use as long as they serve.
-            last = b.pods("sliced")
-            b.scale("sliced", 0)
-            wait_until(lambda: not b.pods("sliced"), "all ending", 20)
+            last = cluster.pods(name)
+            cluster.scale(name, 0)
+            wait_until(lambda: not cluster.pods(name), "all ending", 20)
             wait_until(lambda: world.in_use(address) == {leaving, *last}, "they serve", 20)
             assert held.ask()["pod"] == leaving
-            b.scale("sliced", 2)
-            wait_until(lambda: b.rolled("sliced"), "two pods", 40)
-            wait_pods(world, b, "sliced", address)
+            cluster.scale(name, 2)
+            wait_until(lambda: cluster.rolled(name), "two pods", 40)
+            wait_pods(world, cluster, name, address)
     finally:
-        b.agent.grace_s = 1.0
-    wait_until(lambda: set(endpoints(world, "b", "sliced")) == b.pods("sliced"), "those gone", 30)
+        cluster.agent.grace_s = 1.0
+    wait_until(lambda: set(endpoints(world, cluster.name, name)) == cluster.pods(name), "those gone", 30)
 
 
 @contextlib.contextmanager

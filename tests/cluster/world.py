@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A lab whose sources are real clusters, and short words for what their users do.
 
-Cluster a has the lab's first two nodes, cluster b the third. Their API servers are machines on the
+Cluster a has the lab's first two nodes, both families and what 1.20 keeps switched off; cluster b has
+the third node and is as 1.20 comes. Their API servers are machines on the
 LAN, which the box reaches through its own ports."""
 
 import contextlib
 import copy
 import http.client
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -33,7 +35,7 @@ class Cluster:
         address = LAN4.format(SERVER_HOST + index)
         machine.ip(f"addr add {address}/24 dev eth0",
                    f"route add default via {LAN4.format(BOX_HOST)}")
-        self.api = ControlPlane(machine, Path(lab.dir) / f"kube-{name}", address)
+        self.api = ControlPlane(machine, Path(lab.dir) / f"kube-{name}", address, dual=name == "a")
         self.agent = Agent(self.api, lab, name)
 
     def in_namespace(self, name):
@@ -178,7 +180,7 @@ class World:
 
     def ask(self, address, host="any.test", path="/", method="GET", tls=None, timeout=20):
         """One request on a connection of its own: (status, what the pod says or None)."""
-        raw = self.lab.client.socket()
+        raw = self.lab.client.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         raw.settimeout(timeout)
         connection = http.client.HTTPConnection(host, timeout=timeout)
         try:
