@@ -169,6 +169,14 @@ void kube_was_away(struct kube *k)
 		follow_relist(k->resources[i].follow);
 }
 
+static void retry(struct kube *k)
+{
+	for (unsigned i = 0; i < k->resource_count; i++)
+		follow_retry(k->resources[i].follow);
+	for (unsigned i = 0; i < k->secret_count; i++)
+		follow_retry(k->secrets[i]->follow);
+}
+
 static void on_patience(uv_timer_t *timer)
 {
 	struct kube *k = timer->data;
@@ -213,6 +221,8 @@ static void ping_done(void *arg, const struct kube_answer *answer)
 		kube_was_away(k);
 		kube_http_doubt(k->http);
 	}
+	if (*k->ping_problem && !*problem)
+		retry(k); // it is back: what waits longer each time need not
 	if (answer->server_time)
 		skew_s = answer->server_time - (int64_t)time(NULL);
 	if (strcmp(k->ping_problem, problem) != 0 ||
@@ -255,10 +265,7 @@ static void on_credentials(void *arg)
 {
 	struct kube *k = arg;
 
-	for (unsigned i = 0; i < k->resource_count; i++)
-		follow_retry(k->resources[i].follow);
-	for (unsigned i = 0; i < k->secret_count; i++)
-		follow_retry(k->secrets[i]->follow);
+	retry(k);
 	k->problems_changed = true;
 	kube_changed(k);
 }

@@ -578,8 +578,10 @@ void follow_close(struct follow *follow)
 
 void follow_retry(struct follow *follow)
 {
-	if (!follow->call)
-		wait_ms(follow, 0);
+	if (follow->call)
+		return;
+	follow->failures = 0;
+	wait_ms(follow, 0);
 }
 
 void follow_relist(struct follow *follow)

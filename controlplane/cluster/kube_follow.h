@@ -52,7 +52,7 @@ struct follow_options {
 
 struct follow *follow_open(const struct follow_options *options); // NULL = out of memory
 void follow_close(struct follow *follow);
-void follow_retry(struct follow *follow);  // now, if it waits
+void follow_retry(struct follow *follow);  // now, if it waits, and as if nothing had failed
 void follow_relist(struct follow *follow); // soon
 enum follow_state follow_state(const struct follow *follow);
 const char *follow_problem(const struct follow *follow); // "" = none

@@ -134,7 +134,9 @@ class ControlPlane:
                 "--allocate-node-cidrs=false", "--concurrent-endpoint-syncs=8",
                 f"--service-account-private-key-file={self.dir}/accounts.key",
                 "--use-service-account-credentials=false", "--node-monitor-period=1s",
-                "--node-monitor-grace-period=20s", "--pod-eviction-timeout=2s", *gates],
+                # While the API server is away no node can say that it lives: not to be held against
+                # them.
+                "--node-monitor-grace-period=600s", "--pod-eviction-timeout=2s", *gates],
             "kube-scheduler": [
                 self.programs / "kube-scheduler", config, "--leader-elect=false", "--port=0",
                 "--secure-port=0", *gates],

@@ -259,6 +259,14 @@ class TestGoesOn:
         name = self.outage(live, begin, "no connection", end)
         wait_until(lambda: not live.addresses(f"{name}-goes"), "what was deleted meanwhile is gone", 10)
 
+    def test_what_is_back_is_heard_soon(self, live):
+        """However long it was away, by when who asked has learned to wait."""
+        live.api.down()
+        wait_problem(live, "no connection")
+        time.sleep(15)
+        live.api.up()
+        wait_until(lambda: not problems(live, "cluster prod"), "the alarm gone", 7)
+
     @pytest.mark.parametrize(("fault", "text"), [
         ((500, (), "boom"), "answered 500"),
         ((429, (("Retry-After", "1"),), "slow down"), "answered 429"),
