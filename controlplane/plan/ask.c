@@ -10,6 +10,7 @@ static void carry_over(struct want *want, const struct want *old)
 	want->told = old->told;
 	want->served = old->served;
 	want->share_group = old->share_group;
+	want->in_want = old->in_want;
 	want->endpoint_count = old->endpoint_count;
 	want->listener_count = old->listener_count;
 	for (unsigned i = 0; i < FAMILIES; i++) {
@@ -28,6 +29,7 @@ static bool forget(struct planner *p, struct want *want)
 	g->endpoint_count -= want->endpoint_count;
 	g->listener_count -= want->listener_count;
 	p->reassign = true;
+	p->want_ended |= want->in_want;
 	p->dnat_changed |= want->mode == MODE_DNAT;
 	for (unsigned i = 0; want->placing && i < p->placing_count; i++)
 		if (p->placing[i] == want)

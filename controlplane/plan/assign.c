@@ -79,7 +79,6 @@ static bool assign_all(struct planner *p, bool *moved)
 	g->lease_count = p->next_lease_count;
 	*moved = !same_addresses(p->vip_rows, &p->part->rows[ROW_VIP]);
 	p->vip_rows = &p->part->rows[ROW_VIP];
-	g->settled = !p->part->rows[ROW_PROBLEM].count;
 	for (unsigned i = 0; i < g->want_count; i++) {
 		struct want *want = g->by_age[i];
 
@@ -89,8 +88,8 @@ static bool assign_all(struct planner *p, bool *moved)
 			want->waits |= want->family[family].had != want->family[family].got ||
 				       addr_compare(&want->family[family].before,
 					       &want->family[family].address) != 0;
-		g->settled = g->settled && ipam_is_settled(p, want);
 	}
+	ipam_few_keep(p);
 	return planning_remove_addresses(g) && part_replace(p, &g->addresses);
 }
 

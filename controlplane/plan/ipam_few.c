@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who gets which address when a few Services came, went or ask for something else, and all others
-// have what they want: the same rounds (ipam.c) over those few. What others hold is looked up in
-// the last plan when it is asked for (vip_slot()), so this costs what the few cost.
+// Who gets which address when a few Services came, went or ask for something else: the same rounds
+// (ipam.c) over those few. What others hold is looked up in the last plan when it is asked for
+// (vip_slot()), so this costs what the few cost.
 //
 // Others could be touched by a few things only: an address that somebody leaves for another one,
 // one that is taken back from those who are gone for want of others, a sharing key, a pair's or a
 // group's doings, a request that fails. Then, and now and then to put the parts together again, all
 // are placed.
+//
+// Who is in want already stays so, in the same words, as long as nothing comes or goes at the
+// address that it asked for, and as nothing at all becomes free when any would do for it.
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +40,8 @@ static void undo(struct want *want)
 	}
 }
 
-bool ipam_is_settled(const struct planner *p, const struct want *want)
+// Nothing that others get or leave can change what it has.
+static bool is_settled(const struct planner *p, const struct want *want)
 {
 	if (want->port_count == 0)
 		return true;
@@ -51,15 +55,59 @@ bool ipam_is_settled(const struct planner *p, const struct want *want)
 	return true;
 }
 
-// It has what it had, if it had something.
-static bool stays(const struct want *want)
+// False: what others do can reach it in more ways than one.
+static bool keep_missed(struct planner *p, const struct want *want)
+{
+	struct planning *g = p->kept;
+
+	if (want->front || want->leader || want->share_group || *want->share ||
+		ipam_is_elsewhere(want))
+		return false;
+	for (unsigned family = 0; family < FAMILIES; family++) {
+		if (want->family[family].waits ||
+			(want->family[family].failed && g->missed_count == MISSED_MAX))
+			return false;
+		if (want->family[family].failed)
+			g->missed[g->missed_count++] = want->family[family].request;
+		g->misses_any |= want->family[family].wanted && !want->family[family].got &&
+				 !want->family[family].requested && !want->refused;
+	}
+	return true;
+}
+
+void ipam_few_keep(struct planner *p)
+{
+	struct planning *g = p->kept;
+
+	g->settled = true;
+	g->misses_any = false;
+	g->missed_count = 0;
+	for (unsigned i = 0; i < p->want_count; i++) {
+		struct want *want = p->wants[i];
+
+		want->in_want = !is_settled(p, want);
+		for (unsigned family = 0; family < FAMILIES; family++)
+			want->in_want |= want->port_count && want->family[family].required &&
+					 !want->family[family].got;
+		g->settled = (!want->in_want || keep_missed(p, want)) && g->settled;
+	}
+}
+
+static bool is_missed_address(const struct planning *g, const struct addr *address)
+{
+	for (unsigned i = 0; i < g->missed_count; i++)
+		if (addr_compare(&g->missed[i], address) == 0)
+			return true;
+	return false;
+}
+
+// Somebody else has asked in vain for what it has.
+static bool is_missed(const struct planning *g, const struct want *want)
 {
 	for (unsigned family = 0; family < FAMILIES; family++)
-		if (want->family[family].had &&
-			(!want->family[family].got || addr_compare(&want->family[family].before,
-							      &want->family[family].address) != 0))
-			return false;
-	return true;
+		if (want->family[family].got && is_missed_address(g, &want->family[family].address))
+			return true;
+	return false;
 }
 
 static bool has(const struct want *want, const struct addr *address)
@@ -68,6 +116,19 @@ static bool has(const struct want *want, const struct addr *address)
 
 	return want->family[family].got &&
 	       addr_compare(&want->family[family].address, address) == 0;
+}
+
+// It has what it had, if it had something, before this plan or before it went.
+static bool stays(const struct planner *p, const struct want *want)
+{
+	for (unsigned family = 0; family < FAMILIES; family++) {
+		const struct plan_lease *lease = ipam_lease(p, want, family);
+
+		if ((want->family[family].had && !has(want, &want->family[family].before)) ||
+			(lease && want->port_count && !has(want, &lease->address)))
+			return false;
+	}
+	return true;
 }
 
 static bool is_leased(const struct planner *p, const struct addr *address)
@@ -251,9 +312,12 @@ static bool may_try(const struct planner *p)
 	const struct planning *g = p->kept;
 
 	for (unsigned i = 0; i < p->placing_count; i++)
-		if (*p->placing[i]->share)
+		if (*p->placing[i]->share || p->placing[i]->in_want || is_missed(g, p->placing[i]))
 			return false;
-	return g->settled && !g->gives_changed && p->settings->share_count == 0 &&
+	for (unsigned i = 0; i < p->left_count; i++)
+		if (g->misses_any || is_missed_address(g, &p->left[i]))
+			return false;
+	return g->settled && !p->want_ended && !g->gives_changed && p->settings->share_count == 0 &&
 	       p->placing_count + p->left_count <= FEW_MAX && g->few_count < PARTS_MAX &&
 	       g->remembered_count + p->left_count <= REMEMBERED_MAX &&
 	       g->tables[ROW_VIP].count + FAMILIES * FEW_MAX < SLUICE_VIPS_MAX;
@@ -273,9 +337,14 @@ static bool place(struct planner *p)
 	vip_cursors_restore(p);
 	for (unsigned i = 0; i < p->placing_count; i++)
 		ipam_few_begin(p->placing[i]);
+	for (unsigned i = 0; i < p->left_count; i++) // shared: nothing is kept for who is gone
+		settled = settled && !vip_is_held(p, &p->left[i]);
+	if (!settled)
+		return false;
 	ipam_rounds(p);
 	for (unsigned i = 0; i < p->placing_count; i++)
-		settled = settled && stays(p->placing[i]) && ipam_is_settled(p, p->placing[i]);
+		settled = settled && stays(p, p->placing[i]) && is_settled(p, p->placing[i]) &&
+			  !is_missed(p->kept, p->placing[i]);
 	return settled && !p->vips->unsure && !p->scratch.failed &&
 	       !p->part->rows[ROW_PROBLEM].count;
 }

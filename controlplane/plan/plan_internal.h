@@ -64,6 +64,7 @@ struct want {
 	bool proxied;      // its endpoints are the proxy's
 	bool front;        // of the Ingresses, which come after all Services
 	bool placing;      // it is new or asks for something else: among planner.placing
+	bool in_want;      // it has not all that it asks for, and was perhaps told so
 	bool denied;       // malformed source ranges: nobody gets in
 	unsigned source_count;
 	const struct prefix *sources;
@@ -107,7 +108,8 @@ struct planner {
 	unsigned placing_count;
 	struct addr *left; // what those had that are gone
 	unsigned left_count;
-	bool squeezed; // there was no room for all endpoints or listeners
+	bool want_ended; // one in want is gone
+	bool squeezed;   // there was no room for all endpoints or listeners
 	struct owner_rules *rules;
 	bool front_changed;          // all that the proxy serves must be made again
 	struct front_member **loose; // Ingresses that must (front_knot.h)
@@ -132,10 +134,9 @@ void ipam_assign(struct planner *p);
 // ipam_few.c: the same where nobody but planner.placing can get anything else than before. False:
 // it cannot be told, and nothing has changed.
 bool ipam_few(struct planner *p);
-// Before anybody is placed, and afterwards: whether nothing that others get or leave can change
-// what it has.
+// Before anybody is placed; and when all are: keeps who is in want, and of what.
 void ipam_few_begin(struct want *want);
-bool ipam_is_settled(const struct planner *p, const struct want *want);
+void ipam_few_keep(struct planner *p);
 // Its cluster says another address than it has, and it may be that one.
 bool ipam_is_elsewhere(const struct want *want);
 const struct plan_lease *ipam_lease(

@@ -17,6 +17,7 @@ struct node_digest { // what the plan reads of a cluster's nodes
 };
 
 #define FRONT_BUCKETS 1024
+#define MISSED_MAX    64
 
 struct front_kept {
 	bool made, whole;       // whole: all Ingresses are one knot (front_knot.h)
@@ -71,9 +72,12 @@ struct planning {
 	unsigned lease_count;
 	struct plan_lease *leases;
 	bool leases_moved; // the last plan's are not those it was made with
-	// For ipam_few.c: nobody wants for anything; rows and leases of those placed since
-	// `addresses` was made; where free addresses began; leases of those who are gone.
-	bool settled;
+	// For ipam_few.c: nobody wants for anything but the addresses `missed`, or `misses_any`
+	// that becomes free; rows and leases of those placed since `addresses` was made; where free
+	// addresses began; leases of those who are gone.
+	bool settled, misses_any;
+	unsigned missed_count;
+	struct addr missed[MISSED_MAX];
 	struct part *few, *lease_memory;
 	unsigned few_count, remembered_count;
 	struct cursor *cursors;

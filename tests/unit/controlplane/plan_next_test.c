@@ -33,7 +33,7 @@ static unsigned one_of(unsigned *seed, unsigned count)
 	return next_random(seed) % count;
 }
 
-// Two kinds of sequences: in one next to everything collides, in the other few things do.
+// In one next to everything collides, in one few things do, and in one there is too little for all.
 struct mix {
 	unsigned names;      // of Services
 	unsigned odd;        // one in so many asks for something
@@ -43,6 +43,8 @@ struct mix {
 static const struct mix crowded = {6, 1, {NULL}};
 static const struct mix quiet = {
 	40, 8, {"192.0.2.100", "192.0.2.113", "192.0.2.117", "2001:db8::4"}};
+static const struct mix scarce = {
+	12, 5, {"192.0.2.100", "192.0.2.101", "192.0.2.104", "2001:db8::1"}};
 
 static struct settings *settings_of(const char *pools, const char *more)
 {
@@ -386,14 +388,17 @@ static void test_quiet_sequence(void **state)
 {
 	static const char *const pools[] = {
 		"\"192.0.2.100-192.0.2.199\", \"2001:db8::/120\"", "\"192.0.2.110-192.0.2.249\""};
-	unsigned alone, with_others;
+	static const char *const few[] = {
+		"\"192.0.2.100-192.0.2.107\", \"2001:db8::/126\"", "\"192.0.2.101-192.0.2.106\""};
+	unsigned alone, with_others, in_want;
 
 	(void)state;
 	alone = run_sequences(&quiet, pools, "");
 	with_others = run_sequences(
 		&quiet, pools, "pair = { interface = \"wan\"; peer = \"192.0.2.3\"; };");
-	printf("few placed in %u and %u of 24000 plans\n", alone, with_others);
-	assert_true(alone > 4000 && with_others > 4000);
+	in_want = run_sequences(&scarce, few, "");
+	printf("few placed in %u, %u and %u of 24000 plans\n", alone, with_others, in_want);
+	assert_true(alone > 4000 && with_others > 4000 && in_want > 2000);
 }
 
 static void put_service(struct model *model, unsigned number, unsigned endpoints)
