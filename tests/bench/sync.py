@@ -9,8 +9,8 @@ a file of its own for each EndpointSlice. The control plane has one CPU of its o
     change_*_ms       from the event (a file takes the place of another) until the dataplane has the
                       endpoint's new state, one at a time
     changes           the same for a Service that is added and one that goes, an Ingress of which a
-                      path changes, and a Secret of which the certificate is another one for the
-                      same name
+                      path changes, a Secret of which the certificate is another one for the same
+                      name, and again a Service while another one asks for what it cannot have
     burst             BURST Services go at once
     sustained         changes at a fixed rate: how far behind the last was, and what memory grew by
 
@@ -118,6 +118,7 @@ class Clusters:
             self.put(number)
         for number in range(OTHERS):
             self.replace(number, f"new-{number}.yaml", "# nothing yet\n")
+        self.replace(0, "in-want.yaml", "# nothing yet\n")
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
         self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN]), build)
         self.appliance.start("sluice-dataplane")
@@ -160,6 +161,12 @@ class Clusters:
 
     def remove_service(self, i):
         self.replace(i, f"new-{i}.yaml", "# nothing any more\n")
+
+    def put_in_want(self):
+        self.replace(0, "in-want.yaml",
+                     '{"apiVersion":"v1","kind":"Service","metadata":{"name":"in-want"},"spec":'
+                     '{"type":"LoadBalancer","loadBalancerIP":"203.0.113.9",'
+                     '"ports":[{"name":"http","port":80}]}}\n')
 
     def change_ingress(self, i):
         number = i * 7919 % min(self.size, SPLIT)
@@ -241,11 +248,14 @@ def summary(took):
 
 
 def other_changes(clusters):
-    return {name: summary(single_changes(clusters, change, OTHERS))
+    took = {name: summary(single_changes(clusters, change, OTHERS))
             for name, change in (("ingress", clusters.change_ingress),
                                  ("secret", clusters.rotate_secret),
                                  ("service_added", clusters.add_service),
                                  ("service_gone", clusters.remove_service))}
+    clusters.put_in_want()
+    took["added_beside_one_in_want"] = summary(single_changes(clusters, clusters.add_service, OTHERS))
+    return took
 
 
 def sustained(clusters):
