@@ -95,12 +95,10 @@ void session_end(struct proxy *proxy, struct session *session)
 {
 	if (session->upstream)
 		upstream_release(proxy, session, false);
-	if (session->head)
-		owner_release(chunk_owner(session->head));
+	request_forget(session);
 	log_end(session);
 	link_leave(proxy, &session->link);
 	deadline_stop(&session->deadline);
-	session->head = NULL;
 	session->ended = true;
 	proxy->stats.connections--;
 	// One that is marked is freed when its turn comes.

@@ -26,6 +26,7 @@ struct proxy_config {
 	uint32_t connections; // of TCP, both sides together
 	uint32_t sessions;    // clients' connections
 	uint32_t slices, small_chunks, large_chunks;
+	uint32_t kept_chunks;    // for bodies that may have to be sent again
 	uint32_t idle_upstreams; // kept for a next request, all endpoints together
 	enum tcp_congestion congestion;
 	const struct owner_rule *rule;

@@ -1,50 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the proxy is made of; what its files do for one another is in proxy_parts.h.
 //
-// Rules: a session is run only from proxy_run(): what happens to its connections only marks it. A
-// slice's owner is released once, by whoever takes the slice or by TCP when the remote has it.
+// Rule: a session is run only from proxy_run(): what happens to its connections only marks it.
 #pragma once
 
 #include "h1.h"
 #include "h1_write.h"
 #include "proxy.h"
+#include "proxy_pieces.h"
 
-#define CHUNK_SMALL 1984
-#define CHUNK_LARGE 17344
-#define HEAD_MAX    (CHUNK_LARGE - 1024)
-#define TRIED_MAX   4
+#define HEAD_MAX  (CHUNK_LARGE - 1024)
+#define TRIED_MAX 4
 
 #define PASSTHROUGH_CONNECT_MS 5000
 #define PASSTHROUGH_IDLE_MS    600000
 #define PASSTHROUGH_TRIES      3
-
-// Equal pieces of memory that is not touched before it is needed. One thread.
-struct pieces {
-	char *base;
-	void *free; // a list through the first word of each
-	size_t bytes;
-	uint32_t used, count; // used: ever given
-};
-
-struct chunk { // memory for bytes that did not come in a packet
-	struct pieces *home;
-	uint32_t references;
-	uint32_t room;
-	char data[];
-};
-
-// Owners are what tcp.h hands back: an mbuf, or a chunk with its lowest bit set.
-struct slice {
-	struct slice *next;
-	const char *data;
-	void *owner;
-	uint32_t length;
-};
-
-struct slices {
-	struct slice *first, **last;
-	uint32_t length; // of all
-};
 
 struct deadline {
 	struct deadline *next, **link; // NULL: not in the wheel
@@ -131,6 +101,8 @@ struct session {
 	struct h1_body request, response;
 	struct chunk *head; // to be sent upstream, kept until the response has begun
 	uint32_t head_length;
+	struct chunk *kept, *kept_last; // what has gone of the body, for another endpoint
+	uint32_t kept_length, kept_sent;
 	uint32_t rule; // slot, UINT32_MAX = none
 	uint32_t pool; // slot
 	uint64_t pool_hash;
@@ -142,8 +114,8 @@ struct session {
 	uint32_t tried[TRIED_MAX];
 	uint8_t tried_count;
 	bool idempotent, to_head, keep_alive, upgrade, expect;
-	bool request_sent;   // all of the request's body has gone to the upstream
-	bool body_consumed;  // some of the body is gone: the request cannot be sent again
+	bool request_sent;   // all of the request's body has gone to this upstream
+	bool body_consumed;  // some of the body is not kept: the request cannot be sent again
 	bool response_begun; // some of a final response has gone to the client
 	bool unchunk;
 	bool client_old; // HTTP/1.0
@@ -175,7 +147,7 @@ struct proxy {
 	usec_t now;
 	struct session *dirty, **dirty_last;
 	uint64_t turn_cycles; // most of a round's for them
-	struct pieces sessions, upstreams, slices, small, large;
+	struct pieces sessions, upstreams, slices, small, large, kept;
 	struct upstream *idle_oldest, *idle_newest;
 	struct endpoint_links *endpoints; // SLUICE_ENDPOINTS_MAX
 	uint32_t *load;                   // requests under way, by endpoint slot

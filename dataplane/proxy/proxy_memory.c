@@ -62,7 +62,8 @@ int proxy_memory_open(struct proxy *proxy)
 		!pieces_open(
 			&proxy->small, config->small_chunks, sizeof(struct chunk) + CHUNK_SMALL) ||
 		!pieces_open(
-			&proxy->large, config->large_chunks, sizeof(struct chunk) + CHUNK_LARGE))
+			&proxy->large, config->large_chunks, sizeof(struct chunk) + CHUNK_LARGE) ||
+		!pieces_open(&proxy->kept, config->kept_chunks, sizeof(struct chunk) + CHUNK_LARGE))
 		return -ENOMEM;
 	proxy->endpoints = reserve(SLUICE_ENDPOINTS_MAX * sizeof(struct endpoint_links));
 	proxy->load = reserve(SLUICE_ENDPOINTS_MAX * sizeof(uint32_t));
@@ -86,6 +87,7 @@ void proxy_memory_close(struct proxy *proxy)
 	pieces_close(&proxy->slices);
 	pieces_close(&proxy->small);
 	pieces_close(&proxy->large);
+	pieces_close(&proxy->kept);
 	give_back(proxy->endpoints, SLUICE_ENDPOINTS_MAX * sizeof(struct endpoint_links));
 	give_back(proxy->load, SLUICE_ENDPOINTS_MAX * sizeof(uint32_t));
 	give_back(proxy->latency, SLUICE_ENDPOINTS_MAX * sizeof(uint32_t));

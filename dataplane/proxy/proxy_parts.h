@@ -2,8 +2,8 @@
 // What the files of the proxy do for one another. proxy.c the connection's way; proxy_packet.c
 // packets to segments and back; proxy_link.c bytes of one connection, both ways; proxy_request.c a
 // request's head and its route; proxy_answer.c our own answers; proxy_upstream.c endpoints and
-// connections to them; proxy_response.c what comes back; proxy_deadline.c deadlines; proxy_memory.c
-// what all that lives in.
+// connections to them; proxy_response.c what comes back; proxy_kept.c what
+// may go again; proxy_deadline.c deadlines; proxy_memory.c what all that lives in.
 #pragma once
 
 #include "proxy_internal.h"
@@ -84,6 +84,13 @@ void request_reset(struct session *session);
 const struct pool *backend_choose(
 	struct proxy *proxy, const struct rule_backend *backends, uint32_t count);
 uint64_t session_hash(const struct session *session); // of the client's address
+
+// proxy_kept.c
+// These bytes of the body went to the endpoint: they are kept if they may have to go again.
+void request_went(struct proxy *proxy, struct session *session, const char *data, uint32_t length);
+// What is kept goes to another endpoint. False: not all of it yet.
+bool request_send_kept(struct session *session);
+void request_forget(struct session *session); // it will not be sent again
 
 // proxy_hello.c
 bool hello_step(struct proxy *proxy, struct session *session);

@@ -12,9 +12,7 @@
 
 void request_reset(struct session *session)
 {
-	if (session->head)
-		owner_release(chunk_owner(session->head));
-	session->head = NULL;
+	request_forget(session);
 	log_end(session);
 	session->refusal = HTTP_OK;
 	session->upstream_status = 0;
@@ -409,9 +407,9 @@ static bool body_part(
 		*refusal = HTTP_OVERLOAD;
 		return false;
 	}
+	request_went(proxy, session, data, taken);
 	link_used(proxy, &session->link, taken);
 	session->bytes_in += taken;
-	session->body_consumed = true;
 	return true;
 }
 
@@ -419,13 +417,15 @@ bool request_stream(struct proxy *proxy, struct session *session)
 {
 	const struct http_site *site = tables_site(proxy->tables, session->site);
 	struct upstream *upstream = session->upstream;
-	bool moved = false;
+	uint32_t before = session->kept_sent;
+	bool moved = false, all;
 
 	if (session->request_sent)
 		return false;
 	if (session->expect && !session->link.in.length && !send_continue(proxy, session))
 		return false;
-	while (!session->request.done && session->link.in.length) {
+	all = request_send_kept(session);
+	while (all && !session->request.done && session->link.in.length) {
 		enum http_refusal refusal = HTTP_OK;
 		uint32_t room = link_room(&upstream->link);
 
@@ -440,16 +440,16 @@ bool request_stream(struct proxy *proxy, struct session *session)
 	}
 	if (moved && site)
 		deadline_set(proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
-	if (moved || session->request.done)
+	all = all && session->request.done;
+	if (moved || session->kept_sent != before || all)
 		deadline_set(proxy, &upstream->deadline,
-			after_ms(proxy,
-				session->request.done ? session->read_ms : session->send_ms));
-	if (session->request.done) {
+			after_ms(proxy, all ? session->read_ms : session->send_ms));
+	if (all) {
 		session->request_sent = true;
 		deadline_stop(&session->deadline);
 		return true;
 	}
-	if (session->link.finished && !session->link.in.length) {
+	if (!session->request.done && session->link.finished && !session->link.in.length) {
 		// The client ended in the middle of its request.
 		proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
 		session->refusal = HTTP_CLIENT_LEFT;

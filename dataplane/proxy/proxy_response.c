@@ -90,9 +90,7 @@ static bool begin(struct proxy *proxy, struct session *session)
 		return true;
 	}
 	session->response_begun = true;
-	if (session->head)
-		owner_release(chunk_owner(session->head));
-	session->head = NULL;
+	request_forget(session);
 	link_used(proxy, &upstream->link, head->length);
 	if (head->status == 101)
 		session->state = SESSION_TUNNEL;
@@ -150,7 +148,7 @@ static bool end(struct proxy *proxy, struct session *session)
 
 	request_count(proxy, session, session->status);
 	upstream_release(proxy, session,
-		upstream->keep && session->request.done && !upstream->link.in.length);
+		upstream->keep && session->request_sent && !upstream->link.in.length);
 	if (keep) {
 		request_reset(session);
 		return true;

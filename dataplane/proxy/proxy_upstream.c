@@ -288,8 +288,8 @@ void upstream_connected(struct proxy *proxy, struct upstream *upstream)
 		    chunk_owner(session->head)))
 		owner_release(chunk_owner(session->head)); // its end is seen in a moment
 	deadline_set(proxy, &upstream->deadline,
-		proxy->now + (session->request.done ? session->read_ms : session->send_ms) *
-				     UINT64_C(1000));
+		after_ms(proxy, session->request.done && !session->kept_length ? session->read_ms
+									       : session->send_ms));
 }
 
 // Whether some endpoint was not tried yet.
@@ -334,6 +334,7 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 	proxy->stats.all.retries++;
 	upstream_release(proxy, session, false);
 	session->request_sent = false;
+	session->kept_sent = 0;
 	refusal = upstream_acquire(proxy, session);
 	if (refusal != HTTP_OK && session->passthrough) {
 		proxy->stats.refusals[refusal]++;

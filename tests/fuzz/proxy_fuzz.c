@@ -70,6 +70,8 @@ static const char *const texts[] = {
 	"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
 	"hello",
 	"0\r\n\r\n",
+	"PUT /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 9\r\n\r\nhell",
+	"PUT /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
 };
 
 struct end { // of a connection, outside
@@ -408,7 +410,8 @@ static void nothing_is_left(void)
 	must(in_use(&proxy->sessions) == 0, "no session is left");
 	must(in_use(&proxy->upstreams) == 0, "no upstream is left");
 	must(in_use(&proxy->slices) == 0, "no slice is left");
-	must(in_use(&proxy->small) == 0 && in_use(&proxy->large) == 0, "no chunk is left");
+	must(in_use(&proxy->small) == 0 && in_use(&proxy->large) == 0 && in_use(&proxy->kept) == 0,
+		"no chunk is left");
 	for (uint32_t i = 0; i < 8; i++)
 		must(proxy->load[i] == 0, "no request is under way");
 	must(world_flows(fuzz.world) == 0, "no flow was made");

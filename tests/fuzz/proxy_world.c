@@ -71,6 +71,7 @@ struct world *proxy_world(struct rte_mempool *frames, struct rte_mempool *pool)
 		.slices = 4096,
 		.small_chunks = 512,
 		.large_chunks = 128,
+		.kept_chunks = 16,
 		.idle_upstreams = 32,
 		.pool = pool};
 	struct world *world = world_new(&settings, frames, pool);

@@ -301,7 +301,6 @@ static void plan(struct world *world)
 
 static void begin(struct network *net)
 {
-	struct world_settings settings = world_defaults;
 	struct tcp_config tcp;
 	struct proxy_config config = {.connections = 4096,
 		.sessions = 1024,
@@ -310,7 +309,7 @@ static void begin(struct network *net)
 		.large_chunks = 1024,
 		.idle_upstreams = 256};
 
-	net->world = world_new(&settings, net->frames, net->pool);
+	net->world = world_new(&world_defaults, net->frames, net->pool);
 	world_network(net->world);
 	plan(net->world);
 	net->world->rule.proxy_first = owner_proxy_part(&net->world->rule);
@@ -319,6 +318,7 @@ static void begin(struct network *net)
 	config.transmitter = &net->world->workers[0]->transmitter;
 	config.transmitter->fib = net->world->fib;
 	config.pool = net->pool;
+	config.kept_chunks = 64;
 	config.drops = net->world->workers[0]->counters.drops;
 	net->proxy = proxy_new(&config);
 	assert_non_null(net->proxy);
