@@ -68,6 +68,7 @@ static bool start_tls(struct proxy *proxy, struct session *session)
 		session_cut(proxy, session);
 		return false;
 	}
+	link->finished = false; // that is what TLS says now
 	link->raw = link->in;
 	if (!link->raw.first)
 		link->raw.last = &link->raw.first;
@@ -207,7 +208,7 @@ static bool tunnel_way(struct proxy *proxy, struct link *from, struct link *to)
 
 static bool is_broken(const struct link *link)
 {
-	return !link->tcp && (link->error || !link->ended);
+	return link->broken || (!link->tcp && (link->error || !link->ended));
 }
 
 static bool tunnel_step(struct proxy *proxy, struct session *session)
@@ -246,7 +247,7 @@ static bool linger_step(struct proxy *proxy, struct session *session)
 {
 	while (session->link.in.length)
 		link_used(proxy, &session->link, session->link.in.first->length);
-	if (!session->link.tcp || session->link.finished || session->timed_out)
+	if (!session->link.tcp || session->link.ending || session->timed_out)
 		session_end(proxy, session);
 	return false;
 }
@@ -287,20 +288,11 @@ static void client_broke(struct proxy *proxy, struct session *session)
 	session_end(proxy, session);
 }
 
-static void run(struct proxy *proxy, struct session *session)
+// As far as it gets.
+static void take_steps(struct proxy *proxy, struct session *session)
 {
 	bool more = true;
 
-	if (session->timed_out)
-		on_timeout(proxy, session);
-	if (session->link.tls)
-		link_open(proxy, &session->link);
-	if (session->upstream && session->upstream->link.tls)
-		link_open(proxy, &session->upstream->link);
-	if (session->link.broken && session->state != SESSION_LINGER && !session->ended) {
-		client_broke(proxy, session);
-		return;
-	}
 	while (more && !session->ended)
 		switch ((enum session_state)session->state) {
 		case SESSION_ANNOUNCED:
@@ -325,6 +317,27 @@ static void run(struct proxy *proxy, struct session *session)
 			more = linger_step(proxy, session);
 			break;
 		}
+}
+
+static bool open_links(struct proxy *proxy, struct session *session)
+{
+	bool more = session->link.tls && link_open(proxy, &session->link);
+
+	if (session->upstream && session->upstream->link.tls)
+		more |= link_open(proxy, &session->upstream->link);
+	return more;
+}
+
+static void run(struct proxy *proxy, struct session *session)
+{
+	if (session->timed_out)
+		on_timeout(proxy, session);
+	open_links(proxy, session);
+	do {
+		if (session->link.broken && session->state != SESSION_LINGER && !session->ended)
+			client_broke(proxy, session);
+		take_steps(proxy, session);
+	} while (!session->ended && open_links(proxy, session));
 }
 
 // Until then; what is left comes first in the next round. False: there is some.

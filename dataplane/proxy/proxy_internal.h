@@ -34,6 +34,7 @@ struct link {
 	struct tcp_connection *tcp; // NULL: there is none (any more)
 	bool client;                // else an upstream's
 	bool connected;
+	bool ending;   // the remote's TCP sends no more; what TLS has to open may be left
 	bool finished; // the remote sends no more
 	bool ended;    // we send no more
 	int error;     // why it closed

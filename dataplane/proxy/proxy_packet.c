@@ -319,11 +319,13 @@ static void event(struct tcp_connection *connection, void *user, enum tcp_event 
 	case TCP_EVENT_SENT:
 		break;
 	case TCP_EVENT_FINISHED:
-		link->finished = true;
+		link->ending = true;
+		link->finished = link->finished || !link->tls;
 		break;
 	case TCP_EVENT_CLOSED:
 		link->tcp = NULL;
-		link->finished = true;
+		link->ending = true;
+		link->finished = link->finished || !link->tls;
 		link->error = value;
 		break;
 	}

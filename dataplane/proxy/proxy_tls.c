@@ -160,29 +160,32 @@ static int open_some(struct proxy *proxy, struct link *link, char *out, uint32_t
 	return n;
 }
 
-void link_open(struct proxy *proxy, struct link *link)
+bool link_open(struct proxy *proxy, struct link *link)
 {
-	while (link->tls && !link->broken && link->in.length < PLAIN_MOST) {
+	uint32_t had = link->in.length;
+
+	while (link->tls && !link->broken && !link->finished && link->in.length < PLAIN_MOST) {
 		uint32_t room = RTE_MIN(link->raw.length + 64, (uint32_t)TLS_READ_ROOM);
 		struct chunk *chunk = chunk_new(proxy, room <= CHUNK_SMALL ? room : TLS_READ_ROOM);
 		uint32_t before = link->raw.length;
 		int n;
 
 		if (!chunk)
-			return; // its time will come: the sender's window stays closed
+			break; // its time will come: the sender's window stays closed
 		n = open_some(proxy, link, chunk->data, chunk->room);
 		if (n > 0) {
 			slices_add(proxy, &link->in, chunk->data, (uint32_t)n, chunk_owner(chunk));
 			continue;
 		}
 		owner_release(chunk_owner(chunk));
-		if (n == 0)
-			link->finished = true;
-		else if (n != -EAGAIN)
-			link->broken = true;
-		if (n != -EAGAIN || link->raw.length == before || !link->raw.length)
-			return;
+		link->broken |= n < 0 && n != -EAGAIN;
+		link->finished = n == 0 || (n == -EAGAIN && link->ending && !link->raw.length);
+		if (link->broken || link->finished)
+			return true;
+		if (link->raw.length == before || !link->raw.length)
+			break;
 	}
+	return link->in.length != had;
 }
 
 uint32_t link_seal_room(struct link *link)

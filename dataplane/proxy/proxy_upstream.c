@@ -71,7 +71,7 @@ void upstream_release(struct proxy *proxy, struct session *session, bool reusabl
 	session->upstream = NULL;
 	upstream->session = NULL;
 	load_change(proxy, upstream->endpoint, -1);
-	if (!reusable || !upstream->link.tcp || upstream->link.finished || !endpoint ||
+	if (!reusable || !upstream->link.tcp || upstream->link.ending || !endpoint ||
 		endpoint->state != ENDPOINT_READY ||
 		proxy->endpoints[upstream->endpoint].idle_count >= upstream->idle_limit) {
 		if (reusable)
@@ -174,6 +174,14 @@ static enum http_refusal connect_new(struct proxy *proxy, struct session *sessio
 	return HTTP_OK;
 }
 
+// Nobody spoke while it was free: what is said there would be taken for the next answer.
+static bool is_quiet(struct proxy *proxy, struct link *link)
+{
+	if (link->raw.length)
+		link_open(proxy, link);
+	return link->tcp && !link->ending && !link->finished && !link->broken && !link->in.length;
+}
+
 // A free connection to the endpoint that is still what it was.
 static struct upstream *reuse(
 	struct proxy *proxy, const struct endpoint *endpoint, const struct upstream_policy *policy)
@@ -183,8 +191,8 @@ static struct upstream *reuse(
 	if (policy->proxy_protocol)
 		return NULL; // one client's alone
 	while ((upstream = proxy->endpoints[endpoint->slot].idle)) {
-		if (upstream->link.tcp && !upstream->link.finished &&
-			upstream->port == endpoint->port && upstream->tls == policy->tls &&
+		if (is_quiet(proxy, &upstream->link) && upstream->port == endpoint->port &&
+			upstream->tls == policy->tls &&
 			addr_compare(&upstream->address, &endpoint->address) == 0) {
 			idle_remove(proxy, upstream);
 			return upstream;
@@ -268,7 +276,7 @@ bool upstream_secured(struct proxy *proxy, struct upstream *upstream)
 			!pool || !pool->upstream || !pool->upstream->backend ||
 			!link_connect_tls(proxy, link, pool->upstream->backend, upstream->endpoint);
 	}
-	if (link->broken) {
+	if (link->broken || link->finished) {
 		link_abort(proxy, link);
 		link->finished = true;
 		link->error = -EPROTO;

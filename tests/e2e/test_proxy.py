@@ -5,6 +5,7 @@ plan sent by the test itself."""
 import contextlib
 import socket
 import threading
+import time
 
 from channel import Channel
 from harness import url, wan
@@ -338,3 +339,26 @@ def test_explain(lab, plan):
     assert explain("/", host="other").status == 404
     assert explain("/%zz").status == 400
     assert [row.what for row in explain("/", port=8443).steps] == ["listener"]
+
+
+def test_what_a_pod_says_unasked_is_no_answer(lab, plan):
+    said = threading.Event()
+
+    def behave(server, sock):
+        while read_head(sock):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            time.sleep(0.1)
+            sock.sendall(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n")
+            said.set()
+            time.sleep(1)
+
+    server = Server(lab, "web-1a", 9110, behave)
+    plan.pool("web", ["web-1a"], port=9110)
+    plan.rule("", "/", "web")
+    plan.apply()
+    for _ in range(3):
+        said.clear()
+        assert lab.curl("-d", "x", "-w", "%{http_code}", url(VIP)).stdout == "ok200"
+        assert said.wait(5)
+        time.sleep(0.1)
+    server.close()
