@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who the client is, told ahead of a connection's bytes: by a proxy before us, where the listener
-// trusts it to, and by us to the endpoints of a pool that wants it (the PROXY protocol).
+// Who the client is, where others tell: ahead of a connection's bytes (the PROXY protocol), by a
+// proxy before us, where the listener trusts it to, and by us to the endpoints of a pool that wants
+// it; and in X-Forwarded-For of each request, by those who are trusted.
 #include "proxy_parts.h"
 
+#include "forwarded.h"
 #include "proxy_protocol.h"
 
 #include <string.h>
+
+#define FORWARDED_MOST 64 // addresses looked at
 
 bool is_announced(const struct listener *listener, const struct addr *peer)
 {
@@ -15,12 +19,70 @@ bool is_announced(const struct listener *listener, const struct addr *peer)
 	return false;
 }
 
-void session_name_client(struct session *session, const struct addr *address, uint16_t port)
+static void name_client(struct session *session, const struct addr *address, uint16_t port)
 {
+	if (session->client_length && session->port == port &&
+		addr_compare(&session->address, address) == 0)
+		return;
 	session->address = *address;
 	session->port = port;
 	addr_format(address, session->client);
 	session->client_length = (uint8_t)strlen(session->client);
+}
+
+void session_name_peer(struct session *session, const struct addr *address, uint16_t port)
+{
+	session->peer = *address;
+	session->peer_port = port;
+	name_client(session, address, port);
+}
+
+static bool is_trusted(const struct listener *listener, const struct addr *address)
+{
+	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
+		if (prefix_contains(&listener->http->trusted[i], address))
+			return true;
+	return false;
+}
+
+// From the end of X-Forwarded-For, as each of those who are trusted added whom it heard from, the
+// first who is not; or whoever is named first of all.
+static void look_behind(const struct h1_head *head, const struct listener *listener,
+	struct addr *address, uint16_t *port)
+{
+	unsigned left = FORWARDED_MOST;
+
+	for (unsigned i = head->field_count; i-- > 0;) {
+		const struct h1_field *field = &head->fields[i];
+		uint32_t length = field->value_length;
+
+		if (field->id != H1_X_FORWARDED_FOR)
+			continue;
+		do {
+			struct addr before;
+			uint16_t before_port;
+
+			if (left-- == 0 || !forwarded_last(head->bytes + field->value, &length,
+						   &before, &before_port))
+				return;
+			*address = before;
+			*port = before_port;
+		} while (is_trusted(listener, address) && length);
+		if (!is_trusted(listener, address))
+			return;
+	}
+}
+
+void session_name_client(struct proxy *proxy, struct session *session, const struct h1_head *head)
+{
+	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
+	struct addr address = session->peer;
+	uint16_t port = session->peer_port;
+
+	session->trusted = is_trusted(listener, &address);
+	if (session->trusted && head && h1_has(head, H1_X_FORWARDED_FOR))
+		look_behind(head, listener, &address, &port);
+	name_client(session, &address, port);
 }
 
 // Source ranges are about the client, not about whom it came through.
@@ -57,7 +119,7 @@ bool announced_step(struct proxy *proxy, struct session *session)
 		return false;
 	link_used(proxy, link, (uint32_t)length);
 	if (!header.local)
-		session_name_client(session, &header.source, header.source_port);
+		session_name_peer(session, &header.source, header.source_port);
 	if (!may_come(proxy, session)) {
 		proxy->config.drops[DROP_SOURCE_RANGE]++;
 		session_cut(proxy, session);

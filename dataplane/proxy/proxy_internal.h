@@ -91,8 +91,10 @@ struct session {
 	uint16_t vip_port;
 	uint8_t client_length;
 	char client[ADDR_TEXT];
-	struct addr address; // the client's
-	uint16_t port;
+	struct addr peer;    // who connected, or whom its PROXY header names
+	struct addr address; // the client's: of a trusted peer, whom it has the request from
+	uint16_t peer_port, port;
+	bool trusted; // the peer is: it may say what it likes of this request
 	uint32_t requests;
 	struct deadline deadline;
 

@@ -293,7 +293,7 @@ static void accepted(struct proxy *proxy, struct tcp_connection *connection)
 	session->link.tcp = connection;
 	session->link.connected = true;
 	session->vip_port = tuple->local_port;
-	session_name_client(session, &tuple->remote, tuple->remote_port);
+	session_name_peer(session, &tuple->remote, tuple->remote_port);
 	tcp_set_user(connection, session);
 	if (is_announced(listener, &tuple->remote))
 		session->state = SESSION_ANNOUNCED;

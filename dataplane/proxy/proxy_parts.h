@@ -100,7 +100,9 @@ bool hello_step(struct proxy *proxy, struct session *session);
 // proxy_announce.c
 // Does whoever connects from there begin with a PROXY header?
 bool is_announced(const struct listener *listener, const struct addr *peer);
-void session_name_client(struct session *session, const struct addr *address, uint16_t port);
+void session_name_peer(struct session *session, const struct addr *address, uint16_t port);
+// Who asks; head NULL: it was not understood.
+void session_name_client(struct proxy *proxy, struct session *session, const struct h1_head *head);
 bool announced_step(struct proxy *proxy, struct session *session);
 bool upstream_announce(struct proxy *proxy, struct upstream *upstream);
 

@@ -138,16 +138,6 @@ static void request_id(struct proxy *proxy, char out[32])
 	}
 }
 
-static bool is_trusted(const struct proxy *proxy, const struct session *session)
-{
-	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
-
-	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
-		if (prefix_contains(&listener->http->trusted[i], &session->address))
-			return true;
-	return false;
-}
-
 // A proxy of ours in front says how the client came to it.
 static bool came_by_https(const struct proxy *proxy, const struct session *session)
 {
@@ -155,7 +145,7 @@ static bool came_by_https(const struct proxy *proxy, const struct session *sessi
 	const struct h1_field *told = h1_first(head, H1_X_FORWARDED_PROTO);
 	static const char https[] = "https";
 
-	if (!told || !is_trusted(proxy, session))
+	if (!told || !session->trusted)
 		return session->tls;
 	return told->value_length == sizeof(https) - 1 &&
 	       strncasecmp(head->bytes + told->value, https, sizeof(https) - 1) == 0;
@@ -213,7 +203,7 @@ static enum http_refusal write_head(struct proxy *proxy, struct session *session
 		.host = policy->upstream_host,
 		.host_length = policy->upstream_host ? (uint16_t)strlen(policy->upstream_host) : 0,
 		.tls = session->tls,
-		.trusted = is_trusted(proxy, session),
+		.trusted = session->trusted,
 	};
 	uint32_t beside;
 
@@ -302,6 +292,7 @@ static void facts(struct proxy *proxy, struct session *session, const struct htt
 	session->upgrade = head->upgrade;
 	session->expect = head->expect_continue;
 	session->bytes_in = head->length;
+	session_name_client(proxy, session, head);
 	log_begin(proxy, session);
 	h1_body_begin(&session->request, head);
 	deadline_set(proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
@@ -358,6 +349,7 @@ bool request_begin(struct proxy *proxy, struct session *session)
 		session->keep_alive = false;
 		session->started = proxy->now;
 		session->to_head = head->method == H1_HEAD;
+		session_name_client(proxy, session, NULL);
 		request_refuse(proxy, session, head->refusal);
 		return true;
 	}

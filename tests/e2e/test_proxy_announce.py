@@ -2,6 +2,7 @@
 """The PROXY protocol: from whom we trust to send it, and to pods that want it."""
 
 import contextlib
+import socket
 import ssl
 import struct
 
@@ -102,3 +103,64 @@ def test_to_the_pod(lab, plan):  # noqa: F811
     expected = announced(wan(10), VIP, (port, 80))
     assert len(server.seen) == 2 and all(seen.startswith(expected + b"GET /x ") for seen in server.seen)
     server.close()
+
+
+def test_whom_a_trusted_proxy_asks_for(lab, plan):  # noqa: F811
+    """Each request of its connection is of whoever it names, and no other may name anybody."""
+    server = Server(lab, "web-1a", 9202, answer_with_client)
+    plan.pool("web", ["web-1a"], port=9202)
+    plan.rule("", "/", "web")
+    own = wan(10).encode()
+    ten = {"address": packed("10.0.0.0"), "length": 8}
+
+    def seen_as(*fields):
+        head = b"".join(b"X-Forwarded-For: %b\r\n" % field for field in fields)
+        assert ask(lab, REQUEST.replace(b"\r\n\r\n", b"\r\n" + head + b"\r\n")).startswith(b"HTTP/1.1 200 ")
+        lines = server.seen[-1].lower().split(b"\r\n")
+        return next(line[11:] for line in lines if line.startswith(b"x-real-ip: "))
+
+    plan.apply()
+    assert seen_as(b"203.0.113.7") == own
+    plan.listener["trusted"] = [{"address": packed(wan(10)), "length": 32 if "." in wan(10) else 128}, ten]
+    plan.apply()
+    for fields, client in (
+            ((b"203.0.113.7",), b"203.0.113.7"), ((b"2001:DB8::7",), b"2001:db8::7"), ((), own),
+            ((b"1.2.3.4, 203.0.113.7",), b"203.0.113.7"),  # who says it is 1.2.3.4
+            ((b"1.2.3.4, 203.0.113.7, 10.1.1.1,10.2.2.2",), b"203.0.113.7"),
+            ((b"1.2.3.4, 203.0.113.7", b"10.1.1.1"), b"203.0.113.7"),
+            ((b"10.3.3.3", b"10.1.1.1"), b"10.3.3.3"),
+            ((b"unknown",), own), ((b"1.2.3.4, nobody, 10.1.1.1",), b"10.1.1.1"),
+            ((b"203.0.113.7:4711",), b"203.0.113.7"), ((b"[2001:db8::7]:4711",), b"2001:db8::7"),
+            ((b"",), own)):
+        assert seen_as(*fields) == client, fields
+    # Two requests of one connection.
+    two = REQUEST.replace(b"Connection: close\r\n", b"")
+    ask(lab, two.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 203.0.113.8\r\n\r\n") + REQUEST)
+    assert [b"203.0.113.8" in head for head in server.seen[-2:]] == [True, False]
+    assert b"\r\nx-real-ip: " + own + b"\r\n" in server.seen[-1].lower()
+    server.close()
+
+
+def test_hashed_and_announced_as_whom_it_asks_for(lab, plan):  # noqa: F811
+    def answer(server, sock):
+        server.seen.append(read_head(sock))
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    servers = [Server(lab, pod, 9203, answer) for pod in ("web-1a", "web-1b", "web-2a")]
+    plan.pool("web", ["web-1a", "web-1b", "web-2a"], port=9203, algorithm=8, hash_key=1,
+              proxy_protocol=True)
+    plan.rule("", "/", "web")
+    plan.listener["trusted"] = [{"address": packed(wan(10)), "length": 32 if "." in wan(10) else 128}]
+    plan.apply()
+    for number in range(40):
+        head = b"\r\nX-Forwarded-For: 203.0.113.%d\r\n\r\n" % (number % 20)
+        assert ask(lab, REQUEST.replace(b"\r\n\r\n", head)).startswith(b"HTTP/1.1 200 ")
+    heads = [server.seen for server in servers]
+    assert all(heads), [len(seen) for seen in heads]
+    for seen in heads:  # each client had one pod
+        names = [head.lower().split(b"x-real-ip: ")[1].split(b"\r\n")[0] for head in seen]
+        assert all(names.count(name) == 2 for name in names)
+        for name, head in zip(names, seen):
+            assert head.startswith(SIGNATURE) and head[16:20] == socket.inet_aton(name.decode())
+    for server in servers:
+        server.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from channel import Channel
+from channel import Channel, packed
 from harness import url, wait_until, wan
 from proxied import VIP, Plan, ask, proto  # noqa: F401: fixtures
 
@@ -59,6 +59,12 @@ def test_a_line_says_it_all(lab, plan):
     assert row["connect_us"] <= row["header_us"] <= row["total_us"]
     get(lab, "/two", "-H", "X-Request-ID: its-own")
     assert wait_until(lambda: lines(lab, "/two"), "the line")[0]["request_id"] == "its-own"
+    plan.listener["trusted"] = [{"address": packed(wan(10)), "length": 32 if "." in wan(10) else 128}]
+    plan.apply(log_sample=1)
+    get(lab, "/three", "-H", "X-Forwarded-For: 203.0.113.7:99")
+    row = wait_until(lambda: lines(lab, "/three"), "the line")[0]
+    assert row["client"] == "203.0.113.7" and row["client_port"] == 99
+    plan.listener.clear()
 
 
 def test_errors_are_logged_whatever_the_sample(lab, plan):
