@@ -6,7 +6,8 @@
 //
 // The input is a byte of habits and a row of deeds, each a byte that says what is done and by whom,
 // with what it needs behind it. See enum deed. Each end knows where its connection is, from what
-// the worker sends to it; so that most of what it does is what a remote would do.
+// the worker sends to it; so that most of what it does is what a remote would do. Those that speak
+// TLS do so by OpenSSL: what they say is sealed, or sealed and then spoiled, or no record at all.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <rte_ether.h>
@@ -20,6 +21,7 @@
 #include "frame_fixture.h"
 #include "proxy_parts.h"
 #include "proxy_world.h"
+#include "tls_end.h"
 
 #define BUFFERS   2047
 #define CLIENTS   4
@@ -30,11 +32,17 @@
 #define END_STEP  10
 #define PAYLOAD   1460u
 
+#define SAY_BARE    0x8000u // as it is, though it speaks TLS
+#define SAY_SPOILED 0x4000u
+
 enum habit {
 	HABIT_REFUSE = 1, // endpoints answer a SYN with a reset,
 	HABIT_SILENT = 2, // or not at all
 	HABIT_ACK = 4,    // what the worker sends is acknowledged at once
 	HABIT_CLOSE = 8,  // a FIN is answered with one
+	HABIT_OLD = 16,   // TLS 1.2
+	HABIT_BYE = 32,   // close_notify ahead of a FIN
+	HABIT_PLAIN = 64, // endpoints do not speak TLS
 };
 
 enum deed {
@@ -58,6 +66,7 @@ static const char *const texts[] = {
 	"POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
 	"GET /a HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
 	"HEAD /a HTTP/1.0\r\n\r\n",
+	"GET /sealed HTTP/1.1\r\nHost: a.example\r\n\r\n",
 	"GET /nobody HTTP/1.1\r\nHost: b.example\r\n\r\n",
 	"PROXY TCP4 192.0.2.77 192.0.2.10 4000 81\r\n",
 	"PROXY UNKNOWN\r\n",
@@ -81,6 +90,7 @@ struct end { // of a connection, outside
 	uint32_t address, peer; // in network order: its own, the worker's
 	uint16_t port, peer_port;
 	uint32_t seq, ack; // what it sends next, what it has
+	SSL *tls;          // NULL: it speaks none
 };
 
 struct input {
@@ -91,6 +101,7 @@ struct fuzz {
 	struct rte_mempool *frames, *pool;
 	struct world *world;
 	struct proxy *proxy;
+	struct tls_ends tls;
 	struct end ends[CLIENTS + SERVERS];
 	unsigned next_server;
 	uint32_t port; // of the next client
@@ -207,19 +218,45 @@ static struct end *end_of(const struct rte_ipv4_hdr *ip, const struct rte_tcp_hd
 	return NULL;
 }
 
+// What its TLS has to send goes, with one byte of it spoiled if it is to be.
+static void send_wire(struct end *end, bool spoiled)
+{
+	uint8_t bytes[PAYLOAD];
+	uint32_t n;
+
+	while (end->tls && (n = tls_end_wire(end->tls, bytes, sizeof(bytes)))) {
+		bytes[n / 2] ^= spoiled;
+		send_flags(end, TCP_PSH | TCP_ACK, bytes, n);
+	}
+}
+
 // A connection of the worker's to an endpoint.
 static struct end *server_new(const struct rte_ipv4_hdr *ip, const struct rte_tcp_hdr *tcp)
 {
 	struct end *end = &fuzz.ends[CLIENTS + fuzz.next_server++ % SERVERS];
 
+	SSL_free(end->tls);
 	*end = (struct end){.used = true,
 		.server = true,
+		.tls = tcp->dst_port == htons(8443) && !(fuzz.habits & HABIT_PLAIN)
+			       ? tls_end_new(&fuzz.tls, true, fuzz.habits & HABIT_OLD)
+			       : NULL,
 		.address = ip->dst_addr,
 		.peer = ip->src_addr,
 		.port = ntohs(tcp->dst_port),
 		.peer_port = ntohs(tcp->src_port),
 		.seq = 1000};
 	return end;
+}
+
+static void heard_tls(
+	struct end *end, const struct rte_tcp_hdr *tcp, uint32_t from, uint32_t payload)
+{
+	const uint8_t *bytes = (const uint8_t *)tcp + (tcp->data_off >> 4) * 4;
+	uint32_t known = tcp->tcp_flags & TCP_SYN ? 0 : end->ack - from;
+
+	if (known <= payload)
+		tls_end_hear(end->tls, bytes + known, payload - known);
 }
 
 static void heard(struct end *end, const struct rte_tcp_hdr *tcp, uint32_t payload)
@@ -230,6 +267,8 @@ static void heard(struct end *end, const struct rte_tcp_hdr *tcp, uint32_t paylo
 
 	if (tcp->tcp_flags & TCP_RST)
 		return;
+	if (end->tls)
+		heard_tls(end, tcp, from, payload);
 	if (syn || (int32_t)(to - end->ack) > 0)
 		end->ack = to;
 	if (syn && end->server) {
@@ -240,6 +279,7 @@ static void heard(struct end *end, const struct rte_tcp_hdr *tcp, uint32_t paylo
 	} else if (syn || (to != from && fuzz.habits & HABIT_ACK)) {
 		send_flags(end, TCP_ACK, NULL, 0);
 	}
+	send_wire(end, false);
 	if (tcp->tcp_flags & TCP_FIN && fuzz.habits & HABIT_CLOSE)
 		send_flags(end, TCP_FIN | TCP_ACK, NULL, 0);
 }
@@ -263,7 +303,8 @@ static void take(struct rte_mbuf *mbuf)
 	must(header >= sizeof(*tcp) && sizeof(*ip) + header <= ntohs(ip->total_length),
 		"a segment has its header");
 	end = end_of(ip, tcp);
-	if (!end && tcp->dst_port == htons(8080) && tcp->tcp_flags == TCP_SYN)
+	if (!end && (tcp->dst_port == htons(8080) || tcp->dst_port == htons(8443)) &&
+		tcp->tcp_flags == TCP_SYN)
 		end = server_new(ip, tcp);
 	if (end)
 		heard(end, tcp, ntohs(ip->total_length) - (uint32_t)sizeof(*ip) - header);
@@ -304,9 +345,13 @@ static void open_client(struct end *end, struct input *input)
 				  : how & 2 ? 4
 					    : 0};
 
+	SSL_free(end->tls);
 	*end = (struct end){.used = true,
 		.port = (uint16_t)(2000 + fuzz.port++ % 60000),
-		.peer_port = how & 4 ? 81 : 80,
+		.peer_port = how & 24  ? 443
+			     : how & 4 ? 81
+				       : 80,
+		.tls = how & 8 ? tls_end_new(&fuzz.tls, false, fuzz.habits & HABIT_OLD) : NULL,
 		.stamps = how & 1,
 		.seq = out.seq};
 	inet_pton(AF_INET, network_ipv4.client, &end->address);
@@ -329,6 +374,25 @@ static void send_raw(struct end *end, struct input *input)
 	send_out(end, &out);
 }
 
+static void say(struct end *end, const uint8_t *bytes, uint32_t length, unsigned how)
+{
+	if (!end->tls || how & SAY_BARE) {
+		send_flags(end, TCP_PSH | TCP_ACK, bytes, length);
+		return;
+	}
+	tls_end_say(end->tls, bytes, length);
+	send_wire(end, how & SAY_SPOILED);
+}
+
+static void finish(struct end *end)
+{
+	if (end->tls && fuzz.habits & HABIT_BYE) {
+		SSL_shutdown(end->tls);
+		send_wire(end, false);
+	}
+	send_flags(end, TCP_FIN | TCP_ACK, NULL, 0);
+}
+
 static void pass(uint64_t milliseconds)
 {
 	drain();
@@ -343,7 +407,7 @@ static void act(struct input *input)
 	struct end *end = &fuzz.ends[(byte >> 3) % (CLIENTS + SERVERS)];
 	const uint8_t *bytes;
 	const char *text;
-	uint32_t n;
+	uint32_t n, how;
 
 	if ((byte & 7) == DEED_TIME) {
 		pass(times[get8(input) & 7]);
@@ -357,18 +421,19 @@ static void act(struct input *input)
 		return;
 	switch ((enum deed)(byte & 7)) {
 	case DEED_DATA:
-		n = get(input, get16(input) % (PAYLOAD + 1), &bytes);
-		send_flags(end, TCP_PSH | TCP_ACK, bytes, n);
+		how = get16(input);
+		n = get(input, (how & 0x3fff) % (PAYLOAD + 1), &bytes);
+		say(end, bytes, n, how);
 		break;
 	case DEED_TEXT:
 		text = texts[get8(input) % (sizeof(texts) / sizeof(texts[0]))];
-		send_flags(end, TCP_PSH | TCP_ACK, (const uint8_t *)text, (uint32_t)strlen(text));
+		say(end, (const uint8_t *)text, (uint32_t)strlen(text), 0);
 		break;
 	case DEED_RAW:
 		send_raw(end, input);
 		break;
 	case DEED_FIN:
-		send_flags(end, TCP_FIN | TCP_ACK, NULL, 0);
+		finish(end);
 		break;
 	case DEED_RESET:
 		send_flags(end, TCP_RST | TCP_ACK, NULL, 0);
@@ -385,35 +450,11 @@ static void act(struct input *input)
 	}
 }
 
-static uint32_t in_use(const struct pieces *pieces)
-{
-	uint32_t free_ones = 0;
-
-	for (void *piece = pieces->free; piece; piece = *(void **)piece)
-		free_ones++;
-	return pieces->used - free_ones;
-}
-
-static bool is_empty(void)
-{
-	uint32_t connections, waits, blocks;
-
-	tcp_usage(fuzz.proxy->tcp, &connections, &waits, &blocks);
-	return !connections && !waits && !blocks && !fuzz.proxy->stats.connections &&
-	       !fuzz.proxy->stats.upstreams;
-}
-
 static void nothing_is_left(void)
 {
-	const struct proxy *proxy = fuzz.proxy;
+	const char *left = proxy_world_left(fuzz.world);
 
-	must(in_use(&proxy->sessions) == 0, "no session is left");
-	must(in_use(&proxy->upstreams) == 0, "no upstream is left");
-	must(in_use(&proxy->slices) == 0, "no slice is left");
-	must(in_use(&proxy->small) == 0 && in_use(&proxy->large) == 0 && in_use(&proxy->kept) == 0,
-		"no chunk is left");
-	for (uint32_t i = 0; i < 8; i++)
-		must(proxy->load[i] == 0, "no request is under way");
+	must(!left, left);
 	must(world_flows(fuzz.world) == 0, "no flow was made");
 	must(rte_mempool_in_use_count(fuzz.frames) == 0, "all that came in has ended");
 	must(rte_mempool_in_use_count(fuzz.pool) == 0, "all that was made has ended");
@@ -424,15 +465,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = {data, data + size};
 	unsigned steps = 0;
 
-	memset(fuzz.ends, 0, sizeof(fuzz.ends));
+	tls_ends_reset();
+	fuzz.next_server = 0;
 	fuzz.habits = get8(&input);
 	for (unsigned i = 0; i < DEEDS && input.at < input.end; i++) {
 		act(&input);
 		drain();
 	}
-	memset(fuzz.ends, 0, sizeof(fuzz.ends)); // nobody says anything any more
+	for (unsigned i = 0; i < CLIENTS + SERVERS; i++) // nobody says anything any more
+		SSL_free(fuzz.ends[i].tls);
+	memset(fuzz.ends, 0, sizeof(fuzz.ends));
 	fuzz.habits = HABIT_SILENT;
-	while (!is_empty()) {
+	while (!proxy_world_idle(fuzz.world)) {
 		must(steps++ < END_STEPS, "connections end with time");
 		pass(END_STEP * 1000);
 	}
@@ -445,7 +489,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	frames_start((*argv)[0]);
 	fuzz.frames = frames_pool("frames", BUFFERS);
 	fuzz.pool = frames_pool("answers", BUFFERS);
-	fuzz.world = proxy_world(fuzz.frames, fuzz.pool);
+	must(tls_start() == 0, "OpenSSL is there");
+	tls_ends_start(&fuzz.tls);
+	fuzz.world = proxy_world(fuzz.frames, fuzz.pool, fuzz.tls.chain, fuzz.tls.key);
 	fuzz.proxy = fuzz.world->workers[0]->proxy;
 	// DPDK's memory, in which LeakSanitizer does not look for what is pointed to.
 	__lsan_register_root_region(fuzz.proxy, sizeof(*fuzz.proxy));

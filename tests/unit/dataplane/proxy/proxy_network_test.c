@@ -13,7 +13,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,16 +279,12 @@ static void plan(struct world *world)
 			.read_timeout_ms = 60000,
 			.retry_on = RETRY_ERROR | RETRY_TIMEOUT | RETRY_NON_IDEMPOTENT,
 			.retry_tries = 3}};
-	static struct plan_host host = {.site = (char *)"main",
-		.name = (char *)"a.example",
-		.rule_count = 1,
-		.rules = &rule};
+	static struct plan_host host = {(char *)"main", (char *)"a.example", 1, &rule};
 	struct plan_change *change = change_new(0, 1);
 
 	change->sites = &site;
-	change->site_count = 1;
 	change->hosts = &host;
-	change->host_count = 1;
+	change->site_count = change->host_count = 1;
 	change_vip(change, network_ipv4.vip);
 	change_pool(change, "p", ALGORITHM_ROUND_ROBIN)->upstream = &upstream;
 	for (unsigned i = 0; i < 3; i++)
