@@ -202,6 +202,11 @@ static void explain_rule(struct explain *e, struct route_text path)
 		how_text(found.how));
 	explain_step(e, "ingress", "%s", found.rule->object);
 	policy = found.rule->policy;
+	if (policy->denied) {
+		explain_step(e, "answer", "503: %s", http_refusal_help(HTTP_ROUTE_DENIED));
+		e->out->status = 503;
+		return;
+	}
 	if (policy->rewrite && explain_target(e, &found, path))
 		return;
 	if (!request->tls &&
@@ -213,6 +218,9 @@ static void explain_rule(struct explain *e, struct route_text path)
 		e->out->status = policy->redirect_code;
 		return;
 	}
+	if (policy->allowed_count || policy->refused_count)
+		explain_step(e, "clients", "%u prefixes let in (0: all), then %u kept out: 403",
+			policy->allowed_count, policy->refused_count);
 	explain_backends(e);
 }
 

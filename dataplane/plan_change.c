@@ -380,12 +380,9 @@ static bool make_arrays(struct decode *d)
 
 	for (size_t i = 0; i < message->n_pools; i++)
 		endpoints += message->pools[i]->n_endpoints;
-	for (size_t i = 0; i < message->n_listeners; i++) {
-		const Sluice__HttpListener *http = message->listeners[i]->http;
-
+	for (size_t i = 0; i < message->n_listeners; i++)
 		sources += message->listeners[i]->n_sources;
-		sources += http ? http->n_proxy_protocol + http->n_trusted : 0;
-	}
+	sources += decode_http_prefixes(message);
 	change->vip_count = (uint32_t)message->n_vips;
 	change->listener_count = (uint32_t)message->n_listeners;
 	change->pool_count = (uint32_t)message->n_pools;

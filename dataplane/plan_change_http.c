@@ -96,6 +96,39 @@ static struct plan_backend *decode_backends(
 	return count ? backends : NULL;
 }
 
+// Where they are from now on.
+static struct prefix *decode_prefixes(
+	struct decode *d, const char *what, Sluice__Prefix **from, size_t count)
+{
+	struct prefix *to = count ? d->sources : NULL;
+	char text[PREFIX_TEXT + 16];
+
+	for (size_t i = 0; i < count; i++)
+		if (decode_prefix(d->sources++, from[i]) < 0)
+			mistake(d, "%s: %s: expected a prefix without host bits", what,
+				decode_show_prefix(from[i], text));
+	return to;
+}
+
+size_t decode_http_prefixes(const Sluice__Transaction *message)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < message->n_listeners; i++) {
+		const Sluice__HttpListener *http = message->listeners[i]->http;
+
+		count += http ? http->n_proxy_protocol + http->n_trusted : 0;
+	}
+	for (size_t i = 0; i < message->n_hosts; i++) {
+		for (size_t k = 0; k < message->hosts[i]->n_rules; k++) {
+			const Sluice__RulePolicy *policy = message->hosts[i]->rules[k]->policy;
+
+			count += policy ? policy->n_allowed + policy->n_refused : 0;
+		}
+	}
+	return count;
+}
+
 static void decode_policy(struct decode *d, const char *what, const Sluice__RulePolicy *from,
 	struct rule_policy *policy)
 {
@@ -121,7 +154,12 @@ static void decode_policy(struct decode *d, const char *what, const Sluice__Rule
 		.upstream_host = optional(
 			d, what, "upstream_host", from->upstream_host, SLUICE_NAME_MAX - 1),
 		.rewrite = optional(d, what, "rewrite", from->rewrite, SLUICE_PATH_LENGTH),
+		.denied = from->denied,
+		.allowed_count = (uint32_t)from->n_allowed,
+		.refused_count = (uint32_t)from->n_refused,
 	};
+	policy->allowed = decode_prefixes(d, what, from->allowed, from->n_allowed);
+	policy->refused = decode_prefixes(d, what, from->refused, from->n_refused);
 	check_range(d, what, "redirect_code", from->redirect_code, redirects);
 	check_range(d, what, "connect_timeout_ms", from->connect_timeout_ms, timeout_range);
 	check_range(d, what, "send_timeout_ms", from->send_timeout_ms, timeout_range);
@@ -237,27 +275,18 @@ static void decode_certificate(
 void decode_http_listener(struct decode *d, const char *where, const Sluice__HttpListener *from,
 	struct plan_listener *listener)
 {
-	struct {
-		Sluice__Prefix **from;
-		size_t count;
-		struct prefix **to;
-	} lists[] = {{from->proxy_protocol, from->n_proxy_protocol, &listener->proxy_protocol},
-		{from->trusted, from->n_trusted, &listener->trusted}};
-	char text[PREFIX_TEXT + 16];
+	char what[256];
 
+	snprintf(what, sizeof(what), "listener %s", where);
 	listener->site = from->site;
 	listener->tls = from->tls;
 	listener->mode = MODE_FULL_NAT;
 	listener->affinity_s = 0;
 	listener->proxy_protocol_count = (uint32_t)from->n_proxy_protocol;
 	listener->trusted_count = (uint32_t)from->n_trusted;
-	for (unsigned k = 0; k < 2; k++) {
-		*lists[k].to = lists[k].count ? d->sources : NULL;
-		for (size_t i = 0; i < lists[k].count; i++)
-			if (decode_prefix(d->sources++, lists[k].from[i]) < 0)
-				mistake(d, "listener %s: %s: expected a prefix without host bits",
-					where, decode_show_prefix(lists[k].from[i], text));
-	}
+	listener->proxy_protocol =
+		decode_prefixes(d, what, from->proxy_protocol, from->n_proxy_protocol);
+	listener->trusted = decode_prefixes(d, what, from->trusted, from->n_trusted);
 	if (listener->protocol != IPPROTO_TCP || *listener->pool)
 		mistake(d, "listener %s: http: expected protocol 6 (tcp) and no pool", where);
 	if (!decode_name_ok(from->site, false))

@@ -35,7 +35,8 @@ const char *decode_show_prefix(const Sluice__Prefix *prefix, char buf[static PRE
 void *decode_array(size_t count, size_t size, bool *failed);
 
 // plan_change_http.c
-bool decode_http_arrays(struct decode *d); // false: out of memory
+size_t decode_http_prefixes(const Sluice__Transaction *message); // how many it has
+bool decode_http_arrays(struct decode *d);                       // false: out of memory
 void decode_http(struct decode *d);
 void decode_http_listener(struct decode *d, const char *where, const Sluice__HttpListener *from,
 	struct plan_listener *listener);

@@ -58,11 +58,31 @@ static const char *put_text(struct layout *layout, const char *text)
 	return at;
 }
 
+// Prefixes are bytes alone, so they may lie among texts.
+static const struct prefix *put_prefixes(
+	struct layout *layout, const struct prefix *prefixes, uint32_t count)
+{
+	char *at = layout->text;
+
+	static_assert(_Alignof(struct prefix) == 1, "a prefix may be anywhere");
+	if (count)
+		memcpy(at, prefixes, count * sizeof(*prefixes));
+	layout->text += count * sizeof(*prefixes);
+	return (const struct prefix *)at;
+}
+
+static bool prefixes_same(
+	const struct prefix *a, uint32_t a_count, const struct prefix *b, uint32_t b_count)
+{
+	return a_count == b_count && (!a_count || memcmp(a, b, a_count * sizeof(*a)) == 0);
+}
+
 static size_t text_bytes(const struct plan_rule *rule)
 {
 	return strlen(rule->path) + strlen(rule->object) + 4 +
 	       strlen(text_or_empty(rule->policy.upstream_host)) +
-	       strlen(text_or_empty(rule->policy.rewrite));
+	       strlen(text_or_empty(rule->policy.rewrite)) +
+	       (rule->policy.allowed_count + rule->policy.refused_count) * sizeof(struct prefix);
 }
 
 static bool policy_same(const struct rule_policy *a, const struct rule_policy *b)
@@ -76,7 +96,10 @@ static bool policy_same(const struct rule_policy *a, const struct rule_policy *b
 	       a->read_timeout_ms == b->read_timeout_ms && a->retry_on == b->retry_on &&
 	       a->retry_tries == b->retry_tries && a->retry_timeout_ms == b->retry_timeout_ms &&
 	       strcmp(text_or_empty(a->upstream_host), text_or_empty(b->upstream_host)) == 0 &&
-	       strcmp(text_or_empty(a->rewrite), text_or_empty(b->rewrite)) == 0;
+	       strcmp(text_or_empty(a->rewrite), text_or_empty(b->rewrite)) == 0 &&
+	       a->denied == b->denied &&
+	       prefixes_same(a->allowed, a->allowed_count, b->allowed, b->allowed_count) &&
+	       prefixes_same(a->refused, a->refused_count, b->refused, b->refused_count);
 }
 
 static bool rule_same(const struct http_rule *a, const struct http_rule *b)
@@ -130,6 +153,10 @@ static struct http_rule *rules_make(
 		at.policies[i] = from->policy;
 		at.policies[i].upstream_host = put_text(&at, from->policy.upstream_host);
 		at.policies[i].rewrite = put_text(&at, from->policy.rewrite);
+		at.policies[i].allowed =
+			put_prefixes(&at, from->policy.allowed, from->policy.allowed_count);
+		at.policies[i].refused =
+			put_prefixes(&at, from->policy.refused, from->policy.refused_count);
 		at.rules[i] = (struct http_rule){
 			.slot = SLOT_NONE,
 			.kind = from->kind,

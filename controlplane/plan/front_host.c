@@ -286,7 +286,7 @@ static void add_ingress(struct front *f, struct front_ingress *one)
 	const struct ingress *ingress = one->ingress;
 	struct host_draft *host;
 
-	if (!one->policy || !one->policy_plain)
+	if (!one->policy || !one->policy_plain || one->annotated.aside)
 		return;
 	for (unsigned i = 0; i < ingress->rule_count; i++) {
 		const struct ingress_rule *rule = &ingress->rules[i];
@@ -354,7 +354,7 @@ static void mark_hosts(struct front *f, struct front_ingress *one)
 {
 	const struct ingress *ingress = one->ingress;
 
-	if (!f->p->settings->ingress.regex_hosts ||
+	if (!f->p->settings->ingress.regex_hosts || one->annotated.aside ||
 		!(one->annotated.regex || *one->annotated.policy.rewrite))
 		return;
 	for (unsigned i = 0; i < ingress->rule_count; i++) {

@@ -28,6 +28,17 @@ static const char *or_star(const char *name)
 	return *name ? name : "*";
 }
 
+static void print_prefixes(
+	const char *what, const struct prefix *prefixes, unsigned count, FILE *stream)
+{
+	char text[PREFIX_TEXT];
+
+	if (count)
+		fputs(what, stream);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(stream, " %s", prefix_format(&prefixes[i], text));
+}
+
 static void print_policy(const struct plan_policy *p, FILE *stream)
 {
 	static const struct plan_policy usual = {
@@ -67,6 +78,10 @@ static void print_policy(const struct plan_policy *p, FILE *stream)
 		fprintf(stream, " upstream-host %s", p->upstream_host);
 	if (*p->rewrite)
 		fprintf(stream, " rewrite %s", p->rewrite);
+	if (p->denied)
+		fputs(" denied", stream);
+	print_prefixes(" allowed", p->allowed, p->allowed_count, stream);
+	print_prefixes(" refused", p->refused, p->refused_count, stream);
 }
 
 void print_upstream(const struct plan_upstream *u, FILE *stream)

@@ -98,6 +98,7 @@ void request_refuse(struct proxy *proxy, struct session *session, enum http_refu
 	// Where the request was understood and its body is gone or was none, another may follow.
 	what.keep_alive = session->keep_alive && session->request.done &&
 			  (refusal == HTTP_NO_ROUTE || refusal == HTTP_NO_ENDPOINT ||
+				  refusal == HTTP_ROUTE_DENIED || refusal == HTTP_CLIENT_DENIED ||
 				  what.status == 502 || what.status == 504);
 	answer(proxy, session, &what);
 }

@@ -237,6 +237,21 @@ static void take_policy(struct proxy *proxy, struct session *session, const stru
 		policy->retry_timeout_ms ? after_ms(proxy, policy->retry_timeout_ms) : UINT64_MAX;
 }
 
+static bool is_among(const struct prefix *prefixes, uint32_t count, const struct addr *address)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (prefix_contains(&prefixes[i], address))
+			return true;
+	return false;
+}
+
+static bool may_come(const struct rule_policy *policy, const struct addr *client)
+{
+	if (is_among(policy->refused, policy->refused_count, client))
+		return false;
+	return !policy->allowed_count || is_among(policy->allowed, policy->allowed_count, client);
+}
+
 // The head is parsed: where does the request go?
 static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 {
@@ -261,10 +276,14 @@ static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 	take_policy(proxy, session, found.rule);
 	if (head->body == H1_BODY_LENGTH && head->content_length > session->body_limit)
 		return HTTP_BODY_LARGE;
+	if (found.rule->policy->denied)
+		return HTTP_ROUTE_DENIED;
 	if (found.rule->policy->rewrite && route_target_is_url(found.rule->policy->rewrite))
 		return answer_elsewhere(proxy, session, &found, path);
 	if (!came_by_https(proxy, session) && answer_redirect(proxy, session, found.rule->policy))
 		return HTTP_OK;
+	if (!may_come(found.rule->policy, &session->address))
+		return HTTP_CLIENT_DENIED;
 	pool = backend_choose(proxy, found.rule->backends, found.rule->backend_count);
 	if (!pool)
 		return HTTP_NO_ENDPOINT;

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from channel import Channel
+from channel import Channel, packed
 from harness import url, wan
 from proxied import VIP, Server, ask, lab, plan, proto, read_head  # noqa: F401: fixtures
 from topology import wait_until
@@ -362,3 +362,36 @@ def test_what_a_pod_says_unasked_is_no_answer(lab, plan):
         assert said.wait(5)
         time.sleep(0.1)
     server.close()
+
+
+def test_who_may_come(lab, plan):
+    """The client is whom a trusted proxy has the request from; redirects answer all."""
+    def prefix(text, length):
+        return {"address": packed(text), "length": length}
+
+    own = prefix(wan(10), 32 if "." in wan(10) else 128)
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web", allowed=[prefix("203.0.113.0", 24), prefix("2001:db8::", 32)],
+              refused=[prefix("203.0.113.128", 25)])
+    plan.rule("", "/refused", "web", refused=[prefix("203.0.113.7", 32)])
+    plan.rule("", "/denied", "web", denied=True)
+    plan.rule("", "/moved", "web", allowed=[prefix("203.0.113.0", 24)], rewrite="https://other.example/")
+    plan.apply()
+
+    def answer(path, client):
+        return lab.curl("-o", "/dev/null", "-w", "%{http_code}", "-H", f"X-Forwarded-For: {client}",
+                        url(VIP, path=path)).stdout
+
+    assert answer("/", "203.0.113.7") == "403"  # says whoever it likes
+    plan.listener["trusted"] = [own]
+    plan.apply()
+    for path, client, status in (
+            ("/", "203.0.113.7", "200"), ("/", "203.0.113.200", "403"), ("/", "2001:db8::1", "200"),
+            ("/", "198.51.100.1", "403"), ("/", "203.0.113.7, 198.51.100.1", "403"),
+            ("/refused", "203.0.113.7", "403"), ("/refused", "203.0.113.8", "200"),
+            ("/denied", "203.0.113.7", "503"), ("/moved", "198.51.100.1", "302")):
+        assert answer(path, client) == status, (path, client)
+    with Channel(lab, plan.proto) as channel:
+        stats = channel.ask(stats=plan.proto.StatsRequest()).stats
+    refusals = {row.reason: row.count for row in stats.proxy.refusals}
+    assert refusals["client_denied"] >= 5 and refusals["route_denied"] == 1

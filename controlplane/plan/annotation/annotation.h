@@ -3,6 +3,7 @@
 // annotation.c. Pure. A value that makes no sense is told and leaves the default.
 #pragma once
 
+#include "addr.h"
 #include "arena.h"
 #include "ingress.h"
 #include "http_policy.h"
@@ -18,6 +19,9 @@ struct plan_policy { // of a rule
 	uint32_t retry_tries, retry_timeout_ms;
 	const char *upstream_host; // "" = the client's
 	const char *rewrite;       // "" = the path stays; $1 to $9: groups; a URL: redirected to
+	bool denied;               // to all: whom it is for is not understood
+	const struct prefix *allowed, *refused; // none allowed: all but the refused
+	unsigned allowed_count, refused_count;
 };
 
 struct plan_upstream { // how the proxy speaks with the endpoints of a pool
@@ -37,6 +41,7 @@ struct annotated {
 	struct plan_upstream upstream;
 	enum algorithm algorithm;
 	bool passthrough;
+	bool aside;               // it is not to take anything from others: not served
 	bool regex;               // its paths may be regular expressions
 	const char *proxy_secret; // proxy-ssl-secret, "namespace/name"; "" = none
 };

@@ -41,5 +41,10 @@ void annotation_proxy_ssl_name(const struct annotation *a, struct annotated *out
 void annotation_proxy_ssl_server_name(const struct annotation *a, struct annotated *out);
 void annotation_proxy_ssl_secret(const struct annotation *a, struct annotated *out);
 void annotation_proxy_protocol(const struct annotation *a, struct annotated *out);
+// access.c
+void annotation_allow(const struct annotation *a, struct annotated *out);
+void annotation_refuse(const struct annotation *a, struct annotated *out);
+void annotation_canary(const struct annotation *a, struct annotated *out);
+void annotation_deny(const struct annotation *a, struct annotated *out);
 // passthrough.c
 void annotation_ssl_passthrough(const struct annotation *a, struct annotated *out);

@@ -92,6 +92,11 @@ static const struct {
 		"to come."},
 	[HTTP_BODY_LARGE] = {"body_large", 413, "A body longer than the route allows."},
 	[HTTP_NO_ROUTE] = {"no_route", 404, "No rule for this host and path."},
+	[HTTP_ROUTE_DENIED] = {"route_denied", 503,
+		"The rule is to let in only some, and its Ingress says so in a way that is not "
+		"understood or not supported."},
+	[HTTP_CLIENT_DENIED] = {"client_denied", 403,
+		"The client's address is not among those that the rule lets in."},
 	[HTTP_ROUTE_COSTLY] = {"route_costly", 500,
 		"A path for which a rule's regular expression comes to no end within its bound."},
 	[HTTP_REWRITE_LONG] = {"rewrite_long", 414,

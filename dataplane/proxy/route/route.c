@@ -89,8 +89,8 @@ bool route_host_valid(const char *name)
 	return length <= SLUICE_HOST_LENGTH && is_name(name, length);
 }
 
-// The path among those of the host: prefixes from the shortest to the longest, the exact one last.
-// A prefix with a slash at its end is longer than the exact path without it, and so goes first.
+// The path among those of the host: prefixes from the shortest to the longest, the exact one last:
+// nothing that matches is longer than the path itself, also not a prefix with a slash at its end.
 static const struct route_path *choose_path(const struct route_paths *paths, struct route_text path)
 {
 	const char *at = path.text, *end = path.text + path.length;
@@ -115,10 +115,8 @@ static const struct route_path *choose_path(const struct route_paths *paths, str
 	if (paths->exact) {
 		const struct route_path *found =
 			route_find_path(paths, route_hash_exact(hash), path, true);
-		bool longer = best && best->slash && best->length == path.length;
 
-		if (found && !longer)
-			best = found;
+		best = found ? found : best;
 	}
 	return best;
 }

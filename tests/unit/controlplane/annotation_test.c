@@ -137,6 +137,42 @@ static void rewrites(void **state)
 	clear(&r);
 }
 
+static void who_may_come(void **state)
+{
+	static const struct {
+		const char *name, *value;
+		unsigned allowed, refused;
+		bool denied;
+	} table[] = {
+		{"allowlist-source-range", "10.0.0.0/8", 1, 0, false},
+		{"whitelist-source-range", " 10.1.2.3/8,192.0.2.1 , 2001:db8::/32,::1", 4, 0,
+			false},
+		{"denylist-source-range", "0.0.0.0/0, ::/0", 0, 2, false},
+		{"allowlist-source-range", "", 0, 0, false},
+		{"allowlist-source-range", "10.0.0.0/33", 0, 0, true},
+		{"allowlist-source-range", "10.0.0.0/8,", 0, 0, true},
+		{"allowlist-source-range", "10.0.0.0/8,office", 0, 0, true},
+		{"denylist-source-range", "10.0.0.0/8;10.1.0.0/16", 0, 0, true},
+		{"denylist-source-range", "-", 0, 0, true},
+		{"auth-url", "http://auth.example/", 0, 0, true},
+		{"auth-type", "basic", 0, 0, true},
+		{"auth-tls-secret", "a/b", 0, 0, true},
+	};
+	char key[128];
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct result r;
+
+		snprintf(key, sizeof(key), "nginx.ingress.kubernetes.io/%s", table[i].name);
+		r = read_one(key, table[i].value);
+		assert_int_equal(r.out.policy.allowed_count, table[i].allowed);
+		assert_int_equal(r.out.policy.refused_count, table[i].refused);
+		assert_int_equal(r.out.policy.denied, table[i].denied);
+		assert_int_equal(r.reason.count, table[i].denied);
+		clear(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +181,7 @@ int main(void)
 		cmocka_unit_test(both_prefixes),
 		cmocka_unit_test(retries),
 		cmocka_unit_test(rewrites),
+		cmocka_unit_test(who_may_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // route: every statement on paths, precedence and defaults of Ingress v1, and on what a host is;
 // and random paths beside a search through the list of rules, word by word as the API has it.
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +70,8 @@ static const struct {
 	{{{"/foo", P}, {"/foo/", P}}, "/foo", 1},
 	{{{"/foo", P}, {"/foo/", P}}, "/foo/", 1},
 	{{{"/foo/", P}, {"/foo", P}}, "/foo", 0},
-	{{{"/foo", E}, {"/foo/", P}}, "/foo", 1}, // the longer one
+	{{{"/foo", E}, {"/foo/", P}}, "/foo", 0}, // both match all of it
+	{{{"/foo/", P}, {"/foo", E}}, "/foo/", 0},
 	// implementation specific
 	{{{"/foo", I}}, "/foo/x", 0},
 	{{{"/foo", I}}, "/foobar", -1},
@@ -313,17 +315,17 @@ static uint32_t random_below(uint64_t *seed, uint32_t below)
 	return (uint32_t)(*seed >> 33) % below;
 }
 
-// The length of the rule's path if it takes the request's path, else -1; twice, exact ones ahead.
+// The length of the rule's path if it takes the request's path, else -1; exact ones ahead of all.
 static int strength(const struct route_rule *rule, const char *path)
 {
 	size_t full = strlen(rule->path);
 	size_t bare = full - (rule->path[full - 1] == '/');
 
 	if (rule->kind == ROUTE_EXACT)
-		return strcmp(rule->path, path) == 0 ? 2 * (int)full + 1 : -1;
+		return strcmp(rule->path, path) == 0 ? INT_MAX : -1;
 	if (strncmp(rule->path, path, bare) != 0 || (path[bare] && path[bare] != '/'))
 		return -1;
-	return 2 * (int)full;
+	return (int)full;
 }
 
 static int naive(const struct route_rule *rules, uint32_t count, const char *path)
