@@ -207,6 +207,12 @@ static void explain_rule(struct explain *e, struct route_text path)
 		e->out->status = 503;
 		return;
 	}
+	if (policy->redirect_to) {
+		explain_step(
+			e, "answer", "%u: to %s", policy->redirect_to_code, policy->redirect_to);
+		e->out->status = policy->redirect_to_code;
+		return;
+	}
 	if (policy->rewrite && explain_target(e, &found, path))
 		return;
 	if (!request->tls &&

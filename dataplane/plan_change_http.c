@@ -154,6 +154,9 @@ static void decode_policy(struct decode *d, const char *what, const Sluice__Rule
 		.upstream_host = optional(
 			d, what, "upstream_host", from->upstream_host, SLUICE_NAME_MAX - 1),
 		.rewrite = optional(d, what, "rewrite", from->rewrite, SLUICE_PATH_LENGTH),
+		.redirect_to =
+			optional(d, what, "redirect_to", from->redirect_to, SLUICE_PATH_LENGTH),
+		.redirect_to_code = (uint16_t)from->redirect_to_code,
 		.denied = from->denied,
 		.allowed_count = (uint32_t)from->n_allowed,
 		.refused_count = (uint32_t)from->n_refused,
@@ -169,6 +172,11 @@ static void decode_policy(struct decode *d, const char *what, const Sluice__Rule
 	check_range(d, what, "retry_timeout_ms", from->retry_timeout_ms, optional_timeout_range);
 	if (policy->rewrite && policy->rewrite[0] != '/' && !route_target_is_url(policy->rewrite))
 		mistake(d, "%s: rewrite: expected a path that begins with /, or a URL", what);
+	if (policy->redirect_to) {
+		check_range(d, what, "redirect_to_code", from->redirect_to_code, redirects);
+		if (!route_redirect_valid(policy->redirect_to))
+			mistake(d, "%s: redirect_to: expected a URL", what);
+	}
 	if (policy->rewrite && !route_target_valid(policy->rewrite))
 		mistake(d, "%s: rewrite: expected a digit from 1 to 9 after each $", what);
 }

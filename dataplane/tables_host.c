@@ -82,6 +82,7 @@ static size_t text_bytes(const struct plan_rule *rule)
 	return strlen(rule->path) + strlen(rule->object) + 4 +
 	       strlen(text_or_empty(rule->policy.upstream_host)) +
 	       strlen(text_or_empty(rule->policy.rewrite)) +
+	       strlen(text_or_empty(rule->policy.redirect_to)) + 1 +
 	       (rule->policy.allowed_count + rule->policy.refused_count) * sizeof(struct prefix);
 }
 
@@ -97,7 +98,8 @@ static bool policy_same(const struct rule_policy *a, const struct rule_policy *b
 	       a->retry_tries == b->retry_tries && a->retry_timeout_ms == b->retry_timeout_ms &&
 	       strcmp(text_or_empty(a->upstream_host), text_or_empty(b->upstream_host)) == 0 &&
 	       strcmp(text_or_empty(a->rewrite), text_or_empty(b->rewrite)) == 0 &&
-	       a->denied == b->denied &&
+	       strcmp(text_or_empty(a->redirect_to), text_or_empty(b->redirect_to)) == 0 &&
+	       a->redirect_to_code == b->redirect_to_code && a->denied == b->denied &&
 	       prefixes_same(a->allowed, a->allowed_count, b->allowed, b->allowed_count) &&
 	       prefixes_same(a->refused, a->refused_count, b->refused, b->refused_count);
 }
@@ -153,6 +155,7 @@ static struct http_rule *rules_make(
 		at.policies[i] = from->policy;
 		at.policies[i].upstream_host = put_text(&at, from->policy.upstream_host);
 		at.policies[i].rewrite = put_text(&at, from->policy.rewrite);
+		at.policies[i].redirect_to = put_text(&at, from->policy.redirect_to);
 		at.policies[i].allowed =
 			put_prefixes(&at, from->policy.allowed, from->policy.allowed_count);
 		at.policies[i].refused =

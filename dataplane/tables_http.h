@@ -48,7 +48,9 @@ struct rule_policy {
 	uint32_t retry_tries, retry_timeout_ms;
 	const char *upstream_host; // NULL = the client's
 	const char *rewrite;       // NULL = the path stays; or a URL to redirect to
-	bool denied;               // to all
+	const char *redirect_to;   // NULL = none
+	uint16_t redirect_to_code;
+	bool denied; // to all
 	uint32_t allowed_count, refused_count;
 	const struct prefix *allowed, *refused; // none allowed: all but the refused
 };

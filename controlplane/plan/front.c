@@ -253,6 +253,19 @@ static void add_site(struct planner *p)
 		};
 }
 
+static const struct plan_policy *root_policy(struct planner *p, const struct annotated *annotated)
+{
+	struct plan_policy *root = arena_take(p->arena, sizeof(*root));
+
+	if (!root || !*annotated->app_root)
+		return NULL;
+	*root = annotated->policy;
+	root->rewrite = "";
+	root->redirect_to = arena_format(p->arena, "$scheme://$http_host%s", annotated->app_root);
+	root->redirect_to_code = 302;
+	return root->redirect_to ? root : NULL;
+}
+
 static void read_annotations(struct front *f, struct front_ingress *one)
 {
 	struct planner *p = f->p;
@@ -268,6 +281,7 @@ static void read_annotations(struct front *f, struct front_ingress *one)
 	}
 	one->policy = policy;
 	one->policy_plain = plain;
+	one->policy_root = root_policy(p, &one->annotated);
 	rest = arena_copy(&p->scratch, reason_text(&reason));
 	while (rest && (line = strsep(&rest, "\n")))
 		if (*line)

@@ -23,6 +23,7 @@ struct front_ingress { // one that is ours
 	const char *where; // of the part
 	struct annotated annotated;
 	const struct plan_policy *policy, *policy_plain; // without the rewrite
+	const struct plan_policy *policy_root; // of / where it is sent elsewhere; NULL: it is not
 	struct plan_ingress *row;
 	const char *file; // "" = not from a file
 	// What the last backend came to: mostly the next is the same.

@@ -216,7 +216,7 @@ static void add_rule(struct front *f, struct front_ingress *one, struct host_dra
 	struct rule_slot *slot;
 	struct plan_rule *rule;
 
-	if (is_pattern(one, host, path, kind))
+	if (one->policy != one->policy_root && is_pattern(one, host, path, kind))
 		kind = RULE_PATTERN;
 	key.kind = kind == RULE_IMPLEMENTATION_SPECIFIC ? RULE_PREFIX : kind;
 	if (!take_path(f, one, path, &key))
@@ -281,6 +281,21 @@ static void add_default(
 	add_rule(f, one, host, &path, kind);
 }
 
+// The path / alone, ahead of the rules, is sent to app-root.
+static void add_root(struct front *f, struct front_ingress *one, struct host_draft *host,
+	const struct ingress_rule *rule)
+{
+	const struct plan_policy *policy = one->policy;
+	struct ingress_path path = {.path = "/", .line = rule->line};
+
+	if (!one->policy_root || !rule->path_count)
+		return;
+	path.backend = rule->paths[0].backend;
+	one->policy = one->policy_root;
+	add_rule(f, one, host, &path, RULE_EXACT);
+	one->policy = policy;
+}
+
 static void add_ingress(struct front *f, struct front_ingress *one)
 {
 	const struct ingress *ingress = one->ingress;
@@ -296,6 +311,7 @@ static void add_ingress(struct front *f, struct front_ingress *one)
 		if (!host)
 			continue;
 		note_host(f, one, rule->host);
+		add_root(f, one, host, rule);
 		for (unsigned j = 0; j < rule->path_count; j++)
 			add_rule(
 				f, one, host, &rule->paths[j], (enum rule_kind)rule->paths[j].type);

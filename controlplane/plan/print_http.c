@@ -78,6 +78,8 @@ static void print_policy(const struct plan_policy *p, FILE *stream)
 		fprintf(stream, " upstream-host %s", p->upstream_host);
 	if (*p->rewrite)
 		fprintf(stream, " rewrite %s", p->rewrite);
+	if (*p->redirect_to)
+		fprintf(stream, " redirect %u %s", p->redirect_to_code, p->redirect_to);
 	if (p->denied)
 		fputs(" denied", stream);
 	print_prefixes(" allowed", p->allowed, p->allowed_count, stream);

@@ -119,7 +119,9 @@ bool policy_equal(const struct plan_policy *a, const struct plan_policy *b)
 		       a->retry_tries == b->retry_tries &&
 		       a->retry_timeout_ms == b->retry_timeout_ms &&
 		       strcmp(a->upstream_host, b->upstream_host) == 0 &&
-		       strcmp(a->rewrite, b->rewrite) == 0 && a->denied == b->denied &&
+		       strcmp(a->rewrite, b->rewrite) == 0 &&
+		       strcmp(a->redirect_to, b->redirect_to) == 0 &&
+		       a->redirect_to_code == b->redirect_to_code && a->denied == b->denied &&
 		       prefixes_equal(a->allowed, a->allowed_count, b->allowed, b->allowed_count) &&
 		       prefixes_equal(a->refused, a->refused_count, b->refused, b->refused_count));
 }
@@ -144,6 +146,8 @@ Sluice__RulePolicy *policy_message(struct difference *d, const struct plan_polic
 	message->retry_timeout_ms = policy->retry_timeout_ms;
 	message->upstream_host = text_message(policy->upstream_host);
 	message->rewrite = text_message(policy->rewrite);
+	message->redirect_to = text_message(policy->redirect_to);
+	message->redirect_to_code = policy->redirect_to_code;
 	message->denied = policy->denied;
 	message->allowed = prefixes_message(d, policy->allowed, policy->allowed_count);
 	message->n_allowed = policy->allowed_count;

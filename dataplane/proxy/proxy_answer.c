@@ -151,3 +151,44 @@ enum http_refusal answer_elsewhere(struct proxy *proxy, struct session *session,
 	answer(proxy, session, &what);
 	return HTTP_OK;
 }
+
+static struct route_text text_of(const struct h1_head *head, struct h1_text text)
+{
+	return (struct route_text){h1_at(head, text), text.length};
+}
+
+// Path and query, of any form; a head is no longer than HEAD_MAX.
+static size_t uri_of(const struct h1_head *head, char out[static HEAD_MAX])
+{
+	size_t length = head->path.length;
+
+	memcpy(out, h1_at(head, head->path), length);
+	if (!head->query.at)
+		return length;
+	out[length++] = '?';
+	memcpy(out + length, h1_at(head, head->query), head->query.length);
+	return length + head->query.length;
+}
+
+enum http_refusal answer_sent_away(
+	struct proxy *proxy, struct session *session, const struct rule_policy *policy, bool https)
+{
+	const struct h1_head *head = &proxy->request_head;
+	char location[HEAD_MAX], uri[HEAD_MAX], host[SLUICE_HOST_LENGTH];
+	struct h1_answer what = {.status = policy->redirect_to_code, .location = location};
+	struct route_redirect words = {
+		.scheme = {https ? "https" : "http", https ? 5 : 4},
+		.http_host = text_of(head, head->host),
+		.request_uri = {uri, uri_of(head, uri)},
+		.host = {host, route_fold_host(host, h1_at(head, head->host), head->host.length)},
+	};
+
+	what.location_length = (uint32_t)route_redirect_write(
+		policy->redirect_to, &words, location, sizeof(location));
+	if (!what.location_length)
+		return HTTP_REWRITE_LONG;
+	what.keep_alive = session->keep_alive && session->request.done;
+	link_used(proxy, &session->link, head->length);
+	answer(proxy, session, &what);
+	return HTTP_OK;
+}

@@ -121,6 +121,9 @@ void request_count(struct proxy *proxy, struct session *session, uint16_t status
 // To https, if the rule says so. True: it is answered.
 bool answer_redirect(
 	struct proxy *proxy, struct session *session, const struct rule_policy *policy);
+// To where the rule sends all; HTTP_OK: it is answered.
+enum http_refusal answer_sent_away(
+	struct proxy *proxy, struct session *session, const struct rule_policy *policy, bool https);
 // To the URL of a rewrite-target; HTTP_OK: it is answered.
 enum http_refusal answer_elsewhere(struct proxy *proxy, struct session *session,
 	const struct http_found *found, struct route_text path);

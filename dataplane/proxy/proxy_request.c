@@ -278,6 +278,9 @@ static enum http_refusal dispatch(struct proxy *proxy, struct session *session)
 		return HTTP_BODY_LARGE;
 	if (found.rule->policy->denied)
 		return HTTP_ROUTE_DENIED;
+	if (found.rule->policy->redirect_to)
+		return answer_sent_away(
+			proxy, session, found.rule->policy, came_by_https(proxy, session));
 	if (found.rule->policy->rewrite && route_target_is_url(found.rule->policy->rewrite))
 		return answer_elsewhere(proxy, session, &found, path);
 	if (!came_by_https(proxy, session) && answer_redirect(proxy, session, found.rule->policy))

@@ -395,3 +395,30 @@ def test_who_may_come(lab, plan):
         stats = channel.ask(stats=plan.proto.StatsRequest()).stats
     refusals = {row.reason: row.count for row in stats.proxy.refusals}
     assert refusals["client_denied"] >= 5 and refusals["route_denied"] == 1
+
+
+def test_sent_away(lab, plan):
+    """Ahead of the redirect to https, and to whoever asks."""
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web", redirect_to="$scheme://$http_host/app", redirect_to_code=302, kind=1)
+    plan.rule("", "/", "web")
+    plan.rule("", "/old", "web", redirect_to="https://new.example$request_uri", redirect_to_code=301,
+              force_ssl_redirect=True, allowed=[{"address": packed("203.0.113.7"), "length": 32}])
+    plan.rule("", "/named", "web", redirect_to="https://www.$host/x?y=$host_$scheme", redirect_to_code=307)
+    plan.rule("", "/named2", "web", redirect_to="https://www.$host/", redirect_to_code=307)
+    plan.rule("away.example", "/", "web", redirect_to="https://new.example$request_uri", redirect_to_code=308)
+    del plan.hosts[""][3]  # a variable that is none
+    plan.apply()
+
+    def sent(path, host="A.example:8080"):
+        return lab.curl("-o", "/dev/null", "-w", "%{http_code} %header{location}", "-H", f"Host: {host}",
+                        "--path-as-is", url(VIP, path=path)).stdout.strip()
+
+    assert sent("/") == "302 http://A.example:8080/app"
+    assert sent("/./") == "302 http://A.example:8080/app"
+    assert sent("/page") == "200"
+    assert sent("/old/a%20b/?c=d&e") == "301 https://new.example/old/a%20b/?c=d&e"
+    assert sent("/old?") == "301 https://new.example/old?"
+    assert sent("/named2") == "307 https://www.a.example/"
+    answer = ask(lab, b"GET http://away.example?x=1 HTTP/1.1\r\nHost: away.example\r\nConnection: close\r\n\r\n")
+    assert b"\r\nLocation: https://new.example/?x=1\r\n" in answer

@@ -28,6 +28,11 @@ static const struct row {
 	{"ssl-redirect", annotation_ssl_redirect, true},
 	{"force-ssl-redirect", annotation_force_ssl_redirect, true},
 	{"preserve-trailing-slash", annotation_preserve_trailing_slash, true},
+	{"app-root", annotation_app_root, true},
+	{"permanent-redirect-code", annotation_permanent_code, true},
+	{"permanent-redirect", annotation_permanent_redirect, true},
+	{"temporal-redirect-code", annotation_temporal_code, true},
+	{"temporal-redirect", annotation_temporal_redirect, true}, // wins over it
 	{"use-regex", annotation_use_regex, true},
 	{"rewrite-target", annotation_rewrite_target, true},
 	{"upstream-vhost", annotation_upstream_vhost, true},
@@ -48,7 +53,6 @@ static const struct row {
 	{"proxy-protocol", annotation_proxy_protocol, true},
 	{"ssl-passthrough", annotation_ssl_passthrough, true},
 	{"affinity", NULL, false},
-	{"app-root", NULL, false},
 	{"auth-secret", annotation_deny, false},
 	{"auth-signin", NULL, false},
 	{"auth-tls-secret", annotation_deny, false},
@@ -68,14 +72,12 @@ static const struct row {
 	{"limit-rps", NULL, false},
 	{"mirror-target", NULL, false},
 	{"modsecurity-snippet", NULL, false},
-	{"permanent-redirect", NULL, false},
 	{"proxy-cookie-domain", NULL, false},
 	{"proxy-cookie-path", NULL, false},
 	{"proxy-redirect-from", NULL, false},
 	{"server-alias", NULL, false},
 	{"server-snippet", NULL, false},
 	{"service-upstream", NULL, false},
-	{"temporal-redirect", NULL, false},
 	{"whitelist-source-range", annotation_allow, true},
 	{"allowlist-source-range", annotation_allow, true}, // wins over it
 	{"x-forwarded-prefix", NULL, false},
@@ -166,6 +168,7 @@ void annotations_default(const struct ingress_settings *settings, struct annotat
 				.retry_tries = RETRY_TRIES,
 				.upstream_host = "",
 				.rewrite = "",
+				.redirect_to = "",
 			},
 		.upstream =
 			{
@@ -177,6 +180,9 @@ void annotations_default(const struct ingress_settings *settings, struct annotat
 				.idle_timeout_ms = IDLE_TIMEOUT_MS,
 			},
 		.algorithm = ALGORITHM_ROUND_ROBIN,
+		.app_root = "",
+		.permanent_code = 301,
+		.temporal_code = 302,
 		.proxy_secret = "",
 	};
 }

@@ -19,7 +19,9 @@ struct plan_policy { // of a rule
 	uint32_t retry_tries, retry_timeout_ms;
 	const char *upstream_host; // "" = the client's
 	const char *rewrite;       // "" = the path stays; $1 to $9: groups; a URL: redirected to
-	bool denied;               // to all: whom it is for is not understood
+	const char *redirect_to;   // "" = nobody is sent away
+	uint16_t redirect_to_code;
+	bool denied;                            // to all: whom it is for is not understood
 	const struct prefix *allowed, *refused; // none allowed: all but the refused
 	unsigned allowed_count, refused_count;
 };
@@ -41,8 +43,10 @@ struct annotated {
 	struct plan_upstream upstream;
 	enum algorithm algorithm;
 	bool passthrough;
-	bool aside;               // it is not to take anything from others: not served
-	bool regex;               // its paths may be regular expressions
+	bool aside;           // it is not to take anything from others: not served
+	bool regex;           // its paths may be regular expressions
+	const char *app_root; // where / is sent to; "" = nowhere
+	uint16_t permanent_code, temporal_code;
 	const char *proxy_secret; // proxy-ssl-secret, "namespace/name"; "" = none
 };
 

@@ -17,6 +17,11 @@ bool annotation_is(const struct annotation *a, const char *value); // whatever t
 void annotation_ssl_redirect(const struct annotation *a, struct annotated *out);
 void annotation_force_ssl_redirect(const struct annotation *a, struct annotated *out);
 void annotation_preserve_trailing_slash(const struct annotation *a, struct annotated *out);
+void annotation_permanent_code(const struct annotation *a, struct annotated *out);
+void annotation_permanent_redirect(const struct annotation *a, struct annotated *out);
+void annotation_temporal_code(const struct annotation *a, struct annotated *out);
+void annotation_temporal_redirect(const struct annotation *a, struct annotated *out);
+void annotation_app_root(const struct annotation *a, struct annotated *out);
 // rewrite.c
 void annotation_rewrite_target(const struct annotation *a, struct annotated *out);
 void annotation_use_regex(const struct annotation *a, struct annotated *out);

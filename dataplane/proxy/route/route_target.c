@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The path that an endpoint is asked for instead of the client's.
+// The path that an endpoint is asked for instead of the client's, and where clients are sent.
 #include "route_target.h"
 
 #include <string.h>
@@ -89,4 +89,57 @@ bool route_target_valid(const char *target)
 		if (!is_group(at))
 			return false;
 	return true;
+}
+
+static const char *const variables[] = {"$scheme", "$host", "$http_host", "$request_uri"};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+static bool is_word(char byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= '0' && byte <= '9') || byte == '_';
+}
+
+// Which of them stands there; VARIABLES: none.
+static unsigned variable_at(const char *at)
+{
+	unsigned i = 0;
+
+	for (; i < VARIABLES; i++) {
+		size_t length = strlen(variables[i]);
+
+		if (strncmp(at, variables[i], length) == 0 && !is_word(at[length]))
+			break;
+	}
+	return i;
+}
+
+size_t route_redirect_write(
+	const char *target, const struct route_redirect *words, char *out, size_t room)
+{
+	const struct route_text values[VARIABLES] = {
+		words->scheme, words->host, words->http_host, words->request_uri};
+	struct target_writer w = {out, out + room, false};
+
+	while (*target) {
+		unsigned found = *target == '$' ? variable_at(target) : VARIABLES;
+
+		if (found == VARIABLES) {
+			put(&w, *target++);
+			continue;
+		}
+		for (size_t i = 0; i < values[found].length; i++)
+			put(&w, values[found].text[i]);
+		target += strlen(variables[found]);
+	}
+	return w.full ? 0 : (size_t)(w.at - out);
+}
+
+bool route_redirect_valid(const char *target)
+{
+	for (const char *at = strchr(target, '$'); at; at = strchr(at + 1, '$'))
+		if (variable_at(at) == VARIABLES)
+			return false;
+	return route_target_is_url(target) || strncmp(target, "$scheme://", 10) == 0;
 }

@@ -24,3 +24,15 @@ size_t route_target_write(
 // Does a $ stand ahead of a digit from 1 to 9 wherever there is one? What else is no group.
 bool route_target_valid(const char *target);
 bool route_target_is_url(const char *target); // of http or https: the client is sent there
+
+// What stands for the variables in the target of a redirect.
+struct route_redirect {
+	struct route_text scheme, host, http_host, request_uri;
+};
+
+// 0 when there is no room.
+size_t route_redirect_write(
+	const char *target, const struct route_redirect *words, char *out, size_t room);
+// A URL of http or https, or of $scheme, with no other variables than $scheme, $host, $http_host
+// and $request_uri.
+bool route_redirect_valid(const char *target);

@@ -173,6 +173,41 @@ static void who_may_come(void **state)
 	}
 }
 
+static void redirects(void **state)
+{
+	static const struct {
+		const char *name, *value, *to, *root;
+		unsigned code;
+	} table[] = {
+		{"permanent-redirect", "https://a.example/x", "https://a.example/x", "", 301},
+		{"temporal-redirect", "http://a.example$request_uri",
+			"http://a.example$request_uri", "", 302},
+		{"permanent-redirect", "$scheme://new.$host", "$scheme://new.$host", "", 301},
+		{"permanent-redirect", "/x", "", "", 0},
+		{"permanent-redirect", "ftp://a.example/", "", "", 0},
+		{"permanent-redirect", "https://a.example$uri", "", "", 0},
+		{"permanent-redirect", "https://a.example$host_name", "", "", 0},
+		{"permanent-redirect", "https://a.example/\r\nSet-Cookie: a=b", "", "", 0},
+		{"app-root", "/app", "", "/app", 0},
+		{"app-root", "app", "", "", 0},
+		{"app-root", "/", "", "", 0},
+		{"app-root", "//$host", "", "", 0},
+	};
+	char key[128];
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct result r;
+
+		snprintf(key, sizeof(key), "nginx.ingress.kubernetes.io/%s", table[i].name);
+		r = read_one(key, table[i].value);
+		assert_string_equal(r.out.policy.redirect_to, table[i].to);
+		assert_string_equal(r.out.app_root, table[i].root);
+		assert_int_equal(r.out.policy.redirect_to_code, table[i].code);
+		assert_int_equal(r.reason.count, !*table[i].to && !*table[i].root);
+		clear(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +217,7 @@ int main(void)
 		cmocka_unit_test(retries),
 		cmocka_unit_test(rewrites),
 		cmocka_unit_test(who_may_come),
+		cmocka_unit_test(redirects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
