@@ -83,6 +83,8 @@ static const struct row {
 	{"x-forwarded-prefix", NULL, false},
 };
 
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
 void annotation_wrong(const struct annotation *a, const char *expected)
 {
 	reason_add(a->reason, "annotation %s: found \"%.60s\", expected %s; the default is used",
@@ -194,13 +196,31 @@ static const char *find(
 	return object_annotation(object, key);
 }
 
+// Those of ingress-nginx that have no row: an Ingress is not what its author thinks it is.
+static void tell_others(const struct object *object, struct arena *arena, struct reason *reason)
+{
+	for (unsigned i = 0; i < object->annotation_count; i++) {
+		const struct label *it = &object->annotations[i];
+		const struct annotation a = {it->key, it->value, arena, reason};
+		unsigned row = 0;
+
+		if (strncmp(it->key, NGINX, sizeof(NGINX) - 1) != 0)
+			continue;
+		while (row < ROWS && strcmp(it->key + sizeof(NGINX) - 1, rows[row].name) != 0)
+			row++;
+		if (row == ROWS)
+			annotation_unsupported(&a, "not supported, and without effect");
+	}
+}
+
 void annotations_read(const struct ingress *ingress, const struct ingress_settings *settings,
 	struct arena *arena, struct annotated *out, struct reason *reason)
 {
 	const struct object *object = &ingress->object;
 
 	annotations_default(settings, out);
-	for (unsigned i = 0; object->annotation_count && i < sizeof(rows) / sizeof(rows[0]); i++) {
+	tell_others(object, arena, reason);
+	for (unsigned i = 0; object->annotation_count && i < ROWS; i++) {
 		char key[128];
 		struct annotation a = {key, NULL, arena, reason};
 

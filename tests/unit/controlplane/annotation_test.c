@@ -208,6 +208,25 @@ static void redirects(void **state)
 	}
 }
 
+static void those_without_a_row_are_told(void **state)
+{
+	static const struct {
+		const char *key;
+		unsigned told;
+	} table[] = {{"nginx.ingress.kubernetes.io/satisfy", 1},
+		{"nginx.ingress.kubernetes.io/affinity", 1},
+		{"nginx.ingress.kubernetes.io/proxy-body-size", 0},
+		{"nginx.ingress.kubernetes.io/proxy-body-size2", 1},
+		{"nginx.org/proxy-body-size", 0}, {"example.com/satisfy", 0}};
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct result r = read_one(table[i].key, "1");
+
+		assert_int_equal(r.reason.count, table[i].told);
+		clear(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +237,7 @@ int main(void)
 		cmocka_unit_test(rewrites),
 		cmocka_unit_test(who_may_come),
 		cmocka_unit_test(redirects),
+		cmocka_unit_test(those_without_a_row_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
