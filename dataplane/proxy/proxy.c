@@ -319,12 +319,12 @@ static void take_steps(struct proxy *proxy, struct session *session)
 		}
 }
 
-static bool open_links(struct proxy *proxy, struct session *session)
+static bool open_more(struct proxy *proxy, struct session *session)
 {
-	bool more = session->link.tls && link_open(proxy, &session->link);
+	bool more = link_open_more(proxy, &session->link);
 
-	if (session->upstream && session->upstream->link.tls)
-		more |= link_open(proxy, &session->upstream->link);
+	if (session->upstream)
+		more |= link_open_more(proxy, &session->upstream->link);
 	return more;
 }
 
@@ -332,12 +332,15 @@ static void run(struct proxy *proxy, struct session *session)
 {
 	if (session->timed_out)
 		on_timeout(proxy, session);
-	open_links(proxy, session);
+	if (session->link.tls)
+		link_open(proxy, &session->link);
+	if (session->upstream && session->upstream->link.tls)
+		link_open(proxy, &session->upstream->link);
 	do {
 		if (session->link.broken && session->state != SESSION_LINGER && !session->ended)
 			client_broke(proxy, session);
 		take_steps(proxy, session);
-	} while (!session->ended && open_links(proxy, session));
+	} while (!session->ended && open_more(proxy, session));
 }
 
 // Until then; what is left comes first in the next round. False: there is some.

@@ -42,6 +42,7 @@ struct link {
 
 	struct tls_connection *tls; // NULL: none
 	bool broken;                // its TLS failed, or bytes were lost
+	bool full;                  // ciphertext may be left for want of room
 	bool bulk;                  // much is being sent
 	struct slices raw;          // ciphertext that waits
 	struct chunk *sealed;       // where ciphertext is written; NULL: nowhere yet

@@ -49,9 +49,9 @@ struct tls *proxy_tls_new(struct proxy *proxy);
 bool link_accept_tls(struct proxy *proxy, struct link *link);
 bool link_connect_tls(
 	struct proxy *proxy, struct link *link, struct tls_backend *backend, uint32_t endpoint);
-// Ciphertext that waits to plaintext, as far as there is room for it. True: there is some more, or
-// its end.
-bool link_open(struct proxy *proxy, struct link *link);
+void link_open(struct proxy *proxy, struct link *link); // ciphertext that waits to plaintext
+// The same where there was no room for all of it and now is some. False: there is no need, or none.
+bool link_open_more(struct proxy *proxy, struct link *link);
 uint32_t link_seal_room(struct link *link);
 bool link_seal(struct link *link, const char *data, uint32_t length); // all of it, or false
 void link_close_tls(struct proxy *proxy, struct link *link);

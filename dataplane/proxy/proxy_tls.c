@@ -160,10 +160,9 @@ static int open_some(struct proxy *proxy, struct link *link, char *out, uint32_t
 	return n;
 }
 
-bool link_open(struct proxy *proxy, struct link *link)
+void link_open(struct proxy *proxy, struct link *link)
 {
-	uint32_t had = link->in.length;
-
+	link->full = false;
 	while (link->tls && !link->broken && !link->finished && link->in.length < PLAIN_MOST) {
 		uint32_t room = RTE_MIN(link->raw.length + 64, (uint32_t)TLS_READ_ROOM);
 		struct chunk *chunk = chunk_new(proxy, room <= CHUNK_SMALL ? room : TLS_READ_ROOM);
@@ -171,7 +170,7 @@ bool link_open(struct proxy *proxy, struct link *link)
 		int n;
 
 		if (!chunk)
-			break; // its time will come: the sender's window stays closed
+			return; // its time will come: the sender's window stays closed
 		n = open_some(proxy, link, chunk->data, chunk->room);
 		if (n > 0) {
 			slices_add(proxy, &link->in, chunk->data, (uint32_t)n, chunk_owner(chunk));
@@ -180,12 +179,19 @@ bool link_open(struct proxy *proxy, struct link *link)
 		owner_release(chunk_owner(chunk));
 		link->broken |= n < 0 && n != -EAGAIN;
 		link->finished = n == 0 || (n == -EAGAIN && link->ending && !link->raw.length);
-		if (link->broken || link->finished)
-			return true;
-		if (link->raw.length == before || !link->raw.length)
+		if (link->broken || link->finished || link->raw.length == before ||
+			!link->raw.length)
 			break;
 	}
-	return link->in.length != had;
+	link->full = link->tls && link->in.length >= PLAIN_MOST;
+}
+
+bool link_open_more(struct proxy *proxy, struct link *link)
+{
+	if (!link->full || link->in.length >= PLAIN_MOST)
+		return false;
+	link_open(proxy, link);
+	return true;
 }
 
 uint32_t link_seal_room(struct link *link)
