@@ -412,7 +412,8 @@ static bool may_ask(struct host *host, uint16_t iface, const struct addr *neighb
 
 	for (unsigned i = 0; i < sizeof(neighbour->byte); i++)
 		slot = (slot ^ neighbour->byte[i]) * 16777619;
-	asked = &host->asked[(slot >> 12) % ASKED_SLOTS];
+	slot = (slot ^ slot >> 16) * 0x9e3779b1; // addresses side by side are to be apart
+	asked = &host->asked[(slot >> 16) % ASKED_SLOTS];
 	if (asked->at && now - asked->at < RESOLVE_EVERY_US && asked->iface == iface &&
 		addr_compare(&asked->neighbour, neighbour) == 0)
 		return false;

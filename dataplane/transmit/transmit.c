@@ -161,11 +161,18 @@ static void make_checksums(
 static void send_fragments(struct transmitter *transmitter, struct packet *packet,
 	const struct addr *neighbour, uint16_t iface, const struct hop *hop);
 
+static void ask_for(struct transmitter *transmitter, uint16_t iface, const struct addr *neighbour)
+{
+	struct resolve_request request = {*neighbour, iface};
+
+	if (rte_ring_enqueue_elem(transmitter->resolve, &request, sizeof(request)) == 0)
+		transmitter->resolve_asked++;
+}
+
 // Waits for its neighbour. The main lcore is asked to find it.
 static void hold(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint8_t family,
 	uint16_t iface, const struct addr *neighbour)
 {
-	struct resolve_request request = {*neighbour, iface};
 	unsigned same = 0;
 
 	for (unsigned i = 0; i < transmitter->held_count; i++)
@@ -182,9 +189,8 @@ static void hold(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint8_t
 		.family = family,
 		.since = transmitter->now,
 	};
-	if (same == 0 &&
-		rte_ring_enqueue_elem(transmitter->resolve, &request, sizeof(request)) == 0)
-		transmitter->resolve_asked++;
+	if (same == 0)
+		ask_for(transmitter, iface, neighbour);
 }
 
 static void send_ip(struct transmitter *transmitter, struct packet *packet, uint16_t iface,
@@ -330,6 +336,8 @@ void transmit_held(struct transmitter *transmitter)
 			}
 		}
 		if (transmitter->now - held->since > TRANSMIT_HELD_TICKS) {
+			// Others may wait for it, and have not asked.
+			ask_for(transmitter, held->iface, &held->neighbour);
 			drop_packet(transmitter, held->mbuf, held->family, held->iface,
 				DROP_NO_NEIGHBOUR);
 			continue;

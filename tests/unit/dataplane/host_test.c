@@ -216,6 +216,24 @@ static void neighbour_is_asked_for_and_found(void **state)
 	assert_int_equal(look(fixture, "10.99.0.2").result, FIB_NEIGHBOUR);
 }
 
+// Those that are asked for all the time leave room for others.
+static void two_that_are_asked_for_often_are_two(void **state)
+{
+	struct host_fixture *fixture = *state;
+	const struct addr often[] = {address_of("10.99.0.11"), address_of("10.99.0.12")};
+	struct addr peer = address_of("10.99.0.77");
+
+	wait_for(fixture, "10.99.0.77", "hwan 10.99.0.77");
+	for (unsigned i = 0; i < 5000; i++)
+		host_resolve(fixture->host, 0, &often[i % 2]);
+	host_resolve(fixture->host, 0, &peer);
+	while (wait_for_frame(fixture, 0, 1000, 20, "\0\x01\x02\0\0\0\x09\x01\x0a\x63\0\x01", 12) ==
+		42)
+		if (memcmp(frame_bytes(fixture) + 38, "\x0a\x63\0\x4d", 4) == 0)
+			return;
+	fail_msg("10.99.0.77 is not asked for");
+}
+
 static void neighbour_of_ipv6(void **state)
 {
 	struct host_fixture *fixture = *state;
@@ -367,6 +385,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(frames_of_several_segments, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_read_and_nobody_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(neighbour_is_asked_for_and_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			two_that_are_asked_for_often_are_two, setup, teardown),
 		cmocka_unit_test_setup_teardown(neighbour_of_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			silent_neighbour_fails_and_is_asked_again, setup, teardown),

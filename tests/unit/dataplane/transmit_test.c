@@ -332,6 +332,28 @@ static void test_held_too_long(void **state)
 	assert_int_equal(fixture->drops[DROP_NO_NEIGHBOUR], 1);
 }
 
+// The first question may have been lost, and packets come all the time.
+static void test_it_is_asked_again_while_some_are_held(void **state)
+{
+	struct fixture *fixture = *state;
+	struct transmitter *transmitter = &fixture->transmitter;
+	unsigned asked;
+
+	for (unsigned i = 0; i < 10; i++) {
+		struct packet packet = packet_to(fixture, "10.0.0.5", i);
+
+		transmit(transmitter, &packet, 1);
+		transmitter->now += TRANSMIT_HELD_TICKS / 2;
+		transmit_held(transmitter);
+		assert_true(transmitter->held_count > 0);
+	}
+	asked = transmitter->resolve_asked;
+	transmitter->now += 2 * TRANSMIT_HELD_TICKS;
+	transmit_held(transmitter);
+	assert_int_equal(transmitter->held_count, 0);
+	assert_true(asked > 3 && asked <= 10);
+}
+
 static void test_port_full(void **state)
 {
 	struct fixture *fixture = *state;
@@ -379,6 +401,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_fragments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_too_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_it_is_asked_again_while_some_are_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_port_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_relay, setup, teardown),
 	};
