@@ -2,6 +2,7 @@
 // The sockets that the API listens at. See api.h.
 #include "api.h"
 
+#include "aside.h"
 #include "exchange.h"
 #include "listen.h"
 #include "log.h"
@@ -155,6 +156,7 @@ void api_close(struct api *api)
 	if (!api)
 		return;
 	unlink(api->socket_path);
+	aside_end(api);
 	tls_front_close(api->https);
 	tls_front_close(api->metrics);
 	free_api(api);

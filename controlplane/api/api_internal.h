@@ -95,6 +95,7 @@ struct api_command {
 	bool cleared; // its counters are those since they were cleared
 	bool admin;   // needs the role admin although it changes nothing
 	bool local;   // asked by the socket alone: what it tells or takes is not for the network
+	bool large;   // there may be very many rows: made aside then, and changes nothing
 	bool again;   // when it was done, the control plane starts anew
 	size_t body;  // most bytes; 0 = API_BODY_MAX
 	// Asks a program first, whose answer is `told`; -errno: there will be none.

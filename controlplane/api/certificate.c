@@ -99,4 +99,5 @@ const struct api_command api_certificates = {
 	.help = "certificates in use, and for which names",
 	.need = NEED_NOTHING,
 	.handler = certificates,
+	.large = true,
 };

@@ -108,4 +108,5 @@ const struct api_command api_endpoints = {
 		},
 	.need = WANT_ENDPOINT_STATS,
 	.write = endpoints,
+	.large = true,
 };

@@ -6,11 +6,13 @@
 // Whoever asked for a change is told to the log, with what came of it, refused ones too.
 #include "exchange.h"
 
+#include "aside.h"
 #include "log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define UNKNOWN_COST 10 // of a wrong token, beside the request
 
@@ -124,6 +126,15 @@ static void handle(struct exchange *x)
 	audit(x, "done");
 }
 
+#define LARGE 1000 // pools, or VIPs: what is less is made at once
+
+// Is it one that takes its time?
+static bool is_large(const struct exchange *x, const struct api_state *state)
+{
+	return x->command->large && state->plan &&
+	       (state->plan->pool_count >= LARGE || state->plan->vip_count >= LARGE);
+}
+
 // Begins; true when the answer is to come.
 static bool begin(struct exchange *x, struct api_state *state)
 {
@@ -169,6 +180,31 @@ static void on_stats(void *arg, const Sluice__Stats *stats, const char *why)
 		baseline_subtract(&web_api(x->web)->baseline, (Sluice__Stats *)(uintptr_t)stats);
 	x->request.why = why;
 	handle(x);
+	resume(x);
+}
+
+static void handle_packed(struct exchange *x)
+{
+	Sluice__Stats *stats = x->packed ? publish_stats_read(x->packed, x->packed_length) : NULL;
+
+	if (x->packed && !stats)
+		x->request.why = "its answer cannot be read: install both from one release";
+	x->request.stats = stats;
+	handle(x);
+	publish_stats_free(stats);
+}
+
+// Read and answered aside.
+static void on_packed(void *arg, const uint8_t *bytes, size_t length, const char *why)
+{
+	struct exchange *x = arg;
+
+	x->packed = bytes;
+	x->packed_length = length;
+	x->request.why = why;
+	if (aside_begin(x, handle_packed))
+		return;
+	handle_packed(x);
 	resume(x);
 }
 
@@ -227,6 +263,12 @@ static void on_told(void *arg, const char *output, const char *why)
 	resume(x);
 }
 
+static int ask_stats(struct exchange *x, struct publish *publish, enum publish_detail detail)
+{
+	return x->large ? publish_stats_packed(publish, detail, on_packed, x)
+			: publish_stats(publish, detail, on_stats, x);
+}
+
 // Asks the dataplane what the row needs. 0: the answer will come.
 static int ask(struct exchange *x, struct publish *publish)
 {
@@ -244,15 +286,15 @@ static int ask(struct exchange *x, struct publish *publish)
 		return -EALREADY;
 	case NEED_STATS:
 	case WANT_STATS:
-		return publish_stats(publish, PUBLISH_TOTALS, on_stats, x);
+		return ask_stats(x, publish, PUBLISH_TOTALS);
 	case WANT_LISTENER_STATS:
-		return publish_stats(publish, PUBLISH_LISTENERS, on_stats, x);
+		return ask_stats(x, publish, PUBLISH_LISTENERS);
 	case WANT_ENDPOINT_STATS:
-		return publish_stats(publish, PUBLISH_ENDPOINTS, on_stats, x);
+		return ask_stats(x, publish, PUBLISH_ENDPOINTS);
 	case WANT_SUMS:
-		return publish_stats(publish, PUBLISH_SUMS, on_stats, x);
+		return ask_stats(x, publish, PUBLISH_SUMS);
 	case WANT_RULE_STATS:
-		return publish_stats(publish, PUBLISH_RULES, on_stats, x);
+		return ask_stats(x, publish, PUBLISH_RULES);
 	case NEED_EXPLANATION:
 		if (!api_explain_filter(x->command, &x->request, &text, &question))
 			return -EINVAL;
@@ -391,6 +433,7 @@ void exchange_begin(struct exchange *x)
 			web_suspend(x);
 		return;
 	}
+	x->large = is_large(x, &state);
 	x->request.state = &state;
 	error = x->command->ask ? x->command->ask(&x->request, on_told, x)
 				: ask(x, state.dataplane);
@@ -405,7 +448,10 @@ void exchange_begin(struct exchange *x)
 	}
 	x->request.why = error == -ENOTCONN && state.dataplane ? state.publish.down_reason
 							       : strerror(-error);
-	handle(x);
+	if (x->large && aside_begin(x, handle))
+		web_suspend(x);
+	else
+		handle(x);
 }
 
 void exchange_clear(struct exchange *x)
@@ -419,6 +465,8 @@ void exchange_clear(struct exchange *x)
 		explicit_bzero(x->body, x->request.body_size);
 	reason_clear(&x->reason);
 	free(x->text);
+	if (x->file)
+		close(x->file);
 	if (x->body) // there may be credentials in it
 		explicit_bzero(x->body, x->request.body_size);
 	free(x->body);

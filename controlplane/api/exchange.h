@@ -36,6 +36,7 @@ enum web_kind {      // how who asks came here
 	WEB_METRICS, // anybody, for /metrics alone
 };
 
+struct aside;
 struct web;
 struct MHD_Connection;
 
@@ -51,6 +52,7 @@ struct api {
 	struct tokens *tokens;
 	struct rate rate;
 	struct baseline baseline;
+	struct aside *asides; // under way
 };
 
 struct exchange {
@@ -62,10 +64,15 @@ struct exchange {
 	const struct api_command *command;
 	struct api_request request;
 	struct reason reason;
+	bool large;            // it is made aside
+	const uint8_t *packed; // what the dataplane answered, unread
+	size_t packed_length;
 	bool answered; // what follows is the answer
 	enum http_status status;
 	char *text;
 	size_t length;
+	int file; // has the answer's text in place of `text`, from file_offset on; 0 = none
+	size_t file_offset;
 };
 
 // Where exchanges come from and are answered. It listens at the descriptor; with -1 it gets its

@@ -57,4 +57,5 @@ const struct api_command api_ingresses = {
 	.help = "Ingresses: whose they are and why, their hosts and address",
 	.need = NEED_NOTHING,
 	.handler = ingresses,
+	.large = true,
 };

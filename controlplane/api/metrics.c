@@ -298,4 +298,5 @@ const struct api_command api_metrics = {
 	.need = WANT_SUMS,
 	.write = metrics,
 	.type = "text/plain; version=0.0.4; charset=utf-8",
+	.large = true,
 };

@@ -64,4 +64,5 @@ const struct api_command api_pools = {
 			      "only of this Service: name, namespace/name or with the cluster"}},
 	.need = WANT_SUMS,
 	.handler = pools,
+	.large = true,
 };

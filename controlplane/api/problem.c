@@ -97,4 +97,5 @@ const struct api_command api_problems = {
 	.help = "what is not as it should be, where, and how to mend it",
 	.need = WANT_STATS,
 	.handler = problems,
+	.large = true,
 };

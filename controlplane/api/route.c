@@ -91,4 +91,5 @@ const struct api_command api_routes = {
 	.arguments = {[HOST] = {"host", ARGUMENT_TEXT, "only of this host; \"*\" = all others"}},
 	.need = WANT_RULE_STATS,
 	.handler = routes,
+	.large = true,
 };

@@ -98,4 +98,5 @@ const struct api_command api_services = {
 	.help = "Services with an address, their listeners and pools",
 	.need = WANT_LISTENER_STATS,
 	.handler = services,
+	.large = true,
 };

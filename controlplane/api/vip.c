@@ -60,4 +60,5 @@ const struct api_command api_vips = {
 	.help = "virtual addresses: whose they are and what they carry",
 	.need = WANT_LISTENER_STATS,
 	.handler = vips,
+	.large = true,
 };

@@ -108,11 +108,16 @@ static enum MHD_Result queue_answer(struct exchange *x)
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	response = MHD_create_response_from_buffer(
-		x->length, x->text ? x->text : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_FREE);
+	if (x->file)
+		response =
+			MHD_create_response_from_fd_at_offset64(x->length, x->file, x->file_offset);
+	else
+		response = MHD_create_response_from_buffer(x->length,
+			x->text ? x->text : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
-	x->text = NULL; // the response's
+	x->text = NULL; // the response's, as the file
+	x->file = 0;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 		x->status == STATUS_OK && x->command && x->command->type ? x->command->type
 									 : "application/json");

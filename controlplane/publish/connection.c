@@ -35,8 +35,7 @@ struct pending {
 	uint64_t id;
 	usec_t deadline;
 	enum patience patience;
-	connection_reply_fn done;
-	void *arg;
+	struct reply_to to;
 };
 
 struct connection {
@@ -55,6 +54,15 @@ struct connection {
 
 static void try_connect(uv_timer_t *timer);
 
+static void answer_without(struct pending *pending, const char *why)
+{
+	if (pending->to.packed)
+		pending->to.packed(pending->to.arg, NULL, 0, why);
+	else
+		pending->to.done(pending->to.arg, NULL, why);
+	free(pending);
+}
+
 static void link_closed(uv_handle_t *handle)
 {
 	struct link *link = handle->data;
@@ -71,8 +79,7 @@ static void answer_all(struct connection *c, const char *why)
 		c->first = pending->next;
 		if (!c->first)
 			c->last = &c->first;
-		pending->done(pending->arg, NULL, why);
-		free(pending);
+		answer_without(pending, why);
 	}
 }
 
@@ -138,8 +145,7 @@ static void timed_out(uv_timer_t *timer)
 		*at = pending->next;
 		if (!*at)
 			c->last = at;
-		pending->done(pending->arg, NULL, "the dataplane does not answer in time");
-		free(pending);
+		answer_without(pending, "the dataplane does not answer in time");
 	}
 	arm_timeout(c);
 }
@@ -165,30 +171,76 @@ static void on_hello(struct connection *c, const Sluice__Reply *reply)
 	}
 }
 
-static void on_reply(struct connection *c, const Sluice__Reply *reply)
+// The request that this answers, which does not wait any longer. NULL: there is none.
+static struct pending *take_pending(struct connection *c, uint64_t id)
 {
 	struct pending **at = &c->first;
+	struct pending *pending;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	pending = *at;
+	if (!pending)
+		return NULL;
+	*at = pending->next;
+	if (!*at)
+		c->last = at;
+	arm_timeout(c);
+	return pending;
+}
+
+static void on_reply(struct connection *c, const Sluice__Reply *reply)
+{
 	struct pending *pending;
 
 	if (!c->up) {
 		on_hello(c, reply);
 		return;
 	}
-	while (*at && (*at)->id != reply->id)
-		at = &(*at)->next;
-	pending = *at;
+	pending = take_pending(c, reply->id);
 	if (!pending) {
 		// One that was not waited for any longer.
 		if (reply->id == 0 || reply->id > c->last_id)
 			lose(c, "the dataplane answers what was not asked");
 		return;
 	}
-	*at = pending->next;
-	if (!*at)
-		c->last = at;
-	arm_timeout(c);
-	pending->done(pending->arg, reply, "");
+	if (!pending->to.done) {
+		answer_without(pending, "the dataplane's answer cannot be read");
+		return;
+	}
+	pending->to.done(pending->to.arg, reply, "");
 	free(pending);
+}
+
+// The id, where the reply begins with it, as ours do; else 0.
+static uint64_t reply_id(const uint8_t *bytes, size_t length)
+{
+	uint64_t id = 0;
+
+	if (length < 2 || bytes[0] != 0x08) // field 1, a varint
+		return 0;
+	for (size_t i = 1; i < length && i < 11; i++) {
+		id |= (uint64_t)(bytes[i] & 0x7f) << 7 * (i - 1);
+		if (!(bytes[i] & 0x80))
+			return id;
+	}
+	return 0;
+}
+
+// True when it is for somebody who takes it as it is.
+static bool on_packed(struct connection *c, const uint8_t *bytes, size_t length)
+{
+	uint64_t id = c->up ? reply_id(bytes, length) : 0;
+	struct pending *pending = c->first;
+
+	while (pending && (pending->id != id || !pending->to.packed))
+		pending = pending->next;
+	if (!id || !pending)
+		return false;
+	take_pending(c, id);
+	pending->to.packed(pending->to.arg, bytes, length, "");
+	free(pending);
+	return true;
 }
 
 static uint32_t frame_length(const uint8_t *bytes)
@@ -214,8 +266,10 @@ static void on_bytes(struct link *link)
 		}
 		if (link->used - at - 4 < length)
 			break;
-		reply = sluice__reply__unpack(NULL, length, link->bytes + at + 4);
 		at += 4 + length;
+		if (on_packed(link->connection, link->bytes + at - length, length))
+			continue;
+		reply = sluice__reply__unpack(NULL, length, link->bytes + at - length);
 		if (!reply) {
 			lose(link->connection, "the dataplane's message cannot be read");
 			return;
@@ -367,7 +421,7 @@ static void written(uv_write_t *write, int status)
 }
 
 int connection_request(struct connection *c, Sluice__Request *request, enum patience patience,
-	connection_reply_fn done, void *arg)
+	const struct reply_to *to)
 {
 	struct pending *pending;
 	struct outgoing *out;
@@ -404,8 +458,7 @@ int connection_request(struct connection *c, Sluice__Request *request, enum pati
 		.deadline = clock_now_us() +
 			    1000 * (usec_t)(patience == PATIENCE_ASK ? ASK_MS : CHANGE_MS),
 		.patience = patience,
-		.done = done,
-		.arg = arg,
+		.to = *to,
 	};
 	*c->last = pending;
 	c->last = &pending->next;

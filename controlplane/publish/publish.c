@@ -234,7 +234,8 @@ static void push(struct publish *p)
 	}
 	request.body_case = SLUICE__REQUEST__BODY_TRANSACTION;
 	request.transaction = (Sluice__Transaction *)(uintptr_t)difference_transaction(difference);
-	error = connection_request(p->connection, &request, PATIENCE_CHANGE, on_result, p);
+	error = connection_request(p->connection, &request, PATIENCE_CHANGE,
+		&(struct reply_to){.done = on_result, .arg = p});
 	difference_free(difference);
 	if (error) {
 		log_error("publish", "the plan was not sent: %s", strerror(-error));
@@ -405,8 +406,7 @@ struct publish_state publish_state(const struct publish *p)
 	return state;
 }
 
-int publish_request(
-	struct publish *p, Sluice__Request *request, connection_reply_fn done, void *arg)
+int publish_request(struct publish *p, Sluice__Request *request, const struct reply_to *to)
 {
-	return connection_request(p->connection, request, PATIENCE_ASK, done, arg);
+	return connection_request(p->connection, request, PATIENCE_ASK, to);
 }

@@ -82,6 +82,13 @@ enum publish_detail { // which of the long lists
 // -ENOTCONN when the dataplane is not there, or -ENOMEM.
 int publish_stats(
 	struct publish *publish, enum publish_detail detail, publish_stats_fn done, void *arg);
+// The answer as it came, for publish_stats_read(), which may be elsewhere: with the long lists it
+// takes its time. NULL: it is none.
+typedef void (*publish_packed_fn)(void *arg, const uint8_t *bytes, size_t length, const char *why);
+int publish_stats_packed(
+	struct publish *publish, enum publish_detail detail, publish_packed_fn done, void *arg);
+Sluice__Stats *publish_stats_read(const uint8_t *bytes, size_t length);
+void publish_stats_free(Sluice__Stats *stats);
 int publish_explain(struct publish *publish, const Sluice__ExplainRequest *question,
 	publish_explain_fn done, void *arg);
 int publish_capture(struct publish *publish, const Sluice__CaptureRequest *question,

@@ -59,24 +59,60 @@ static int ask(struct publish *p, Sluice__Request *request, struct question ques
 	if (!q)
 		return -ENOMEM;
 	*q = question;
-	error = publish_request(p, request, on_answer, q);
+	error = publish_request(p, request, &(struct reply_to){.done = on_answer, .arg = q});
 	if (error)
 		free(q);
 	return error;
 }
 
+static void stats_question(
+	Sluice__Request *request, Sluice__StatsRequest *stats, enum publish_detail detail)
+{
+	sluice__request__init(request);
+	sluice__stats_request__init(stats);
+	stats->members = detail == PUBLISH_ENDPOINTS;
+	stats->rules = detail == PUBLISH_RULES || detail == PUBLISH_SUMS;
+	stats->listeners = detail == PUBLISH_SUMS || detail == PUBLISH_LISTENERS;
+	stats->pools = detail == PUBLISH_SUMS || detail == PUBLISH_ENDPOINTS;
+	request->body_case = SLUICE__REQUEST__BODY_STATS;
+	request->stats = stats;
+}
+
 int publish_stats(struct publish *p, enum publish_detail detail, publish_stats_fn done, void *arg)
 {
-	Sluice__StatsRequest stats = SLUICE__STATS_REQUEST__INIT;
-	Sluice__Request request = SLUICE__REQUEST__INIT;
+	Sluice__StatsRequest stats;
+	Sluice__Request request;
 
-	stats.members = detail == PUBLISH_ENDPOINTS;
-	stats.rules = detail == PUBLISH_RULES || detail == PUBLISH_SUMS;
-	stats.listeners = detail == PUBLISH_SUMS || detail == PUBLISH_LISTENERS;
-	stats.pools = detail == PUBLISH_SUMS || detail == PUBLISH_ENDPOINTS;
-	request.body_case = SLUICE__REQUEST__BODY_STATS;
-	request.stats = &stats;
+	stats_question(&request, &stats, detail);
 	return ask(p, &request, (struct question){.stats = done, .arg = arg});
+}
+
+int publish_stats_packed(
+	struct publish *p, enum publish_detail detail, publish_packed_fn done, void *arg)
+{
+	Sluice__StatsRequest stats;
+	Sluice__Request request;
+
+	stats_question(&request, &stats, detail);
+	return publish_request(p, &request, &(struct reply_to){.packed = done, .arg = arg});
+}
+
+Sluice__Stats *publish_stats_read(const uint8_t *bytes, size_t length)
+{
+	Sluice__Reply *reply = sluice__reply__unpack(NULL, length, bytes);
+	Sluice__Stats *stats = NULL;
+
+	if (reply && reply->body_case == SLUICE__REPLY__BODY_STATS) {
+		stats = reply->stats;
+		reply->body_case = SLUICE__REPLY__BODY__NOT_SET;
+	}
+	sluice__reply__free_unpacked(reply, NULL);
+	return stats;
+}
+
+void publish_stats_free(Sluice__Stats *stats)
+{
+	sluice__stats__free_unpacked(stats, NULL);
 }
 
 int publish_flows(

@@ -27,6 +27,15 @@ void connection_close(struct connection *connection);
 
 // `reply` is NULL when none came, and then `why` says why.
 typedef void (*connection_reply_fn)(void *arg, const Sluice__Reply *reply, const char *why);
+// The same, of a reply that is left as it came, for who reads it elsewhere.
+typedef void (*connection_packed_fn)(
+	void *arg, const uint8_t *bytes, size_t length, const char *why);
+
+struct reply_to {
+	connection_reply_fn done;
+	connection_packed_fn packed; // instead
+	void *arg;
+};
 
 // How long to wait, and what a silence means.
 enum patience {
@@ -36,9 +45,8 @@ enum patience {
 
 // Sets the request's id. 0, -ENOTCONN, -EMSGSIZE or -ENOMEM.
 int connection_request(struct connection *connection, Sluice__Request *request,
-	enum patience patience, connection_reply_fn done, void *arg);
+	enum patience patience, const struct reply_to *to);
 
 // What publish.c does for publish_ask.c.
 struct publish;
-int publish_request(
-	struct publish *publish, Sluice__Request *request, connection_reply_fn done, void *arg);
+int publish_request(struct publish *publish, Sluice__Request *request, const struct reply_to *to);
