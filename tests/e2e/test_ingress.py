@@ -249,6 +249,43 @@ class TestTogether:
         lab.remove("regex")
         settle(lab, 0)
 
+    def test_who_may_come_and_who_is_sent_away(self, lab):
+        def ours(name, **annotations):
+            return ingress(name, {f"{name}.example": [path("/", "one")]}, {
+                f"nginx.ingress.kubernetes.io/{key.replace('_', '-')}": value
+                for key, value in annotations.items()})
+
+        lab.apply("access", ours("in", allowlist_source_range=f"{WAN4.format(10)}/32"),
+                  ours("out", whitelist_source_range="203.0.113.0/24"),
+                  ours("not", denylist_source_range=f"2001:db8::/32,{WAN4.format(10)}"),
+                  ours("closed", auth_url="http://auth.example/"),
+                  ours("moved", permanent_redirect="https://new.example$request_uri"),
+                  ours("root", app_root="/app"), ours("share", canary="true"))
+        settle(lab, 7)
+        for host, status in (("in", 200), ("out", 403), ("not", 403), ("closed", 503), ("share", 404),
+                             ("root", 302), ("moved", 301)):
+            assert curl(lab, f"http://{host}.example/")[0] == status, host
+        assert curl(lab, "http://root.example/")[2]["location"] == "http://root.example/app"
+        assert who(lab, "http://root.example/app") == "web-1a"
+        assert curl(lab, "http://moved.example/a?b")[2]["location"] == "https://new.example/a?b"
+        told = " ".join(row["text"] for row in lab.rows("problems"))
+        assert "all requests are answered 503" in told and "the Ingress is not served" in told
+        assert "503" in lab.box.sluice("explain", "http://closed.example/").stdout
+        # The lists change with the manifest.
+        lab.apply("access", ours("out", whitelist_source_range="203.0.113.0/24,0.0.0.0/0"))
+        wait_until(lambda: who(lab, "http://out.example/") == "web-1a", "the new list", 2)
+        lab.remove("access")
+        settle(lab, 0)
+
+    def test_exact_goes_ahead_of_a_prefix_with_a_slash(self, lab):
+        lab.apply("slash", ingress("slash", {"slash.example": [
+            path("/foo", "one", "Exact"), path("/foo/", "two")]}))
+        settle(lab, 1)
+        assert who(lab, "http://slash.example/foo") == "web-1a"
+        assert who(lab, "http://slash.example/foo/") == who(lab, "http://slash.example/foo/x") == "web-1b"
+        lab.remove("slash")
+        settle(lab, 0)
+
     def test_a_change_is_served_within_a_second(self, lab):
         lab.apply("quick", ingress("quick", {"quick.example": [path("/", "one")]}))
         settle(lab, 1)
