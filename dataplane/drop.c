@@ -58,6 +58,9 @@ static const struct {
 	[DROP_NO_ENDPOINT] = {"no_endpoint", "The Service has no ready endpoint."},
 	[DROP_NO_FLOW] = {"no_flow", "A TCP segment that opens no connection and belongs to none: "
 				     "answered with a reset."},
+	[DROP_ANSWER_UNSURE] = {"answer_unsure",
+		"From an endpoint, of a connection that began on another box and may be of two "
+		"Services of mode dnat: it goes on when its client sends."},
 	[DROP_FLOW_TABLE_FULL] = {"flow_table_full",
 		"A new connection was refused: raise dataplane.flows in sluice.conf."},
 	[DROP_SNAT_EXHAUSTED] = {"snat_exhausted", "No source port left towards this endpoint: add "

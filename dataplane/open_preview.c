@@ -8,6 +8,29 @@ static bool is_certain(const struct pool *pool)
 	       pool->algorithm == ALGORITHM_SOURCE_HASH;
 }
 
+static const struct endpoint *would_pick(
+	const struct opener *opener, const struct listener *listener, const struct flow_key *key)
+{
+	const struct pool *pool = listener->pool;
+	struct pick_key pick = open_pick_key(listener, key);
+	struct pick_state state = opener->pick_states[pool->slot];
+	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX, NULL};
+	uint32_t index = pick_endpoint(pool, &pick, &state, &load);
+
+	return index == UINT32_MAX ? NULL : pool->members[index];
+}
+
+const struct endpoint *open_sure_choice(
+	const struct opener *opener, const struct listener *listener, const struct flow_key *client)
+{
+	const struct flow *record = listener->affinity_s ? open_affinity(opener, client) : NULL;
+	const struct endpoint *endpoint = open_remembered(opener, record, listener->pool);
+
+	if (endpoint)
+		return endpoint;
+	return is_certain(listener->pool) ? would_pick(opener, listener, client) : NULL;
+}
+
 static void choose(
 	const struct opener *opener, const struct flow_key *key, struct open_preview *preview)
 {
@@ -15,23 +38,17 @@ static void choose(
 	const struct pool *pool = listener->pool;
 	const struct flow *record = listener->affinity_s ? open_affinity(opener, key) : NULL;
 	const struct endpoint *endpoint = open_remembered(opener, record, pool);
-	struct pick_key pick = open_pick_key(key);
-	struct pick_state state = opener->pick_states[pool->slot];
-	struct pick_load load = {opener->load, SLUICE_ENDPOINTS_MAX, NULL};
-	uint32_t index;
 
 	if (endpoint) {
 		preview->endpoint = endpoint;
 		preview->remembered = preview->certain = true;
 		return;
 	}
-	index = pick_endpoint(pool, &pick, &state, &load);
-	if (index == UINT32_MAX) {
+	preview->endpoint = would_pick(opener, listener, key);
+	if (!preview->endpoint)
 		preview->drop = DROP_NO_ENDPOINT;
-		return;
-	}
-	preview->endpoint = pool->members[index];
-	preview->certain = is_certain(pool);
+	else
+		preview->certain = is_certain(pool);
 }
 
 struct open_preview open_preview(const struct opener *opener, const struct flow_key *key)

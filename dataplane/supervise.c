@@ -90,6 +90,7 @@ static void resolve_asked(struct dataplane *dataplane)
 static void watch_links(struct dataplane *dataplane)
 {
 	usec_t now = clock_now_us();
+	bool first = dataplane->links_due == 0;
 
 	if (now < dataplane->links_due)
 		return;
@@ -98,13 +99,16 @@ static void watch_links(struct dataplane *dataplane)
 		bool up = port_link(&dataplane->ports[i]).up;
 		uint64_t ifaces = 0;
 
-		if (up == dataplane->link_up[i])
+		if (up == dataplane->link_up[i] && !first)
 			continue;
 		dataplane->link_up[i] = up;
 		log_notice("port", "%s: link is %s", dataplane->ports[i].name, up ? "up" : "down");
-		for (unsigned j = 0; j < dataplane->iface_count; j++)
-			if (dataplane->ifaces[j].port == i)
-				ifaces |= 1ull << j;
+		for (unsigned j = 0; j < dataplane->iface_count; j++) {
+			if (dataplane->ifaces[j].port != i)
+				continue;
+			host_carrier(&dataplane->ifaces[j], up);
+			ifaces |= 1ull << j;
+		}
 		if (up)
 			plan_announce(dataplane, ifaces);
 	}

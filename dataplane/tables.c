@@ -41,16 +41,30 @@ const struct listener *tables_listener_slot(const struct tables *tables, uint32_
 	return slots_get(&tables->listeners, slot);
 }
 
+static const struct dnat *find_dnat(const struct tables *tables, const struct address_key *key)
+{
+	return map_find(&tables->dnat_map, address_key_hash(key), dnat_equal, key);
+}
+
 bool tables_dnat_endpoint(const struct tables *tables, const struct addr *address, uint8_t protocol,
 	in_port_t port, uint8_t *flags)
 {
-	struct address_key key = {address, port, protocol};
-	const struct dnat *dnat =
-		map_find(&tables->dnat_map, address_key_hash(&key), dnat_equal, &key);
+	const struct dnat *dnat = find_dnat(tables, &(struct address_key){address, port, protocol});
 
 	if (dnat)
 		*flags = dnat->flags;
 	return dnat != NULL;
+}
+
+uint32_t tables_dnat_listeners(const struct tables *tables, const struct addr *address,
+	uint8_t protocol, in_port_t port, const uint32_t **slots)
+{
+	const struct dnat *dnat = find_dnat(tables, &(struct address_key){address, port, protocol});
+
+	if (!dnat || dnat->many)
+		return 0;
+	*slots = dnat->listeners;
+	return dnat->references;
 }
 
 uint64_t tables_generation(const struct tables *tables)

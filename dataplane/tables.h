@@ -21,8 +21,9 @@
 #include "reason.h"
 #include "settings.h"
 
-#define SLOT_NONE    UINT32_MAX
-#define TABLES_CHUNK 256 // slots a chunk
+#define SLOT_NONE             UINT32_MAX
+#define TABLES_CHUNK          256 // slots a chunk
+#define TABLES_DNAT_LISTENERS 8
 
 enum endpoint_state {
 	ENDPOINT_GONE,
@@ -122,6 +123,10 @@ const struct listener *tables_listener_slot(const struct tables *tables, uint32_
 // protocol, port).
 bool tables_dnat_endpoint(const struct tables *tables, const struct addr *address, uint8_t protocol,
 	in_port_t port, uint8_t *flags);
+// The slots of those listeners, into a place that stays as long as the snapshot. 0 also when there
+// are, or have been at one time, more than TABLES_DNAT_LISTENERS.
+uint32_t tables_dnat_listeners(const struct tables *tables, const struct addr *address,
+	uint8_t protocol, in_port_t port, const uint32_t **slots);
 uint64_t tables_generation(const struct tables *tables);
 uint32_t tables_listener_slots(const struct tables *tables); // one past the highest ever used
 uint32_t tables_endpoint_slots(const struct tables *tables);

@@ -42,6 +42,9 @@ static void take_away(void *arg, const struct endpoint *endpoint)
 		return;
 	next = *before;
 	next.references--;
+	for (uint32_t i = 0; !next.many && i < next.references; i++)
+		if (next.listeners[i] == visit->listener->slot)
+			next.listeners[i] = next.listeners[next.references];
 	put(visit->build, hash, before, &next);
 }
 
@@ -53,8 +56,10 @@ static void add(void *arg, const struct endpoint *endpoint)
 	uint64_t hash = address_key_hash(&key);
 	const struct dnat *before =
 		map_find(&visit->build->tables->dnat_map, hash, dnat_equal, &key);
-	struct dnat next = {
-		endpoint->address, endpoint->port, listener->protocol, listener->flags, 0};
+	struct dnat next = {.address = endpoint->address,
+		.port = endpoint->port,
+		.protocol = listener->protocol,
+		.flags = listener->flags};
 	char where[LISTENER_TEXT], text[ADDR_TEXT];
 
 	if (before)
@@ -70,6 +75,10 @@ static void add(void *arg, const struct endpoint *endpoint)
 			listener->affinity_s ? "without" : "with");
 		return;
 	}
+	if (next.references < TABLES_DNAT_LISTENERS)
+		next.listeners[next.references] = listener->slot;
+	else
+		next.many = true;
 	next.references++;
 	put(visit->build, hash, before, &next);
 }

@@ -37,9 +37,9 @@ struct tables {
 struct dnat {
 	struct addr address;
 	in_port_t port;
-	uint8_t protocol;
-	uint8_t flags;       // enum listener_flag
-	uint32_t references; // listeners it is behind
+	uint8_t protocol, flags;                               // of enum listener_flag
+	uint32_t references, listeners[TABLES_DNAT_LISTENERS]; // those it is behind, by slot
+	bool many; // they were more than have room: which they are is not known
 };
 
 struct address_key { // of listeners and dnats

@@ -38,10 +38,18 @@ struct bgp_settings {
 	struct bgp_policy *policies; // none: all pools, nothing said
 };
 
+#define PAIR_INTERFACE_TEXT 32
+
+struct pair_gateway { // an address that goes with the VIPs of its group, and has no listeners
+	struct addr address;
+	char interface[PAIR_INTERFACE_TEXT]; // in whose network it is: a port, or a VLAN
+};
+
 struct pair_group { // one virtual router
 	uint32_t id, priority;
-	unsigned pool_count;
+	unsigned pool_count, gateway_count;
 	char **pools; // none: all that BGP does not announce
+	struct pair_gateway *gateways;
 };
 
 struct pair_settings {

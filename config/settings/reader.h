@@ -80,6 +80,9 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 // settings_bgp.c, settings_pair.c: after the pools, which they name.
 void settings_read_bgp(struct reader *r, const setting_t *root, struct settings *s);
 void settings_read_pair(struct reader *r, const setting_t *root, struct settings *s);
+// settings_gateway.c: the key "gateways" of `from` into the group.
+void settings_read_gateways(struct reader *r, const setting_t *from, const struct settings *s,
+	struct pair_group *group);
 void settings_read_health(struct reader *r, const setting_t *root, struct settings *s);
 // settings_api.c: the control plane on the network, and its log.
 void settings_read_api(struct reader *r, const setting_t *root, struct settings *s);

@@ -221,8 +221,10 @@ void settings_free_announcing(struct settings *s)
 		free_texts(policy->communities, policy->community_count);
 		free(policy->pool);
 	}
-	for (unsigned i = 0; i < s->pair.group_count; i++)
+	for (unsigned i = 0; i < s->pair.group_count; i++) {
 		free_texts(s->pair.groups[i].pools, s->pair.groups[i].pool_count);
+		free(s->pair.groups[i].gateways);
+	}
 	free(s->bgp.peers);
 	free(s->bgp.policies);
 	free(s->pair.groups);

@@ -103,9 +103,10 @@ static void check_groups(struct reader *r, const struct settings *s)
 	}
 }
 
-static void read_groups(struct reader *r, const setting_t *group, struct pair_settings *pair)
+static void read_groups(struct reader *r, const setting_t *group, struct settings *s)
 {
-	static const char *const keys[] = {"id", "priority", "pools", NULL};
+	static const char *const keys[] = {"id", "priority", "pools", "gateways", NULL};
+	struct pair_settings *pair = &s->pair;
 	const setting_t *list = read_list(r, group, "groups", &pair->group_count);
 	uint32_t id = 51, priority = 100;
 	bool absent = !list;
@@ -123,19 +124,25 @@ static void read_groups(struct reader *r, const setting_t *group, struct pair_se
 
 		out->id = id + i;
 		out->priority = priority;
-		if (!element)
+		if (!element) {
+			settings_read_gateways(r, group, s, out);
 			continue;
+		}
 		read_known(r, element, keys);
 		read_number(r, element, "id", 1, 255, &out->id);
 		read_number(r, element, "priority", 1, 254, &out->priority);
 		out->pools = read_texts(r, element, "pools", &out->pool_count);
+		settings_read_gateways(r, element, s, out);
 	}
+	if (!absent && read_member(group, "gateways"))
+		settings_mistake(r, "pair.gateways",
+			"expected among the keys of one of pair.groups, with whose VIPs they go");
 }
 
 void settings_read_pair(struct reader *r, const setting_t *root, struct settings *s)
 {
-	static const char *const keys[] = {
-		"interface", "peer", "id", "priority", "preempt", "interval_ms", "groups", NULL};
+	static const char *const keys[] = {"interface", "peer", "id", "priority", "preempt",
+		"interval_ms", "gateways", "groups", NULL};
 	const setting_t *group = read_group(r, root, "pair");
 	struct pair_settings *pair = &s->pair;
 
@@ -157,7 +164,7 @@ void settings_read_pair(struct reader *r, const setting_t *root, struct settings
 	if (pair->interval_ms % 10)
 		settings_mistake(r, "pair.interval_ms", "found %u, expected a multiple of 10",
 			pair->interval_ms);
-	read_groups(r, group, pair);
+	read_groups(r, group, s);
 	check_groups(r, s);
 }
 

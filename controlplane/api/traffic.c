@@ -38,8 +38,8 @@ static void next(struct traffic *traffic, const char *command)
 	json_array_append_new(traffic->next, json_string(command));
 }
 
-struct vip_count {
-	unsigned owned, standby, withdrawn;
+struct vip_count { // gateways apart
+	unsigned all, owned, standby, withdrawn;
 	char why[160]; // of the first that is withdrawn, else of the first on standby
 };
 
@@ -47,10 +47,14 @@ static void count_vips(const struct api_state *state, struct vip_count *count)
 {
 	*count = (struct vip_count){0};
 	for (unsigned i = 0; i < state->plan->vip_count; i++) {
+		const struct plan_vip *vip = state->plan->vips[i];
 		struct vip_verdict verdict = {.state = VIP_OWNED};
 
+		if (!*vip->pool)
+			continue;
+		count->all++;
 		if (state->vip)
-			verdict = vip_verdict(state->vip, state->plan, state->plan->vips[i]);
+			verdict = vip_verdict(state->vip, state->plan, vip);
 		if ((verdict.state == VIP_WITHDRAWN && !count->withdrawn) ||
 			(verdict.state == VIP_STANDBY && !count->standby && !count->withdrawn))
 			memcpy(count->why, verdict.reason, sizeof(count->why));
@@ -96,7 +100,7 @@ static unsigned say_obstacles(
 	const char *port = "";
 
 	if (vips->withdrawn) {
-		say(traffic, "%u of %u VIPs %s withdrawn: %s", vips->withdrawn, plan->vip_count,
+		say(traffic, "%u of %u VIPs %s withdrawn: %s", vips->withdrawn, vips->all,
 			is_are(vips->withdrawn), vips->why);
 		next(traffic, "show vips");
 		said++;
@@ -157,12 +161,12 @@ static const char *judge(struct traffic *traffic, const struct api_request *requ
 		next(traffic, "show problems");
 		return "none";
 	}
-	if (!plan->vip_count) {
+	count_vips(state, &vips);
+	if (!vips.all) {
 		say(traffic, "no Service of type LoadBalancer and no Ingress has an address yet");
 		next(traffic, "show problems");
 		return "idle";
 	}
-	count_vips(state, &vips);
 	if (!vips.owned && !vips.withdrawn) {
 		say(traffic, "another box answers for all %u VIPs: %s", vips.standby, vips.why);
 		next(traffic, "show vrrp");

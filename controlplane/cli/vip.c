@@ -18,7 +18,8 @@ static void print(json_t *answer, FILE *out)
 		char *ports = row_list(row, "ports"), *services = row_list(row, "services");
 
 		table_cell(table, "%s", row_text(row, "address"));
-		table_cell(table, "%s", row_text(row, "pool"));
+		table_cell(
+			table, "%s", *row_text(row, "pool") ? row_text(row, "pool") : "(gateway)");
 		table_cell(table, "%s", ports);
 		table_cell(table, "%s", row_count(row, "flows", flows));
 		table_cell(table, "%s", row_bytes(row, "bytes_in", in));

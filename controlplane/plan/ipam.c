@@ -288,6 +288,28 @@ void ipam_add_vip(struct planner *p, const struct vip_row *row)
 	vip->shared = vip->service_count > 1;
 }
 
+static void add_gateways(struct planner *p)
+{
+	for (unsigned i = 0; i < p->settings->pair.group_count; i++) {
+		const struct pair_group *group = &p->settings->pair.groups[i];
+
+		for (unsigned j = 0; j < group->gateway_count; j++) {
+			struct plan_vip *vip = part_add(p->part, ROW_VIP);
+
+			if (!vip)
+				return;
+			vip->address = group->gateways[j].address;
+			vip->pool = arena_copy(p->arena, "");
+			vip->interfaces = arena_take_array(p->arena, 1, sizeof(char *));
+			if (!vip->interfaces)
+				return;
+			vip->interfaces[0] = arena_copy(p->arena, group->gateways[j].interface);
+			vip->interface_count = 1;
+			p->vips->count++;
+		}
+	}
+}
+
 static void add_lease(struct planner *p, const char *service, const struct addr *address)
 {
 	p->next_leases =
@@ -401,6 +423,7 @@ void ipam_assign(struct planner *p)
 	p->vips = vip_table_make(p);
 	if (!p->vips)
 		return;
+	add_gateways(p);
 	ipam_rounds(p);
 	if (p->scratch.failed)
 		return;

@@ -67,7 +67,7 @@ struct plan_listener {
 
 struct plan_vip {
 	struct addr address;
-	char *pool;  // of addresses, in sluice.conf
+	char *pool; // of addresses, in sluice.conf; "" = a gateway of the pair's: no Service has it
 	bool shared; // by more than one Service
 	unsigned interface_count;
 	char **interfaces;

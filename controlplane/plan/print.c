@@ -6,7 +6,9 @@ static void print_vip(const struct plan_vip *vip, FILE *stream)
 {
 	char text[ADDR_TEXT];
 
-	fprintf(stream, "vip %s pool %s", addr_format(&vip->address, text), vip->pool);
+	fprintf(stream, "%s %s", *vip->pool ? "vip" : "gateway", addr_format(&vip->address, text));
+	if (*vip->pool)
+		fprintf(stream, " pool %s", vip->pool);
 	for (unsigned i = 0; i < vip->interface_count; i++)
 		fprintf(stream, "%s%s", i ? "," : " on ", vip->interfaces[i]);
 	for (unsigned i = 0; i < vip->service_count; i++)

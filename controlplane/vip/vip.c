@@ -123,7 +123,7 @@ struct vip_verdict vip_verdict(
 	const struct vip *v, const struct plan *plan, const struct plan_vip *row)
 {
 	const struct bgp_policy *policy = bgp_policy_of(v->settings, row->pool);
-	int group = pair_group_of(v->settings, row->pool);
+	int group = pair_group_of(v->settings, row->pool, &row->address);
 
 	if (v->drained.box)
 		return verdict(VIP_WITHDRAWN, "the box is drained");
@@ -176,7 +176,8 @@ bool *vip_decide(struct vip *v, const struct plan *plan)
 		const struct bgp_policy *policy = bgp_policy_of(v->settings, row->pool);
 
 		// The dataplane that is gone says nothing; when it is back it shall go on.
-		owns[i] = (!policy || policy->l2 || pair_group_of(v->settings, row->pool) >= 0);
+		owns[i] = (!policy || policy->l2 ||
+			   pair_group_of(v->settings, row->pool, &row->address) >= 0);
 		if (owns[i]) {
 			bool connected = v->connected;
 

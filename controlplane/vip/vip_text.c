@@ -10,7 +10,7 @@ const struct bgp_policy *bgp_policy_of(const struct settings *s, const char *poo
 {
 	static const struct bgp_policy plain;
 
-	if (!s->bgp.asn)
+	if (!s->bgp.asn || !*pool)
 		return NULL;
 	for (unsigned i = 0; i < s->bgp.policy_count; i++)
 		if (strcmp(s->bgp.policies[i].pool, pool) == 0)
@@ -18,12 +18,23 @@ const struct bgp_policy *bgp_policy_of(const struct settings *s, const char *poo
 	return s->bgp.policy_count ? NULL : &plain;
 }
 
-int pair_group_of(const struct settings *s, const char *pool)
+static int group_of_gateway(const struct settings *s, const struct addr *address)
+{
+	for (unsigned i = 0; i < s->pair.group_count; i++)
+		for (unsigned j = 0; j < s->pair.groups[i].gateway_count; j++)
+			if (addr_compare(&s->pair.groups[i].gateways[j].address, address) == 0)
+				return (int)i;
+	return -1;
+}
+
+int pair_group_of(const struct settings *s, const char *pool, const struct addr *address)
 {
 	const struct bgp_policy *policy = bgp_policy_of(s, pool);
 
 	if (!*s->pair.interface)
 		return -1;
+	if (!*pool)
+		return group_of_gateway(s, address);
 	for (unsigned i = 0; i < s->pair.group_count; i++) {
 		const struct pair_group *group = &s->pair.groups[i];
 
@@ -186,6 +197,32 @@ static const struct prefix *address_of(const struct settings *s, const char *int
 // just now has heard no advert yet, and would take the VIPs from a master that is well.
 #define STARTUP_DELAY_S "1"
 
+static bool is_tracked(const struct pair_settings *pair, const struct pair_group *group, unsigned n)
+{
+	const char *interface = group->gateways[n].interface;
+
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(group->gateways[i].interface, interface) == 0)
+			return true;
+	return strcmp(interface, pair->interface) == 0;
+}
+
+// Who cannot be reached at a gateway is no good as master: its VIPs' pods answer that way.
+static void print_tracked(FILE *f, const struct pair_settings *pair, const struct pair_group *group)
+{
+	bool begun = false;
+
+	for (unsigned i = 0; i < group->gateway_count; i++) {
+		if (is_tracked(pair, group, i))
+			continue;
+		fprintf(f, "%s\t\t%s\n", begun ? "" : "\ttrack_interface {\n",
+			group->gateways[i].interface);
+		begun = true;
+	}
+	if (begun)
+		fprintf(f, "\t}\n");
+}
+
 // keepalived wants an address to care for. Ours are the dataplane's: it gets one that means
 // nothing, on an interface where nobody sees it.
 char *keepalived_text(const struct settings *s, const char *fifo)
@@ -214,6 +251,7 @@ char *keepalived_text(const struct settings *s, const char *fifo)
 			"\tvirtual_router_id %u\n\tpriority %u\n\tadvert_int %u.%02u\n",
 			group->id, pair->preempt ? "" : "\tnopreempt\n", pair->interface, group->id,
 			group->priority, pair->interval_ms / 1000, pair->interval_ms % 1000 / 10);
+		print_tracked(f, pair, group);
 		if (pair->has_peer) {
 			if (own)
 				fprintf(f, "\tunicast_src_ip %s\n",

@@ -13,10 +13,10 @@ struct route_list { // what BIRD is to announce, sorted, each once
 	} * rows;
 };
 
-// What is announced of the pool's VIPs; NULL: BGP knows nothing of the pool.
+// What is announced of the pool's VIPs; NULL: BGP knows nothing of the pool, nor of gateways ("").
 const struct bgp_policy *bgp_policy_of(const struct settings *settings, const char *pool);
-// The group of the pair whose master serves the pool's VIPs, or -1.
-int pair_group_of(const struct settings *settings, const char *pool);
+// The group of the pair whose master serves the VIP of that pool, or -1. Pool "": a gateway.
+int pair_group_of(const struct settings *settings, const char *pool, const struct addr *address);
 
 // Malloced, NULL when out of memory.
 char *bird_text(const struct settings *settings, const struct route_list *routes);

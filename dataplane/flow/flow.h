@@ -26,7 +26,8 @@ enum flow_state {
 	FLOW_TCP_RESET,  // its endpoint is gone; the client is told at every segment
 	FLOW_UDP_NEW,    // not answered yet
 	FLOW_UDP,
-	FLOW_AFFINITY, // remembers a client's endpoint (sessionAffinity: ClientIP)
+	FLOW_AFFINITY, // no connection of ours: remembers a client's endpoint (sessionAffinity:
+		       // ClientIP), or who talks to an endpoint past its VIPs
 	FLOW_STATE_COUNT,
 };
 

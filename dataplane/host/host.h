@@ -47,6 +47,10 @@ void host_use(struct host *host, uint16_t hop);
 int host_set_routes(
 	struct host *host, const struct fib_route *routes, unsigned count, struct reason *reason);
 
+// What the kernel is to think of the interface's link: who looks at the twin (keepalived, BIRD)
+// sees the port's.
+void host_carrier(const struct iface *iface, bool up);
+
 // One frame, without VLAN tag, whole. 0, or -errno (-EAGAIN: the twin's queue is full).
 int host_write(const struct iface *iface, const struct rte_mbuf *mbuf);
 // Reads one frame into the (empty) mbuf, which must have room for a frame of the interface's MTU.

@@ -311,6 +311,16 @@ void twin_close(struct iface *iface)
 	iface->twin = -1;
 }
 
+void host_carrier(const struct iface *iface, bool up)
+{
+	int carrier = up;
+
+	// A kernel before 5.0 does not know it: there the twin is up as long as we are.
+	if (ioctl(iface->twin, TUNSETCARRIER, &carrier) < 0 && errno != EINVAL)
+		log_warning("host", "%s: cannot say that its link is %s: %s", iface->name,
+			up ? "up" : "down", strerror(errno));
+}
+
 int host_write(const struct iface *iface, const struct rte_mbuf *mbuf)
 {
 	struct iovec parts[SEGMENTS_MAX];

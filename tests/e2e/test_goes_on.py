@@ -136,6 +136,27 @@ class TestDataplaneKilled:
         assert took < 1.0, f"took {took:.2f} s"
         assert lab.connect_once(vip, 7000)
 
+    @pytest.mark.parametrize("family", (4, 6))
+    def test_what_keeps_the_client_goes_on(self, make_lab, family):
+        """A connection of mode dnat needs nothing but the plan: whoever sends first opens it anew."""
+        lab = make_lab()
+        vip = lab.apply_service("kept", [("http", "TCP", 80, 8080), ("echo", "TCP", 7000, 9000)],
+                                annotations={"sluice.dev/mode": "dnat"}, families=(family,))[0]
+        data = harness.payload(1 << 20) * 24
+        for pod in lab.pods.values():
+            (pod.dir / "files" / "big").write_bytes(data)
+        out = lab.net.dir / "big"
+        curl = lab.client.start("curl", "-gsS", "--limit-rate", "8M", "-o", out,
+                                harness.url(vip, 80, "/files/big"), log=lab.net.dir / "curl.log")
+        quiet = lab.connect(vip, 7000)[0]
+        wait_until(lambda: out.exists() and out.stat().st_size > 1 << 20, "the download under way")
+        lab.box.kill("sluice-dataplane", signal.SIGKILL)
+        lab.box.start("sluice-dataplane")
+        assert curl.wait(timeout=60) == 0
+        assert out.read_bytes() == data
+        harness.exchange(quiet, b"still there?")
+        quiet.close()
+
     def test_the_control_plane_finds_it_again(self, make_lab):
         lab = make_lab()
         lab.apply_service("before", PORTS)

@@ -3,6 +3,7 @@
 
 import contextlib
 import signal
+import socket
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import boxes
 import harness
 import second
-from topology import ROOT, wait_until
+from topology import LAN4, LAN6, ROOT, wait_until
 
 PORTS = [("echo", "TCP", 9000, 9000), ("http", "TCP", 8080, 8080), ("dgram", "UDP", 9000, 9000)]
 GAP = 1.0
@@ -78,8 +79,8 @@ def kill_dataplane(box):
     box.kill("sluice-dataplane", signal.SIGKILL)
 
 
-def link_down(box):
-    name = "box2-wan" if box.machine.name.endswith("box2") else "box-wan"
+def link_down(box, network="wan"):
+    name = f"{box.machine.name.rsplit('-', 1)[1]}-{network}"
     switch = type(box.machine)(box.machine.name.rsplit("-", 1)[0] + "-switch")
     switch.ip(f"link set {name} down")
 
@@ -130,6 +131,115 @@ class TestFailover:
             asking.stop()
         assert pair.owner(lab.vip) == 1 - first
         assert max(b - a for a, b in zip(asking.times, asking.times[1:])) < 0.3
+
+
+class Download(threading.Thread):
+    """A file over HTTP at 8 MB/s, and when each piece of it came."""
+
+    RATE, PIECE = 8 << 20, 32 << 10
+
+    def __init__(self, lab, vip, path):
+        super().__init__()
+        self.sock = lab.client.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
+        self.sock.settimeout(20)
+        self.sock.connect((vip, 8080))
+        self.sock.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+        self.data, self.times, self.failure = bytearray(), [], None
+        self.start()
+
+    def run(self):
+        pause, begun = threading.Event(), harness.now()
+        try:
+            while more := self.sock.recv(self.PIECE):
+                self.times.append(harness.now())
+                self.data += more
+                pause.wait(max(0, begun + len(self.data) / self.RATE - harness.now()))
+                # What was missed meanwhile is not made up for.
+                begun = max(begun, harness.now() - len(self.data) / self.RATE)
+        except OSError as error:
+            self.failure = error
+        self.sock.close()
+
+    def body(self):
+        self.join(60)
+        assert self.failure is None
+        return bytes(self.data).partition(b"\r\n\r\n")[2]
+
+    def gap(self):
+        return max(b - a for a, b in zip(self.times, self.times[1:]))
+
+
+GATEWAYS = [LAN4.format(3), LAN6.format(3)]
+
+
+@pytest.fixture
+def kept(make_lab):
+    """A pair whose pods see the client's address, and answer by an address of the pair's."""
+    def settings(number, wanted):
+        pair_settings(number, wanted)
+        wanted["pair"]["gateways"] = GATEWAYS
+    lab = make_lab(start=False, pods=(1, 1))
+    for node in lab.nodes:
+        node.ip(f"route replace default via {GATEWAYS[0]}", f"route replace ::/0 via {GATEWAYS[1]}")
+    both = boxes.Boxes(lab, settings)
+    both.start()
+    lab.vips = lab.apply_service("kept", PORTS, annotations={"sluice.dev/mode": "dnat"}, families=(4, 6))
+    both.first = second.settled(lambda: both.owner(lab.vips[0]), "one owner")
+    yield both
+    print(both[1 - both.first].tail("sluice-controlplane", 40))
+    both.stop()
+
+
+@contextlib.contextmanager
+def killed(box):
+    """As when the power goes: nobody says goodbye."""
+    boxes.send_signal(box, signal.SIGKILL, *boxes.ALL)
+    for process in box.processes.values():
+        process.wait()
+    box.processes.clear()
+    yield
+
+
+@contextlib.contextmanager
+def without(network, box):
+    link_down(box, network)
+    yield
+
+
+class TestClientAddressKept:
+    BLOWS = {"killed": killed, "frozen": boxes.frozen,
+             "wan down": lambda box: without("wan", box), "lan down": lambda box: without("lan", box)}
+
+    @pytest.mark.parametrize("blow", BLOWS.values(), ids=BLOWS.keys())
+    def test_a_download_lives_on(self, kept, blow):
+        lab, first = kept.lab, kept.first
+        data = harness.payload(1 << 20) * 32
+        for pod in lab.pods.values():
+            (pod.dir / "files" / "big").write_bytes(data)
+        for vip in lab.vips:
+            assert lab.curl(harness.url(vip, 8080)).stdout.split()[1] == harness.wan(10, 6 if ":" in vip else 4)
+        downloads = [Download(lab, vip, "/files/big") for vip in lab.vips for _ in range(4)]
+        wait_until(lambda: all(len(it.data) > 4 << 20 for it in downloads), "the downloads under way")
+        with blow(kept[first]):
+            for it in downloads:
+                assert it.body() == data
+        gaps = sorted(round(it.gap() * 1000) for it in downloads)
+        print(f"stalled: {gaps} ms")
+        assert kept.owner(lab.vips[0]) in (1 - first, None)
+        assert gaps[-1] < 2500
+
+    def test_the_gateway_goes_with_the_vips(self, kept):
+        """It is no VIP of a Service's, is answered for by the master alone, and answers pings."""
+        lab, first = kept.lab, kept.first
+        for address in GATEWAYS:
+            assert kept.owner(address) == first
+            lab.nodes[0].run("ping", "-c", "1", "-W", "2", address)
+        kept[first].sluice("drain", "box")
+        wait_until(lambda: all(kept.owner(address) == 1 - first for address in (*GATEWAYS, *lab.vips)),
+                   "the peer owning all")
+        for address in GATEWAYS:
+            lab.nodes[0].run("ping", "-c", "1", "-W", "2", address)
 
 
 class TestConnections:

@@ -172,6 +172,14 @@ static void listener(struct run *run, char **words, unsigned count)
 	ok();
 }
 
+// unlisten VIP PROTOCOL PORT
+static void unlisten(struct run *run, char **words, unsigned count)
+{
+	change_remove_listener(
+		change(run), words[0], (uint8_t)number(words[1]), (uint16_t)number(words[2]));
+	ok();
+}
+
 static void apply(struct run *run, char **words, unsigned count)
 {
 	int error = world_apply(run->world, change(run));
@@ -389,6 +397,7 @@ static const struct command commands[] = {
 	{"pool", 2, pool},
 	{"endpoint", 4, endpoint},
 	{"listener", 6, listener},
+	{"unlisten", 3, unlisten},
 	{"apply", 0, apply},
 	{"sweep", 0, sweep},
 	{"pass", 1, pass},

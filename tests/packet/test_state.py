@@ -379,6 +379,10 @@ def test_affinity(box, family):
 def test_affinity_ends(box, family):
     f = family
     seen = set()
+    box.say("pool", f"three{f}", ROUND_ROBIN)  # a hash would choose the same pod again
+    for pod in f.pods[3:6]:
+        box.say("endpoint", pod, 8080, READY, 1)
+    box.say("apply")
     for number in range(12):
         for _ in range(4):
             box.say("pass", 151000)

@@ -63,6 +63,31 @@ static void test_mistakes(void **state)
 			"pair.interval_ms: found 105"},
 		{"pair = { interface = \"wan\"; groups = ( { id = 1; }, { id = 1; } ); };",
 			"pair.groups[1].id: found 1"},
+		{"pair = { interface = \"wan\"; gateways = [ \"x\" ]; };",
+			"pair.gateways[0]: found \"x\", expected an address, IPv4 or IPv6"},
+		{"pair = { interface = \"wan\"; gateways = [ \"198.51.100.3\" ]; };",
+			"pair.gateways[0]: found \"198.51.100.3\", expected an address in the "
+			"network of a port or VLAN"},
+		{"pair = { interface = \"wan\"; gateways = [ \"192.0.2.2\" ]; };",
+			"expected an address beside those of the boxes; wan has it"},
+		{"pair = { interface = \"wan\"; peer = \"192.0.2.3\"; gateways = [ \"192.0.2.3\" "
+		 "]; };",
+			"expected an address beside those of the boxes; it is the peer's"},
+		{"pair = { interface = \"wan\"; gateways = [ \"192.0.2.100\" ]; };",
+			"expected an address outside pools; a has it"},
+		{"snat = { addresses = [ \"192.0.2.7\" ]; }; pair = { interface = \"wan\"; "
+		 "gateways = [ \"192.0.2.7\" ]; };",
+			"expected an address that is not among snat.addresses"},
+		{"pair = { interface = \"wan\"; gateways = [ \"192.0.2.9\", \"192.0.2.9\" ]; };",
+			"pair.gateways[1]: found \"192.0.2.9\", expected each gateway once"},
+		{"pair = { interface = \"wan\"; groups = ( { id = 1; pools = [ \"a\" ]; gateways = "
+		 "[ \"192.0.2.9\" ]; }, { id = 2; pools = [ \"a\" ]; gateways = [ \"192.0.2.9\" ]; "
+		 "} ); };",
+			"pair.groups[1].gateways[0]: found \"192.0.2.9\", expected each gateway "
+			"once"},
+		{"pair = { interface = \"wan\"; gateways = [ \"192.0.2.9\" ]; groups = ( { id = 1; "
+		 "} ); };",
+			"pair.gateways: expected among the keys of one of pair.groups"},
 	};
 
 	(void)state;
@@ -78,11 +103,35 @@ static void test_mistakes(void **state)
 	}
 }
 
+static void test_gateways(void **state)
+{
+	static const char text[] =
+		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
+		"\"192.0.2.2/24\" ]; },\n{ name = \"lan\"; kind = \"tap\"; device = \"y\"; "
+		"addresses = [ \"198.51.100.1/24\", \"2001:db8:2::1/64\" ]; vlans = ( { id = 7; "
+		"addresses = [ \"10.0.7.1/24\" ]; } ); } );\n"
+		"pair = { interface = \"wan\"; gateways = [ \"10.0.7.3\", \"2001:db8:2::3\", "
+		"\"192.0.2.3\" ]; };\n";
+	static const char *const interfaces[] = {"lan.7", "lan", "wan"};
+	struct reason reason = {0};
+	struct settings *s = settings_parse(text, "t.conf", &reason);
+
+	(void)state;
+	if (!s)
+		fail_msg("%s", reason_text(&reason));
+	assert_int_equal(s->pair.group_count, 1);
+	assert_int_equal(s->pair.groups[0].gateway_count, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_string_equal(s->pair.groups[0].gateways[i].interface, interfaces[i]);
+	settings_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_absent),
 		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_gateways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,12 +76,42 @@ static void groups_are_found(void **state)
 	char *text = keepalived_text(s, "/run/x.fifo");
 
 	(void)state;
-	assert_int_equal(pair_group_of(s, "a"), 0);
-	assert_int_equal(pair_group_of(s, "b"), -1); // BGP has it
+	assert_int_equal(pair_group_of(s, "a", NULL), 0);
+	assert_int_equal(pair_group_of(s, "b", NULL), -1); // BGP has it
+	assert_null(strstr(text, "track_interface"));
 	has(text, "vrrp_instance group9 {\n\tstate BACKUP\n\tnopreempt\n\tinterface wan\n");
 	has(text, "advert_int 0.10\n");
 	has(text, "unicast_src_ip 192.0.2.2\n");
 	has(text, "vrrp_notify_fifo /run/x.fifo\n");
+	free(text);
+	settings_free(s);
+}
+
+static void gateways_are_found(void **state)
+{
+	struct settings *s = parse(
+		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
+		"\"192.0.2.2/24\" ]; }, { name = \"lan\"; kind = \"tap\"; device = \"y\"; "
+		"addresses = [ \"198.51.100.1/24\", \"2001:db8:2::1/64\" ]; } );\n"
+		"pools = ( { name = \"a\"; addresses = [ \"192.0.2.100\" ]; }, { name = \"b\"; "
+		"addresses = [ \"192.0.2.200\" ]; } );\n"
+		"bgp = { asn = 1; router_id = \"192.0.2.2\"; };\n"
+		"pair = { interface = \"wan\"; groups = ( { id = 51; pools = [ \"a\" ]; }, "
+		"{ id = 52; pools = [ \"b\" ]; gateways = [ \"192.0.2.3\", \"198.51.100.3\", "
+		"\"2001:db8:2::3\" ]; } ); };\n");
+	char *text = keepalived_text(s, "/run/x.fifo");
+	const struct pair_gateway *gateways = s->pair.groups[1].gateways;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pair_group_of(s, "", &gateways[i].address), 1);
+	assert_int_equal(pair_group_of(s, "", &(struct addr){.byte = {1}}), -1);
+	assert_null(bgp_policy_of(s, "")); // no router is told
+	// Once each, and not the interface of the instance itself, of the second group alone.
+	has(text, "priority 100\n\tadvert_int 0.10\n\ttrack_interface {\n\t\tlan\n\t}\n\t"
+		  "virtual_ipaddress");
+	assert_ptr_equal(strstr(text, "track_interface"),
+		strstr(strstr(text, "vrrp_instance group52"), "track_interface"));
 	free(text);
 	settings_free(s);
 }
@@ -135,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bird_is_told),
 		cmocka_unit_test(groups_are_found),
+		cmocka_unit_test(gateways_are_found),
 		cmocka_unit_test(lines_are_read),
 	};
 

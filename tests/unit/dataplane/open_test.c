@@ -198,6 +198,56 @@ static void test_not_handed_twice(void **state)
 	opener_fixture_free(fixture);
 }
 
+// What an endpoint sends to a client's port is no answer to the proxy's of the same number.
+static void test_ports_of_clients(void **state)
+{
+	struct opener_fixture *fixture = opener_fixture_new(1, 64);
+
+	fixture->rule.proxy_first = 20050;
+	for (uint16_t port = 20000; port < 20100; port += 49) {
+		struct frame_spec spec = {.src = OPENER_POD4,
+			.dst = OPENER_CLIENT4,
+			.src_port = 82,
+			.dst_port = port,
+			.protocol = IPPROTO_TCP,
+			.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG};
+		bool proxys = port >= 20050;
+
+		assert_int_equal(opened(fixture, &spec).next, PACKET_HOST);
+		spec.dst = OPENER_OWN4;
+		assert_int_equal(opened(fixture, &spec).next, proxys ? PACKET_PROXY : PACKET_HOST);
+	}
+	opener_fixture_free(fixture);
+}
+
+// The flow that an endpoint's segment opens is what the client's would have been.
+static void test_opened_by_an_answer(void **state)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct opener_fixture *fixture = opener_fixture_new(1, 64);
+		struct frame_spec spec = {.src = v6 ? OPENER_POD6 : OPENER_POD4,
+			.dst = clients[v6],
+			.src_port = 82,
+			.dst_port = 4000,
+			.protocol = IPPROTO_TCP,
+			.tcp_flags = RTE_TCP_ACK_FLAG};
+		struct packet answer = opened(fixture, &spec);
+		struct flow one = *answer.flow, *other;
+
+		assert_int_equal(answer.next, PACKET_REWRITE);
+		assert_int_equal(answer.direction, 1);
+		open_delete(&fixture->opener, answer.flow);
+		spec = from(clients[v6], IPPROTO_TCP, 81);
+		spec.tcp_flags = RTE_TCP_ACK_FLAG;
+		other = opened(fixture, &spec).flow;
+		one.list = other->list;
+		one.next = other->next;
+		one.prev = other->prev;
+		assert_memory_equal(&one, other, sizeof(one));
+		opener_fixture_free(fixture);
+	}
+}
+
 // Every source port once, none of another worker's, then none is left.
 static void test_source_ports(void **state)
 {
@@ -242,6 +292,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_not_handed_twice),
+		cmocka_unit_test(test_ports_of_clients),
+		cmocka_unit_test(test_opened_by_an_answer),
 		cmocka_unit_test(test_source_ports),
 	};
 

@@ -110,6 +110,39 @@ static const struct listener *find_listener(const struct tables *tables, unsigne
 		tables, &vip, model_listener_protocol(l), htons(model_listener_port(l)));
 }
 
+static bool is_dnat_listener(
+	const struct model *model, unsigned l, unsigned endpoint, uint8_t protocol)
+{
+	const struct model_listener *it = &model->listeners[l];
+
+	return it->there && it->mode == MODE_DNAT && model_listener_protocol(l) == protocol &&
+	       model->pools[it->pool].endpoints[endpoint].state;
+}
+
+// The listeners that an endpoint is said to be behind are those, unless it says none.
+static void check_dnat_listeners(
+	const struct model *model, const struct tables *tables, unsigned e, uint8_t protocol)
+{
+	char name[64];
+	struct addr address = address_of(model_endpoint_name(e, name));
+	const uint32_t *slots = NULL;
+	uint32_t count = tables_dnat_listeners(
+		tables, &address, protocol, htons(model_endpoint_port(e)), &slots);
+	uint32_t wanted = 0;
+
+	for (unsigned l = 0; count && l < LISTENERS; l++) {
+		bool found = false;
+
+		if (!is_dnat_listener(model, l, e, protocol))
+			continue;
+		for (uint32_t i = 0; i < count; i++)
+			found |= slots[i] == find_listener(tables, l)->slot;
+		assert_true(found);
+		wanted++;
+	}
+	assert_int_equal(count, wanted);
+}
+
 struct search {
 	const char *name;
 	const struct pool *found;
@@ -196,6 +229,7 @@ static void check_content(const struct model *model, const struct tables *tables
 			assert_int_equal(found, wanted >= 0);
 			if (found)
 				assert_int_equal(flags, wanted);
+			check_dnat_listeners(model, tables, e, protocol);
 		}
 	routes = tables_routes(tables, &route_count);
 	for (unsigned r = 0; r < ROUTES; r++)

@@ -354,6 +354,35 @@ static void test_dnat_endpoints(void **state)
 	tables_store_free(store);
 }
 
+static uint32_t dnat_count(const struct tables *tables)
+{
+	struct addr address = address_of("10.0.0.1");
+	const uint32_t *at;
+
+	return tables_dnat_listeners(tables, &address, IPPROTO_TCP, htons(8080), &at);
+}
+
+// Which they are (the model looks at that) is known as long as they never were too many.
+static void test_dnat_listeners(void **state)
+{
+	const uint16_t most = TABLES_DNAT_LISTENERS;
+	struct tables_store *store = small_store();
+	struct plan_change *change;
+	uint64_t generation = 1;
+
+	for (uint16_t n = 1; n <= most + 1; n++, generation++) {
+		apply(store, dnat_listener(generation, 100 + n, MODE_DNAT, 0));
+		assert_int_equal(dnat_count(tables_current(store)), n <= most ? n : 0);
+	}
+	for (uint16_t n = 1; n <= most + 1; n++, generation++) {
+		change = change_new(generation, generation + 1);
+		change_remove_listener(change, "192.0.2.10", IPPROTO_TCP, 100 + n);
+		apply(store, change);
+		assert_int_equal(dnat_count(tables_current(store)), 0);
+	}
+	tables_store_free(store);
+}
+
 static void test_long_name_is_cut_between_characters(void **state)
 {
 	struct tables_store *store = small_store();
@@ -462,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_dnat_endpoints),
+		cmocka_unit_test(test_dnat_listeners),
 		cmocka_unit_test(test_long_name_is_cut_between_characters),
 		cmocka_unit_test(test_small_change_of_a_large_plan),
 	};
