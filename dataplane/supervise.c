@@ -16,7 +16,7 @@
 
 #define EVENTS         32
 #define HOST_BURST     64
-#define LINKS_EVERY_MS 500
+#define LINKS_EVERY_MS 100
 #define TWIN_BURST     64
 
 enum {

@@ -61,11 +61,13 @@ static json_t *sources(const struct api_state *state)
 static json_t *plan_counts(const struct plan *plan)
 {
 	json_t *row = json_object();
-	unsigned endpoints = 0;
+	unsigned endpoints = 0, vips = 0;
 
 	for (unsigned i = 0; i < plan->pool_count; i++)
 		endpoints += plan->pools[i]->endpoint_count;
-	json_object_set_new(row, "vips", json_integer(plan->vip_count));
+	for (unsigned i = 0; i < plan->vip_count; i++)
+		vips += *plan->vips[i]->pool != '\0'; // gateways apart
+	json_object_set_new(row, "vips", json_integer(vips));
 	json_object_set_new(row, "listeners", json_integer(plan->listener_count));
 	json_object_set_new(row, "pools", json_integer(plan->pool_count));
 	json_object_set_new(row, "endpoints", json_integer(endpoints));

@@ -16,10 +16,10 @@ static void print(json_t *answer, FILE *out)
 	json_array_foreach(json_object_get(answer, "vips"), i, row)
 	{
 		char *ports = row_list(row, "ports"), *services = row_list(row, "services");
+		const char *pool = json_string_value(json_object_get(row, "pool"));
 
 		table_cell(table, "%s", row_text(row, "address"));
-		table_cell(
-			table, "%s", *row_text(row, "pool") ? row_text(row, "pool") : "(gateway)");
+		table_cell(table, "%s", pool && *pool ? pool : "(gateway)");
 		table_cell(table, "%s", ports);
 		table_cell(table, "%s", row_count(row, "flows", flows));
 		table_cell(table, "%s", row_bytes(row, "bytes_in", in));

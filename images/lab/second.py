@@ -8,6 +8,7 @@ from topology import LAN4, LAN6, WAN4, WAN6, Machine, wait_until
 
 HOST = 2
 FOLDER = "second"
+GATEWAYS = [LAN4.format(3), LAN6.format(3)]  # of neither box: of who is master
 
 
 def settled(owner, what, seconds=20, still=1.0):
@@ -23,6 +24,11 @@ def settled(owner, what, seconds=20, still=1.0):
         return now is not None and time.monotonic() - since >= still
     wait_until(same, what, seconds)
     return last
+
+
+def route_by_gateways(net):
+    for node in net.nodes:
+        node.ip(f"route replace default via {GATEWAYS[0]}", f"route replace ::/0 via {GATEWAYS[1]}")
 
 
 def add(net, settings):

@@ -14,7 +14,8 @@ HOSTS = (BOX_HOST, second.HOST)
 def configure(settings, kind, number):
     """settings: of the first or the second box (number 0, 1)."""
     if kind == "pair":
-        settings["pair"] = {"interface": "wan", "peer": WAN4.format(HOSTS[1 - number]), "interval_ms": 100}
+        settings["pair"] = {"interface": "wan", "peer": WAN4.format(HOSTS[1 - number]), "interval_ms": 100,
+                            "gateways": second.GATEWAYS}
         return
     settings["bgp"] = {
         "asn": 65001, "router_id": WAN4.format(HOSTS[number]), "bfd_interval_ms": 50,
@@ -32,6 +33,8 @@ def add(net, kind, settings):
     box = second.add(net, own)
     configure(box.settings, kind, 1)
     box.write_settings()
+    if kind == "pair":
+        second.route_by_gateways(net)
     if kind == "bgp":
         net.client.sysctl("ipv4/fib_multipath_hash_policy", 1)  # by ports as well
         net.client.sysctl("ipv6/fib_multipath_hash_policy", 1)

@@ -11,7 +11,7 @@ import pytest
 import boxes
 import harness
 import second
-from topology import LAN4, LAN6, ROOT, wait_until
+from topology import ROOT, wait_until
 
 PORTS = [("echo", "TCP", 9000, 9000), ("http", "TCP", 8080, 8080), ("dgram", "UDP", 9000, 9000)]
 GAP = 1.0
@@ -170,18 +170,14 @@ class Download(threading.Thread):
         return max(b - a for a, b in zip(self.times, self.times[1:]))
 
 
-GATEWAYS = [LAN4.format(3), LAN6.format(3)]
-
-
 @pytest.fixture
 def kept(make_lab):
     """A pair whose pods see the client's address, and answer by an address of the pair's."""
     def settings(number, wanted):
         pair_settings(number, wanted)
-        wanted["pair"]["gateways"] = GATEWAYS
+        wanted["pair"]["gateways"] = second.GATEWAYS
     lab = make_lab(start=False, pods=(1, 1))
-    for node in lab.nodes:
-        node.ip(f"route replace default via {GATEWAYS[0]}", f"route replace ::/0 via {GATEWAYS[1]}")
+    second.route_by_gateways(lab.net)
     both = boxes.Boxes(lab, settings)
     both.start()
     lab.vips = lab.apply_service("kept", PORTS, annotations={"sluice.dev/mode": "dnat"}, families=(4, 6))
@@ -232,14 +228,34 @@ class TestClientAddressKept:
     def test_the_gateway_goes_with_the_vips(self, kept):
         """It is no VIP of a Service's, is answered for by the master alone, and answers pings."""
         lab, first = kept.lab, kept.first
-        for address in GATEWAYS:
+        assert f"{second.GATEWAYS[0]}     (gateway)" in kept[first].sluice("show", "vips").stdout
+        assert kept[first].show("status")["plan"]["vips"] == 2
+        for address in second.GATEWAYS:
             assert kept.owner(address) == first
             lab.nodes[0].run("ping", "-c", "1", "-W", "2", address)
         kept[first].sluice("drain", "box")
-        wait_until(lambda: all(kept.owner(address) == 1 - first for address in (*GATEWAYS, *lab.vips)),
+        wait_until(lambda: all(kept.owner(address) == 1 - first for address in (*second.GATEWAYS, *lab.vips)),
                    "the peer owning all")
-        for address in GATEWAYS:
+        for address in second.GATEWAYS:
             lab.nodes[0].run("ping", "-c", "1", "-W", "2", address)
+
+    def test_there_and_back(self, kept):
+        """Twice while one file comes: the flows of the first time are still there."""
+        lab, first = kept.lab, kept.first
+        data = harness.payload(1 << 20) * 64
+        for pod in lab.pods.values():
+            (pod.dir / "files" / "big").write_bytes(data)
+        downloads = [Download(lab, vip, "/files/big") for vip in lab.vips for _ in range(4)]
+        for box in (first, 1 - first):
+            had = [len(it.data) for it in downloads]
+            wait_until(lambda had=had: all(len(it.data) > was + (4 << 20) for it, was in zip(downloads, had)),
+                       "the downloads under way")
+            kept[box].sluice("drain", "box")
+            wait_until(lambda box=box: kept.owner(lab.vips[0]) == 1 - box, "the other owning them")
+            kept[box].sluice("undrain", "box")
+        for it in downloads:
+            assert it.body() == data
+        print(f"stalled: {sorted(round(it.gap() * 1000) for it in downloads)} ms")
 
 
 class TestConnections:
