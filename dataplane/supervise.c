@@ -106,7 +106,7 @@ static void watch_links(struct dataplane *dataplane)
 		for (unsigned j = 0; j < dataplane->iface_count; j++) {
 			if (dataplane->ifaces[j].port != i)
 				continue;
-			host_carrier(&dataplane->ifaces[j], up);
+			host_set_carrier(dataplane->host, &dataplane->ifaces[j], up);
 			ifaces |= 1ull << j;
 		}
 		if (up)

@@ -480,3 +480,8 @@ int host_set_routes(
 	host->urgent |= host->plan_routes.touched;
 	return rc;
 }
+
+void host_set_carrier(struct host *host, const struct iface *iface, bool up)
+{
+	twin_set_carrier(&host->netlink, iface, up);
+}

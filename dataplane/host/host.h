@@ -49,7 +49,7 @@ int host_set_routes(
 
 // What the kernel is to think of the interface's link: who looks at the twin (keepalived, BIRD)
 // sees the port's.
-void host_carrier(const struct iface *iface, bool up);
+void host_set_carrier(struct host *host, const struct iface *iface, bool up);
 
 // One frame, without VLAN tag, whole. 0, or -errno (-EAGAIN: the twin's queue is full).
 int host_write(const struct iface *iface, const struct rte_mbuf *mbuf);

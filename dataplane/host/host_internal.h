@@ -64,6 +64,7 @@ int twin_open(struct netlink *netlink, struct iface *iface, const struct prefix 
 int twin_keep(const struct iface *iface, struct reason *reason);
 bool twin_has_mac(const struct iface *iface); // now, the port's
 int twin_set_mac(struct netlink *netlink, const struct iface *iface);
+void twin_set_carrier(struct netlink *netlink, const struct iface *iface, bool up);
 // The kernel shall not begin connections from the ports that full NAT uses: both may use the same
 // address.
 void twin_reserve_ports(uint16_t first, uint16_t last);

@@ -24,6 +24,7 @@
 
 #define SEGMENTS_MAX     16
 #define ADDRESS_PROTOCOL 210 // IFA_PROTO of the addresses we set (Linux 5.18 and later keep it)
+#define OPER_DORMANT     5   // RFC 2863; linux/if.h, which has it, does not go with net/if.h
 
 struct sysctl {
 	const char *family, *key, *value;
@@ -311,10 +312,20 @@ void twin_close(struct iface *iface)
 	iface->twin = -1;
 }
 
-void host_carrier(const struct iface *iface, bool up)
+void twin_set_carrier(struct netlink *netlink, const struct iface *iface, bool up)
 {
+	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = iface->kernel_index};
 	int carrier = up;
 
+	// The kernel tells of a carrier that is lost within a second only, of this at once. It is
+	// undone by the carrier's return.
+	if (!up) {
+		struct nlmsghdr *message =
+			netlink_begin(netlink, RTM_NEWLINK, 0, &header, sizeof(header));
+
+		mnl_attr_put_u8(message, IFLA_OPERSTATE, OPER_DORMANT);
+		netlink_talk(netlink, message);
+	}
 	// A kernel before 5.0 does not know it: there the twin is up as long as we are.
 	if (ioctl(iface->twin, TUNSETCARRIER, &carrier) < 0 && errno != EINVAL)
 		log_warning("host", "%s: cannot say that its link is %s: %s", iface->name,

@@ -55,6 +55,27 @@ def test_the_twin_keeps_the_mac_of_its_port(lab):
     assert "has that of the port again" in lab.box.tail("sluice-dataplane", 50)
 
 
+def test_the_twin_has_the_link_of_its_port(lab):
+    """Who looks at the twin, keepalived or BIRD, sees the cable; a route over it is none meanwhile."""
+    def running():
+        return "LOWER_UP" in flags() and state() != "DORMANT"
+
+    def flags():
+        return json.loads(lab.box_machine.run("ip", "-j", "link", "show", "lan").stdout)[0]["flags"]
+
+    def state():
+        return json.loads(lab.box_machine.run("ip", "-j", "link", "show", "lan").stdout)[0]["operstate"]
+    assert running()
+    for _ in range(2):
+        lab.net.switch.ip("link set box-lan down")
+        wait_until(lambda: not running() and state() in ("DORMANT", "DOWN"), "the twin without link", 1)
+        lab.net.switch.ip("link set box-lan up")
+        wait_until(lambda: running() and state() in ("UP", "UNKNOWN"), "the twin with link")
+        for network in LAN4, LAN6:
+            out = lab.box_machine.run("ping", "-c", "3", "-i", "0.2", "-W", "2", network.format(11))
+            assert "3 received" in out.stdout
+
+
 class TestServers:
     def test_ssh(self, lab):
         """A real sshd on the appliance's own address."""
