@@ -242,6 +242,8 @@ static void fill_members(struct fill *fill, const struct pool *pool, Sluice__Poo
 	row->addresses.len = pool->member_count * bytes;
 	row->n_ports = pool->member_count;
 	row->n_numbers = pool->member_count * NUMBERS;
+	if (pool->upstream)
+		stats_http_members(fill->dataplane, fill->arena, pool, row);
 }
 
 static void fill_pool(const struct pool *pool, void *arg)

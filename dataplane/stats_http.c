@@ -96,6 +96,30 @@ Sluice__HttpCounters *stats_http_endpoint(
 	return sum(dataplane, answer, (struct where){of_endpoint, slot});
 }
 
+#define NUMBERS 4 // of an endpoint
+
+void stats_http_members(const struct dataplane *dataplane, struct answer *answer,
+	const struct pool *pool, Sluice__PoolStats *row)
+{
+	uint64_t *numbers = answer_alloc(answer, pool->member_count * NUMBERS * sizeof(*numbers));
+
+	for (uint32_t i = 0; numbers && i < pool->member_count; i++) {
+		uint64_t responses[CLASSES] = {0}, latency[BUCKETS] = {0};
+		Sluice__HttpCounters sum = SLUICE__HTTP_COUNTERS__INIT;
+
+		sum.responses = responses;
+		sum.latency = latency;
+		add(dataplane, &sum, (struct where){of_endpoint, pool->members[i]->slot});
+		for (unsigned k = 1; k < CLASSES; k++) // 1xx is no answer yet
+			numbers[i * NUMBERS] += responses[k];
+		numbers[i * NUMBERS + 1] = sum.requests_open;
+		numbers[i * NUMBERS + 2] = sum.bytes_in;
+		numbers[i * NUMBERS + 3] = sum.bytes_out;
+	}
+	row->http_numbers = numbers;
+	row->n_http_numbers = numbers ? pool->member_count * NUMBERS : 0;
+}
+
 Sluice__HttpCounters *stats_http_listener(
 	const struct dataplane *dataplane, struct answer *answer, uint32_t slot)
 {

@@ -23,5 +23,8 @@ Sluice__HttpCounters *stats_http_endpoint(
 	const struct dataplane *dataplane, struct answer *answer, uint32_t slot);
 Sluice__HttpCounters *stats_http_pool(
 	const struct dataplane *dataplane, struct answer *answer, const struct pool *pool);
+// `http_numbers` of each endpoint of the pool.
+void stats_http_members(const struct dataplane *dataplane, struct answer *answer,
+	const struct pool *pool, Sluice__PoolStats *row);
 Sluice__HttpCounters *stats_http_listener(
 	const struct dataplane *dataplane, struct answer *answer, uint32_t slot);

@@ -13,9 +13,9 @@ json_t *answer_rows(const struct api_request *request, const char *noun, json_t 
 	json_t *answer = json_object();
 
 	json_object_set_new(answer, noun, rows);
-	if (!request->stats && !request->flows)
-		json_object_set_new(answer, "warning",
-			json_sprintf("no counters: %s", request->why ? request->why : ""));
+	if (!request->stats && !request->flows && request->why)
+		json_object_set_new(
+			answer, "warning", json_sprintf("no counters: %s", request->why));
 	return answer;
 }
 

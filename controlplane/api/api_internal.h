@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the files of api/ share: the row of a noun, the request as a handler sees it, and the
-// counters of the dataplane found by key. Everything here is pure; loop thread only.
+// What the files of api/ share: the row of a noun, and the request as a handler sees it. Everything
+// here is pure; loop thread only.
 #pragma once
 
 #include "api.h"

@@ -143,7 +143,7 @@ static json_t *clear(const struct api_request *request)
 		request->baseline->stats = copy(request->stats);
 	request->baseline->since_us = (uint64_t)now.tv_sec * 1000000;
 	return request->baseline->stats
-		       ? json_pack("{s:o}", "since", json_time(request->baseline->since_us))
+		       ? json_pack("{s:o}", "counted_since", json_time(request->baseline->since_us))
 		       : NULL;
 }
 

@@ -2,6 +2,7 @@
 // The dataplane's rows of listeners and pools, sorted once so that a plan of 100,000 endpoints is
 // joined with them in one walk of binary searches. See api_internal.h.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +95,8 @@ const Sluice__Counters *counters_listener(
 	return stats ? stats->counters : NULL;
 }
 
-#define NUMBERS 6 // of Counters
+#define NUMBERS      6 // of Counters
+#define HTTP_NUMBERS 4
 
 // Where in the pool's row the endpoint is, most often where it is in the plan's; -1 = it is not.
 static long position(
@@ -127,7 +129,7 @@ const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, co
 }
 
 bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
-	Sluice__Counters *out)
+	struct carried *out)
 {
 	const Sluice__PoolStats *found = counters_pool_stats(counters, pool->name);
 	long at = found ? position(found, &pool->endpoints[i], i) : -1;
@@ -136,13 +138,19 @@ bool counters_endpoint(const struct counters *counters, const struct plan_pool *
 	if (at < 0)
 		return false;
 	numbers = found->numbers + at * NUMBERS;
-	sluice__counters__init(out);
-	out->flows = numbers[0];
-	out->flows_created = numbers[1];
-	out->packets_in = numbers[2];
-	out->bytes_in = numbers[3];
-	out->packets_out = numbers[4];
-	out->bytes_out = numbers[5];
+	*out = (struct carried){.flows = numbers[0],
+		.flows_created = numbers[1],
+		.packets_in = numbers[2],
+		.bytes_in = numbers[3],
+		.packets_out = numbers[4],
+		.bytes_out = numbers[5]};
+	if (found->n_http_numbers != found->n_ports * HTTP_NUMBERS)
+		return true;
+	numbers = found->http_numbers + at * HTTP_NUMBERS;
+	out->requests = numbers[0];
+	out->requests_open = numbers[1];
+	out->bytes_in += numbers[2];
+	out->bytes_out += numbers[3];
 	return true;
 }
 
@@ -167,20 +175,46 @@ void counters_add(Sluice__Counters *sum, const Sluice__Counters *part)
 	sum->bytes_out += part->bytes_out;
 }
 
-static void set(json_t *row, const char *name, const Sluice__Counters *counters, uint64_t value)
+void carried_add(
+	struct carried *sum, const Sluice__Counters *flows, const Sluice__HttpCounters *http)
 {
-	json_object_set_new(row, name, counters ? json_integer((json_int_t)value) : json_null());
+	if (flows) {
+		sum->flows += flows->flows;
+		sum->flows_created += flows->flows_created;
+		sum->packets_in += flows->packets_in;
+		sum->bytes_in += flows->bytes_in;
+		sum->packets_out += flows->packets_out;
+		sum->bytes_out += flows->bytes_out;
+	}
+	if (http) {
+		sum->requests += http_counters_requests(http);
+		sum->requests_open += http->requests_open;
+		sum->bytes_in += http->bytes_in;
+		sum->bytes_out += http->bytes_out;
+	}
 }
 
-void counters_json(json_t *row, const Sluice__Counters *counters)
+void carried_json(json_t *row, const struct carried *carried)
 {
-	static const Sluice__Counters none;
-	const Sluice__Counters *c = counters ? counters : &none;
+	static const struct {
+		const char *name;
+		size_t offset;
+	} numbers[] = {
+		{"flows", offsetof(struct carried, flows)},
+		{"flows_created", offsetof(struct carried, flows_created)},
+		{"packets_in", offsetof(struct carried, packets_in)},
+		{"bytes_in", offsetof(struct carried, bytes_in)},
+		{"packets_out", offsetof(struct carried, packets_out)},
+		{"bytes_out", offsetof(struct carried, bytes_out)},
+		{"requests", offsetof(struct carried, requests)},
+		{"requests_open", offsetof(struct carried, requests_open)},
+	};
 
-	set(row, "flows", counters, c->flows);
-	set(row, "flows_created", counters, c->flows_created);
-	set(row, "packets_in", counters, c->packets_in);
-	set(row, "bytes_in", counters, c->bytes_in);
-	set(row, "packets_out", counters, c->packets_out);
-	set(row, "bytes_out", counters, c->bytes_out);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		const char *at = (const char *)carried + numbers[i].offset;
+
+		json_object_set_new(row, numbers[i].name,
+			carried ? json_integer((json_int_t) * (const uint64_t *)(const void *)at)
+				: json_null());
+	}
 }

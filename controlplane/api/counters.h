@@ -17,14 +17,29 @@ const Sluice__Counters *counters_listener(
 const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, const char *pool);
 const Sluice__ListenerStats *counters_listener_stats(
 	const struct counters *counters, const struct plan_listener *listener);
+
+// What a VIP, a listener, a pool or an endpoint carries: flows of layer 4, and what ends in the
+// proxy, whose requests and answers count as bytes.
+struct carried {
+	uint64_t flows, flows_created;
+	uint64_t packets_in, bytes_in;
+	uint64_t packets_out, bytes_out;
+	uint64_t requests, requests_open; // answered; without an answer now
+};
+
 // Of the i-th endpoint of a pool. False: none are known.
 bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
-	Sluice__Counters *out);
+	struct carried *out);
 void counters_free(struct counters *counters);
 // Adds; no part is nothing.
 void counters_add(Sluice__Counters *sum, const Sluice__Counters *part);
-// "flows", "packets_in", ... ; nulls when counters is NULL.
-void counters_json(json_t *row, const Sluice__Counters *counters);
+// Adds what there is: either may be NULL.
+void carried_add(
+	struct carried *sum, const Sluice__Counters *flows, const Sluice__HttpCounters *http);
+// "flows", "packets_in", ... ; nulls when carried is NULL.
+void carried_json(json_t *row, const struct carried *carried);
+// Answered: 1xx is no answer yet.
+uint64_t http_counters_requests(const Sluice__HttpCounters *counters);
 
 // Those of rules.
 struct rule_counters;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/endpoints: who answers for each Service.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <string.h>
 
@@ -44,7 +45,7 @@ static void endpoint_row(struct text *text, const struct api_state *state,
 		health ? health_text(health, pool->check, &endpoint->address, endpoint->port) : "");
 }
 
-static void end_row(struct text *text, const Sluice__Counters *counters)
+static void end_row(struct text *text, const struct carried *counters)
 {
 	if (counters) {
 		text_key_number(text, "flows", counters->flows);
@@ -53,9 +54,12 @@ static void end_row(struct text *text, const Sluice__Counters *counters)
 		text_key_number(text, "bytes_in", counters->bytes_in);
 		text_key_number(text, "packets_out", counters->packets_out);
 		text_key_number(text, "bytes_out", counters->bytes_out);
+		text_key_number(text, "requests", counters->requests);
+		text_key_number(text, "requests_open", counters->requests_open);
 	} else {
 		text_put(text, ",\"flows\":null,\"flows_created\":null,\"packets_in\":null,"
-			       "\"bytes_in\":null,\"packets_out\":null,\"bytes_out\":null");
+			       "\"bytes_in\":null,\"packets_out\":null,\"bytes_out\":null,"
+			       "\"requests\":null,\"requests_open\":null");
 	}
 	text_close(text, '}');
 }
@@ -77,7 +81,7 @@ static void endpoints(const struct api_request *request, struct text *text)
 			continue;
 		for (unsigned j = 0; j < pool->endpoint_count; j++) {
 			const struct plan_endpoint *endpoint = &pool->endpoints[j];
-			Sluice__Counters sum;
+			struct carried sum;
 
 			if (request->values[ADDRESS] &&
 				addr_compare(&endpoint->address, &address) != 0)

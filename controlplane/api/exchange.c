@@ -112,7 +112,8 @@ static void handle(struct exchange *x)
 	x->request.state = NULL;
 	if (json && command->cleared && x->request.stats &&
 		baseline_since(x->request.baseline, x->request.stats))
-		json_object_set_new(json, "since", json_time(x->request.baseline->since_us));
+		json_object_set_new(
+			json, "counted_since", json_time(x->request.baseline->since_us));
 	if (x->reason.count) {
 		json_decref(json);
 		free(text.bytes);
@@ -446,8 +447,9 @@ void exchange_begin(struct exchange *x)
 		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
 		return;
 	}
-	x->request.why = error == -ENOTCONN && state.dataplane ? state.publish.down_reason
-							       : strerror(-error);
+	if (x->command->need != NEED_NOTHING)
+		x->request.why = error == -ENOTCONN && state.dataplane ? state.publish.down_reason
+								       : strerror(-error);
 	if (x->large && aside_begin(x, handle))
 		web_suspend(x);
 	else

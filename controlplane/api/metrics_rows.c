@@ -4,6 +4,7 @@
 // All samples of a metric stand together, so the rows are walked once for each metric; a row's
 // labels are made once. How many rows of a kind are told is bounded, and how many were not is told.
 #include "api_internal.h"
+#include "counters.h"
 
 #include "limits.h"
 

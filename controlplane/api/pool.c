@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/pools: the endpoints behind a port of a Service together, as one is picked of them.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <string.h>
 
@@ -36,21 +37,21 @@ static json_t *pools(const struct api_request *request)
 {
 	const struct plan *plan = request->state->plan;
 	struct counters *counters = counters_new(request->stats);
-	const Sluice__Counters none = SLUICE__COUNTERS__INIT;
 	json_t *rows = json_array();
 
 	for (unsigned i = 0; plan && counters && i < plan->pool_count; i++) {
 		const struct plan_pool *pool = plan->pools[i];
 		const Sluice__PoolStats *stats;
+		struct carried sum = {0};
 		json_t *row;
 
 		if (request->values[SERVICE] && !plan_pool_is_of(pool, request->values[SERVICE]))
 			continue;
 		stats = counters_pool_stats(counters, pool->name);
 		row = pool_row(request->state->health, pool);
-		counters_json(row, stats && stats->counters ? stats->counters
-				   : request->stats         ? &none
-							    : NULL);
+		if (stats)
+			carried_add(&sum, stats->counters, stats->http);
+		carried_json(row, request->stats ? &sum : NULL);
 		json_array_append_new(rows, row);
 	}
 	counters_free(counters);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/requests: the proxy's connections, requests and handshakes, and what it refused.
 #include "api_internal.h"
+#include "counters.h"
 
 static json_t *refusals(Sluice__RefusalStats *const *list, size_t count)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/routes: each rule of each host, the endpoints behind it and what it has answered.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,17 +10,25 @@ enum {
 	HOST
 };
 
+uint64_t http_counters_requests(const Sluice__HttpCounters *counters)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 1; i < counters->n_responses; i++)
+		sum += counters->responses[i];
+	return sum;
+}
+
 void http_counters_json(json_t *row, const Sluice__HttpCounters *counters)
 {
 	static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
 	json_t *responses = json_object();
-	uint64_t sum = 0;
+	uint64_t sum = counters ? http_counters_requests(counters) : 0;
 
 	for (size_t i = 0; counters && i < 5; i++) {
 		uint64_t value = i < counters->n_responses ? counters->responses[i] : 0;
 
 		json_object_set_new(responses, classes[i], json_integer((json_int_t)value));
-		sum += i ? value : 0; // 1xx is no answer yet
 	}
 	json_object_set_new(
 		row, "requests", counters ? json_integer((json_int_t)sum) : json_null());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The dataplane's rows of rules, sorted once and found by what names them. See api_internal.h.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <stdlib.h>
 #include <string.h>

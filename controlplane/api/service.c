@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/services: each Service that has an address, its listeners and the state of their pools.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@ static json_t *listener_row(const struct api_request *request, const struct coun
 	const struct plan_pool *pool = plan_pool_find(request->state->plan, listener->pool);
 	json_t *row = json_object(), *sources = json_array();
 	unsigned ready = 0, draining = 0;
+	struct carried carried = {0};
+	const Sluice__Counters *stats;
 	char text[PREFIX_TEXT];
 
 	for (unsigned i = 0; pool && i < pool->endpoint_count; i++) {
@@ -31,7 +34,9 @@ static json_t *listener_row(const struct api_request *request, const struct coun
 	json_object_set_new(row, "pool", json_string(listener->pool));
 	json_object_set_new(row, "ready", json_integer(ready));
 	json_object_set_new(row, "draining", json_integer(draining));
-	counters_json(row, counters_listener(counters, listener));
+	stats = counters_listener(counters, listener);
+	carried_add(&carried, stats, NULL);
+	carried_json(row, stats ? &carried : NULL);
 	return row;
 }
 
@@ -51,18 +56,18 @@ static json_t *service_row(const struct api_request *request, const struct count
 	const struct plan_listener *const *listeners, unsigned count)
 {
 	json_t *row = json_object(), *addresses = json_array(), *list = json_array();
-	Sluice__Counters sum = SLUICE__COUNTERS__INIT;
+	struct carried sum = {0};
 
 	for (unsigned i = 0; i < count; i++) {
 		if (!i || addr_compare(&listeners[i - 1]->vip, &listeners[i]->vip) != 0)
 			json_array_append_new(addresses, json_addr(&listeners[i]->vip));
 		json_array_append_new(list, listener_row(request, counters, listeners[i]));
-		counters_add(&sum, counters_listener(counters, listeners[i]));
+		carried_add(&sum, counters_listener(counters, listeners[i]), NULL);
 	}
 	json_object_set_new(row, "service", json_string(listeners[0]->service));
 	json_object_set_new(row, "addresses", addresses);
 	json_object_set_new(row, "listeners", list);
-	counters_json(row, request->stats ? &sum : NULL);
+	carried_json(row, request->stats ? &sum : NULL);
 	return row;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/status and /v1/version: both processes at a glance.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <time.h>
 
@@ -42,6 +43,14 @@ static json_t *dataplane(const struct api_request *request)
 		json_object_set_new(row, "buffers", json_integer((json_int_t)stats->buffers));
 		json_object_set_new(
 			row, "buffers_free", json_integer((json_int_t)stats->buffers_free));
+		if (stats->proxy && stats->proxy->counters)
+			json_object_set_new(row, "proxy",
+				json_pack("{s:I, s:I, s:I}", "connections",
+					(json_int_t)stats->proxy->connections, "requests_open",
+					(json_int_t)stats->proxy->counters->requests_open,
+					"requests",
+					(json_int_t)http_counters_requests(
+						stats->proxy->counters)));
 	}
 	return row;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GET /v1/vips: the addresses we answer for, whose they are and what they carry.
 #include "api_internal.h"
+#include "counters.h"
 
 #include <stdlib.h>
 
@@ -31,7 +32,7 @@ static json_t *vips(const struct api_request *request)
 
 	for (unsigned i = 0; plan && counters && i < plan->vip_count; i++) {
 		const struct plan_vip *vip = plan->vips[i];
-		Sluice__Counters sum = SLUICE__COUNTERS__INIT;
+		struct carried sum = {0};
 		json_t *row = vip_row(request->state, vip), *ports = json_array();
 
 		while (next < plan->listener_count &&
@@ -41,14 +42,17 @@ static json_t *vips(const struct api_request *request)
 			addr_compare(&plan->listeners[next]->vip, &vip->address) == 0;
 			next++) {
 			const struct plan_listener *listener = plan->listeners[next];
+			const Sluice__ListenerStats *stats =
+				counters_listener_stats(counters, listener);
 
-			counters_add(&sum, counters_listener(counters, listener));
+			if (stats)
+				carried_add(&sum, stats->counters, stats->http);
 			json_array_append_new(
 				ports, json_sprintf("%s/%u", protocol_name(listener->protocol),
 					       listener->port));
 		}
 		json_object_set_new(row, "ports", ports);
-		counters_json(row, request->stats ? &sum : NULL);
+		carried_json(row, request->stats ? &sum : NULL);
 		json_array_append_new(rows, row);
 	}
 	counters_free(counters);

@@ -116,7 +116,7 @@ static bool print_tree(const struct cli_command *command, const struct client_te
 {
 	json_t *answer = json_loadb(text->bytes, text->length, 0, NULL);
 	const char *warning = json_string_value(json_object_get(answer, "warning"));
-	const char *since = json_string_value(json_object_get(answer, "since"));
+	const char *since = json_string_value(json_object_get(answer, "counted_since"));
 
 	if (!answer)
 		return false;

@@ -16,6 +16,7 @@ enum {
 	HEALTH,
 	FLOWS,
 	CREATED,
+	REQUESTS,
 	BYTES_IN,
 	BYTES_OUT,
 	FIELDS
@@ -57,14 +58,16 @@ static const char *print(char *bytes, size_t length, FILE *out)
 		[HEALTH] = {.name = "health"},
 		[FLOWS] = {.name = "flows"},
 		[CREATED] = {.name = "flows_created"},
+		[REQUESTS] = {.name = "requests"},
 		[BYTES_IN] = {.name = "bytes_in"},
 		[BYTES_OUT] = {.name = "bytes_out"}};
-	struct table *table = table_new("lllrllrrrr");
+	struct table *table = table_new("lllrllrrrrr");
 	const char *before = "";
 	struct rows rows;
 
-	table_head(table, (const char *const[]){"POOL", "ENDPOINT", "NAME", "WEIGHT", "STATE",
-				  "HEALTH", "FLOWS", "CREATED", "BYTES IN", "BYTES OUT"});
+	table_head(
+		table, (const char *const[]){"POOL", "ENDPOINT", "NAME", "WEIGHT", "STATE",
+			       "HEALTH", "FLOWS", "CREATED", "REQUESTS", "BYTES IN", "BYTES OUT"});
 	if (rows_begin(&rows, bytes, length, "endpoints"))
 		while (rows_next(&rows, field, FIELDS)) {
 			put_row(table, field, strcmp(text_of(&field[POOL]), before) != 0);

@@ -4,13 +4,13 @@
 
 static void print(json_t *answer, FILE *out)
 {
-	struct table *table = table_new("lrllrrrrr");
-	char flows[HUMAN_TEXT], packets[HUMAN_TEXT];
+	struct table *table = table_new("lrllrrrrrr");
+	char flows[HUMAN_TEXT], packets[HUMAN_TEXT], requests[HUMAN_TEXT];
 	json_t *row;
 	size_t i;
 
 	table_head(table, (const char *const[]){"POOL", "LAYER", "ALGORITHM", "HEALTH", "READY",
-				  "DRAINING", "FAILING", "FLOWS", "PACKETS"});
+				  "DRAINING", "FAILING", "FLOWS", "PACKETS", "REQUESTS"});
 	json_array_foreach(json_object_get(answer, "pools"), i, row)
 	{
 		table_cell(table, "%s", row_text(row, "pool"));
@@ -22,6 +22,7 @@ static void print(json_t *answer, FILE *out)
 		table_cell(table, "%llu", (unsigned long long)row_number(row, "failing"));
 		table_cell(table, "%s", row_count(row, "flows", flows));
 		table_cell(table, "%s", row_count(row, "packets_in", packets));
+		table_cell(table, "%s", row_count(row, "requests", requests));
 	}
 	table_print(table, "no pools", out);
 }

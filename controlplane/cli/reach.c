@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sluice ping, sluice traceroute: Debian's programs, run here and so on the box's own way to the
-// network, through the twins of its ports. What they say is passed on line by line.
+// network, through the twins of its ports. A box that runs in another network namespace, as a
+// lab's, is entered for it. What they say is passed on line by line.
 #include "cli.h"
 
 #include <errno.h>
@@ -8,11 +9,15 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define COUNT_DEFAULT "5"
-#define WORDS         10
+#define WORDS         7 // of a program
+#define ENTER         5 // nsenter -t PID -n --
 
 enum {
 	HOST,
@@ -40,12 +45,45 @@ static bool is_count(const char *text)
 	return strspn(text, "0123456789") == strlen(text) && strlen(text) < 7 && atoi(text) > 0;
 }
 
+static char *constant(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+// The control plane behind the socket, when its network is another than ours; else 0.
+static pid_t elsewhere(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(struct ucred);
+	struct stat ours, theirs;
+	struct ucred peer = {0};
+	char name[40];
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		peer.pid = 0;
+	if (fd >= 0)
+		close(fd);
+	snprintf(name, sizeof(name), "/proc/%d/ns/net", (int)peer.pid);
+	if (!peer.pid || stat("/proc/self/ns/net", &ours) || stat(name, &theirs))
+		return 0;
+	return ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev ? 0 : peer.pid;
+}
+
 // Its output and its complaints into `said`. 0 or -errno.
 static int begin(struct run *run, char *const *words)
 {
+	pid_t box = elsewhere(run->asker->socket);
+	char pid[16], *all[ENTER + WORDS] = {constant("nsenter"), constant("-t"), pid,
+			      constant("-n"), constant("--")};
 	posix_spawn_file_actions_t actions;
 	int ends[2], error;
 
+	snprintf(pid, sizeof(pid), "%d", (int)box);
+	memcpy(all + ENTER, words, WORDS * sizeof(*words));
+	words = box ? all : all + ENTER;
 	if (pipe(ends))
 		return -errno;
 	posix_spawn_file_actions_init(&actions);
@@ -139,11 +177,6 @@ static bool right_host(const struct cli_call *call, const struct cli_asker *aske
 	fprintf(asker->err, "sluice: host: found \"%.80s\", expected a name or an address\n",
 		call->values[HOST]);
 	return false;
-}
-
-static char *constant(const char *text)
-{
-	return (char *)(uintptr_t)text;
 }
 
 static int ping(const struct cli_call *call, const struct cli_asker *asker)

@@ -8,7 +8,8 @@
 
 static void print_dataplane(json_t *row, FILE *out)
 {
-	char text[HUMAN_TEXT];
+	char text[HUMAN_TEXT], open[HUMAN_TEXT], answered[HUMAN_TEXT];
+	json_t *proxy;
 
 	if (!json_is_true(json_object_get(row, "connected"))) {
 		fprintf(out, "dataplane      down: %s\n", row_text(row, "reason"));
@@ -24,6 +25,14 @@ static void print_dataplane(json_t *row, FILE *out)
 		(unsigned long long)row_number(row, "workers"), row_count(row, "flows", text),
 		row_text(row, "memory"), (unsigned long long)row_number(row, "buffers_free"),
 		(unsigned long long)row_number(row, "buffers"));
+	proxy = json_object_get(row, "proxy");
+	if (proxy)
+		fprintf(out,
+			"               %s connections that end here, %s requests open, %s "
+			"answered\n",
+			row_count(proxy, "connections", text),
+			row_count(proxy, "requests_open", open),
+			row_count(proxy, "requests", answered));
 }
 
 static void print_traffic(json_t *traffic, FILE *out)

@@ -6,13 +6,13 @@
 
 static void print(json_t *answer, FILE *out)
 {
-	struct table *table = table_new("lllrrrlll");
-	char flows[HUMAN_TEXT], in[HUMAN_TEXT], back[HUMAN_TEXT];
+	struct table *table = table_new("lllrrrrlll");
+	char flows[HUMAN_TEXT], requests[HUMAN_TEXT], in[HUMAN_TEXT], back[HUMAN_TEXT];
 	json_t *row;
 	size_t i;
 
-	table_head(table, (const char *const[]){"ADDRESS", "POOL", "PORTS", "FLOWS", "BYTES IN",
-				  "BYTES OUT", "STATE", "WHY", "SERVICES"});
+	table_head(table, (const char *const[]){"ADDRESS", "POOL", "PORTS", "FLOWS", "REQUESTS",
+				  "BYTES IN", "BYTES OUT", "STATE", "WHY", "SERVICES"});
 	json_array_foreach(json_object_get(answer, "vips"), i, row)
 	{
 		char *ports = row_list(row, "ports"), *services = row_list(row, "services");
@@ -22,6 +22,7 @@ static void print(json_t *answer, FILE *out)
 		table_cell(table, "%s", pool && *pool ? pool : "(gateway)");
 		table_cell(table, "%s", ports);
 		table_cell(table, "%s", row_count(row, "flows", flows));
+		table_cell(table, "%s", row_count(row, "requests", requests));
 		table_cell(table, "%s", row_bytes(row, "bytes_in", in));
 		table_cell(table, "%s", row_bytes(row, "bytes_out", back));
 		table_cell(table, "%s", row_text(row, "state"));

@@ -84,6 +84,8 @@ def test_what_is_wrong_is_refused_whole(box, terminal):
     assert re.search(r'candidate:\d+: dataplane\.idle: found "sometimes", expected one of', refused)
     assert (box.config.read_text(), newest(box)["revision"]) == (before, revision)
     assert "unknown key, expected one of: name, addresses" in terminal.conf("set pools.public.x 1")
+    shown = terminal.conf("show pools")
+    assert "many" in shown and "counted" not in shown
 
 
 def test_completion_of_paths_and_values(box, terminal):

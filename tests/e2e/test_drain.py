@@ -230,6 +230,8 @@ class TestReach:
         assert answer.returncode == 1 and " 0 received" in answer.stdout
 
     def test_traceroute(self, lab):
+        # From outside the box's network namespace, too, it is the box that asks.
+        assert " 0% packet loss" in lab.box.sluice("ping", CLIENT, "count", "1").stdout
         answer = on_the_box(lab, "traceroute", CLIENT)
         assert answer.returncode == 0 and f" 1  {CLIENT} " in answer.stdout
 

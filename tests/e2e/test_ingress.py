@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import re
 import ssl
 import time
 
@@ -284,6 +285,27 @@ class TestTogether:
         assert who(lab, "http://slash.example/foo") == "web-1a"
         assert who(lab, "http://slash.example/foo/") == who(lab, "http://slash.example/foo/x") == "web-1b"
         lab.remove("slash")
+        settle(lab, 0)
+
+    def test_what_is_carried_is_shown(self, lab):
+        """Requests and their bytes: of the VIP, the pool, the endpoint, and all together."""
+        def carried():
+            vip = next(row for row in lab.rows("vips") if row["address"] == VIP)
+            pool = next(row for row in lab.rows("pools") if "/one:" in row["pool"] and row["layer"] == 7)
+            end = next(row for row in lab.rows("endpoints") if row["pool"] == pool["pool"])
+            proxy = json.loads(lab.box.sluice("show", "status", "--json").stdout)["dataplane"]["proxy"]
+            return [row["requests"] for row in (vip, pool, end, proxy)] + [
+                row[way] for row in (vip, pool, end) for way in ("bytes_in", "bytes_out")]
+        lab.apply("carried", ingress("carried", {"carried.example": [path("/", "one")]}))
+        settle(lab, 1)
+        before = carried()
+        for _ in range(3):
+            assert who(lab, "http://carried.example/") == "web-1a"
+        wait_until(lambda: carried()[3] == before[3] + 3, "the last one counted", 3)
+        more = [now - then for now, then in zip(carried(), before)]
+        assert more[:4] == [3, 3, 3, 3] and all(bytes > 100 for bytes in more[4:]), more
+        assert re.search(r"0 requests open, \d+ answered", lab.box.sluice("show", "status").stdout)
+        lab.remove("carried")
         settle(lab, 0)
 
     def test_a_change_is_served_within_a_second(self, lab):

@@ -158,12 +158,15 @@ struct print_row {
 static const struct print_row prints[] = {
 	{&cli_vips,
 		"{'vips': [{'address': '192.0.2.100', 'pool': 'default', 'ports': ['tcp/80', "
-		"'udp/53'], 'flows': 12345, 'bytes_in': 0, 'bytes_out': 1500, 'state': "
+		"'udp/53'], 'flows': 12345, 'requests': 7, 'bytes_in': 0, 'bytes_out': 1500, "
+		"'state': "
 		"'standby', 'reason': 'the peer is master', 'services': ['local/default/web']}]}",
-		"ADDRESS      POOL     PORTS           FLOWS  BYTES IN  BYTES OUT  STATE    WHY    "
+		"ADDRESS      POOL     PORTS           FLOWS  REQUESTS  BYTES IN  BYTES OUT  STATE "
+		"   WHY    "
 		"  "
 		"           SERVICES\n"
-		"192.0.2.100  default  tcp/80, udp/53  12.3k       0 B    1.50 kB  standby  "
+		"192.0.2.100  default  tcp/80, udp/53  12.3k         7       0 B    1.50 kB  "
+		"standby  "
 		"the peer is master  local/default/web\n"},
 	{&cli_vips, "{'vips': []}", "no VIPs: no Service of type LoadBalancer has an address\n"},
 	{&cli_services,
