@@ -19,6 +19,18 @@ json_t *answer_rows(const struct api_request *request, const char *noun, json_t 
 	return answer;
 }
 
+void end_rows(struct text *text, const struct api_request *request)
+{
+	char warning[300];
+
+	text_close(text, ']');
+	if (!request->stats && request->why) {
+		snprintf(warning, sizeof(warning), "no counters: %s", request->why);
+		text_key_string(text, "warning", warning);
+	}
+	text_close(text, '}');
+}
+
 json_t *json_addr(const struct addr *addr)
 {
 	char text[ADDR_TEXT];

@@ -167,6 +167,8 @@ bool revisions_number(const struct api_request *request, unsigned at, unsigned *
 const struct api_source *find_source(const struct api_request *request, const char *name);
 // {noun: rows}, with "warning" when the dataplane was asked and did not answer.
 json_t *answer_rows(const struct api_request *request, const char *noun, json_t *rows);
+// The same behind rows that were written as text.
+void end_rows(struct text *text, const struct api_request *request);
 json_t *json_addr(const struct addr *addr);
 json_t *json_bytes(const ProtobufCBinaryData *address); // null when it is no address
 json_t *json_texts(char *const *texts, unsigned count);

@@ -128,10 +128,9 @@ const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, co
 	return found ? *found : NULL;
 }
 
-bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
+bool counters_endpoint(const Sluice__PoolStats *found, const struct plan_pool *pool, unsigned i,
 	struct carried *out)
 {
-	const Sluice__PoolStats *found = counters_pool_stats(counters, pool->name);
 	long at = found ? position(found, &pool->endpoints[i], i) : -1;
 	const uint64_t *numbers;
 

@@ -27,8 +27,8 @@ struct carried {
 	uint64_t requests, requests_open; // answered; without an answer now
 };
 
-// Of the i-th endpoint of a pool. False: none are known.
-bool counters_endpoint(const struct counters *counters, const struct plan_pool *pool, unsigned i,
+// Of the i-th endpoint of a pool, whose row this is. False: none are known.
+bool counters_endpoint(const Sluice__PoolStats *found, const struct plan_pool *pool, unsigned i,
 	struct carried *out);
 void counters_free(struct counters *counters);
 // Adds; no part is nothing.

@@ -69,13 +69,13 @@ static void endpoints(const struct api_request *request, struct text *text)
 	struct counters *counters = counters_new(request->stats);
 	const struct plan *plan = request->state->plan;
 	struct addr address;
-	char warning[300];
 
 	if (request->values[ADDRESS])
 		addr_parse(&address, request->values[ADDRESS]);
 	text_put(text, "{\"endpoints\":[");
 	for (unsigned i = 0; plan && counters && i < plan->pool_count; i++) {
 		const struct plan_pool *pool = plan->pools[i];
+		const Sluice__PoolStats *stats = counters_pool_stats(counters, pool->name);
 
 		if (request->values[SERVICE] && !plan_pool_is_of(pool, request->values[SERVICE]))
 			continue;
@@ -87,16 +87,10 @@ static void endpoints(const struct api_request *request, struct text *text)
 				addr_compare(&endpoint->address, &address) != 0)
 				continue;
 			endpoint_row(text, request->state, pool, endpoint);
-			end_row(text, counters_endpoint(counters, pool, j, &sum) ? &sum : NULL);
+			end_row(text, counters_endpoint(stats, pool, j, &sum) ? &sum : NULL);
 		}
 	}
-	text_close(text, ']');
-	if (!request->stats) {
-		snprintf(warning, sizeof(warning), "no counters: %s",
-			request->why ? request->why : "");
-		text_key_string(text, "warning", warning);
-	}
-	text_close(text, '}');
+	end_rows(text, request);
 	counters_free(counters);
 }
 

@@ -3,6 +3,7 @@
 #include "api_internal.h"
 #include "counters.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,63 +20,98 @@ uint64_t http_counters_requests(const Sluice__HttpCounters *counters)
 	return sum;
 }
 
-void http_counters_json(json_t *row, const Sluice__HttpCounters *counters)
+static void key_number(struct text *text, const char *name, bool known, uint64_t number)
 {
-	static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
-	json_t *responses = json_object();
-	uint64_t sum = counters ? http_counters_requests(counters) : 0;
-
-	for (size_t i = 0; counters && i < 5; i++) {
-		uint64_t value = i < counters->n_responses ? counters->responses[i] : 0;
-
-		json_object_set_new(responses, classes[i], json_integer((json_int_t)value));
-	}
-	json_object_set_new(
-		row, "requests", counters ? json_integer((json_int_t)sum) : json_null());
-	json_object_set_new(row, "responses", responses);
-	json_object_set_new(row, "retries",
-		counters ? json_integer((json_int_t)counters->retries) : json_null());
-	json_object_set_new(row, "http_bytes_in",
-		counters ? json_integer((json_int_t)counters->bytes_in) : json_null());
-	json_object_set_new(row, "http_bytes_out",
-		counters ? json_integer((json_int_t)counters->bytes_out) : json_null());
-	json_object_set_new(row, "latency_mean_us",
-		counters && sum ? json_integer((json_int_t)(counters->latency_sum_us / sum))
-				: json_null());
+	if (known)
+		text_key_number(text, name, number);
+	else
+		text_key_null(text, name);
 }
 
-json_t *rule_json(
-	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule)
+static void http_counters_text(struct text *text, const Sluice__HttpCounters *counters)
+{
+	static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+	uint64_t sum = counters ? http_counters_requests(counters) : 0;
+
+	key_number(text, "requests", counters, sum);
+	text_key(text, "responses");
+	text_open(text, '{');
+	for (size_t i = 0; counters && i < 5; i++)
+		text_key_number(
+			text, classes[i], i < counters->n_responses ? counters->responses[i] : 0);
+	text_close(text, '}');
+	key_number(text, "retries", counters, counters ? counters->retries : 0);
+	key_number(text, "http_bytes_in", counters, counters ? counters->bytes_in : 0);
+	key_number(text, "http_bytes_out", counters, counters ? counters->bytes_out : 0);
+	key_number(text, "latency_mean_us", sum, sum ? counters->latency_sum_us / sum : 0);
+}
+
+// Of what was written as text: an object, null when it could not be.
+static json_t *object(struct text *text)
+{
+	json_t *json = text->failed ? NULL : json_loadb(text->bytes, text->length, 0, NULL);
+
+	free(text->bytes);
+	return json ? json : json_object();
+}
+
+void http_counters_json(json_t *row, const Sluice__HttpCounters *counters)
+{
+	struct text text = {0};
+	json_t *json;
+
+	text_open(&text, '{');
+	http_counters_text(&text, counters);
+	text_close(&text, '}');
+	json = object(&text);
+	json_object_update(row, json);
+	json_decref(json);
+}
+
+static void rule_text(struct text *text, const struct plan *plan, const struct plan_host *host,
+	const struct plan_rule *rule)
 {
 	const struct plan_pool *pool = *rule->pool ? plan_pool_find(plan, rule->pool) : NULL;
 	unsigned ready = 0, draining = 0;
-	json_t *row = json_object();
+	char where[PATH_MAX + 16];
 
 	for (unsigned i = 0; pool && i < pool->endpoint_count; i++) {
 		ready += pool->endpoints[i].state == ENDPOINT_READY;
 		draining += pool->endpoints[i].state == ENDPOINT_DRAINING;
 	}
-	json_object_set_new(row, "host", json_string(*host->name ? host->name : "*"));
-	json_object_set_new(row, "kind", json_string(rule->kind_name));
-	json_object_set_new(row, "path", json_string(rule->path));
-	json_object_set_new(row, "service", json_string(rule->service));
-	json_object_set_new(row, "pool", *rule->pool ? json_string(rule->pool) : json_null());
-	json_object_set_new(row, "ready", json_integer(ready));
-	json_object_set_new(row, "draining", json_integer(draining));
-	json_object_set_new(row, "ingress", json_string(rule->object));
-	json_object_set_new(row, "where",
-		*rule->file ? json_sprintf("%s:%u", rule->file, rule->line) : json_string(""));
+	text_key_string(text, "host", *host->name ? host->name : "*");
+	text_key_string(text, "kind", rule->kind_name);
+	text_key_string(text, "path", rule->path);
+	text_key_string(text, "service", rule->service);
+	text_key_string(text, "pool", *rule->pool ? rule->pool : NULL);
+	text_key_number(text, "ready", ready);
+	text_key_number(text, "draining", draining);
+	text_key_string(text, "ingress", rule->object);
+	*where = '\0';
+	if (*rule->file)
+		snprintf(where, sizeof(where), "%s:%u", rule->file, rule->line);
+	text_key_string(text, "where", where);
 	if (*rule->policy->rewrite)
-		json_object_set_new(row, "rewrite", json_string(rule->policy->rewrite));
-	return row;
+		text_key_string(text, "rewrite", rule->policy->rewrite);
 }
 
-static json_t *routes(const struct api_request *request)
+json_t *rule_json(
+	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule)
+{
+	struct text text = {0};
+
+	text_open(&text, '{');
+	rule_text(&text, plan, host, rule);
+	text_close(&text, '}');
+	return object(&text);
+}
+
+static void routes(const struct api_request *request, struct text *text)
 {
 	const struct plan *plan = request->state->plan;
 	struct rule_counters *counters = rule_counters_new(request->stats);
-	json_t *rows = json_array();
 
+	text_put(text, "{\"routes\":[");
 	for (unsigned i = 0; plan && i < plan->host_count; i++) {
 		const struct plan_host *host = plan->hosts[i];
 
@@ -83,15 +119,16 @@ static json_t *routes(const struct api_request *request)
 			strcmp(request->values[HOST], *host->name ? host->name : "*") != 0)
 			continue;
 		for (unsigned j = 0; j < host->rule_count; j++) {
-			json_t *row = rule_json(plan, host, &host->rules[j]);
+			const struct plan_rule *rule = &host->rules[j];
 
-			http_counters_json(
-				row, rule_counters_find(counters, host, &host->rules[j]));
-			json_array_append_new(rows, row);
+			text_open(text, '{');
+			rule_text(text, plan, host, rule);
+			http_counters_text(text, rule_counters_find(counters, host, rule));
+			text_close(text, '}');
 		}
 	}
 	rule_counters_free(counters);
-	return answer_rows(request, "routes", rows);
+	end_rows(text, request);
 }
 
 const struct api_command api_routes = {
@@ -99,6 +136,6 @@ const struct api_command api_routes = {
 	.help = "hosts and paths of the Ingresses, and where they lead",
 	.arguments = {[HOST] = {"host", ARGUMENT_TEXT, "only of this host; \"*\" = all others"}},
 	.need = WANT_RULE_STATS,
-	.handler = routes,
+	.write = routes,
 	.large = true,
 };

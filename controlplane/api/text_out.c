@@ -6,16 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM_FIRST 4096
+#define ROOM_FIRST  4096
+#define NUMBER_TEXT 20
 
-// Place for `count` more bytes and a zero.
-static char *make_room(struct text *text, size_t count)
+static char *grow(struct text *text, size_t count)
 {
 	size_t room = text->room ? text->room : ROOM_FIRST;
 	char *grown;
 
-	if (text->length + count < text->room)
-		return text->bytes + text->length;
 	while (text->length + count >= room)
 		room *= 2;
 	grown = text->failed ? NULL : realloc(text->bytes, room);
@@ -26,6 +24,14 @@ static char *make_room(struct text *text, size_t count)
 	text->bytes = grown;
 	text->room = room;
 	return grown + text->length;
+}
+
+// Place for `count` more bytes and a zero.
+static inline char *make_room(struct text *text, size_t count)
+{
+	if (text->length + count < text->room)
+		return text->bytes + text->length;
+	return grow(text, count);
 }
 
 void text_bytes(struct text *text, const char *bytes, size_t count)
@@ -44,16 +50,31 @@ void text_put(struct text *text, const char *string)
 	text_bytes(text, string, strlen(string));
 }
 
-void text_number(struct text *text, uint64_t number)
+static char *put_number(char *at, uint64_t number)
 {
-	char digits[20];
-	unsigned at = sizeof(digits);
+	char digits[NUMBER_TEXT];
+	unsigned first = sizeof(digits);
 
 	do {
-		digits[--at] = (char)('0' + number % 10);
+		digits[--first] = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	text_bytes(text, digits + at, sizeof(digits) - at);
+	memcpy(at, digits + first, sizeof(digits) - first);
+	return at + sizeof(digits) - first;
+}
+
+static void end_at(struct text *text, char *at)
+{
+	*at = '\0';
+	text->length = (size_t)(at - text->bytes);
+}
+
+void text_number(struct text *text, uint64_t number)
+{
+	char *at = make_room(text, NUMBER_TEXT);
+
+	if (at)
+		end_at(text, put_number(at, number));
 }
 
 void text_format(struct text *text, const char *format, ...)
@@ -76,11 +97,16 @@ static char last(const struct text *text)
 }
 
 // Before an item of a list; a member's value follows its colon.
-static void separate(struct text *text)
+static bool is_first(const struct text *text)
 {
 	char before = last(text);
 
-	if (before != '[' && before != '{' && before != ':')
+	return before == '[' || before == '{' || before == ':';
+}
+
+static void separate(struct text *text)
+{
+	if (!is_first(text))
 		text_bytes(text, ",", 1);
 }
 
@@ -95,12 +121,30 @@ void text_close(struct text *text, char bracket)
 	text_bytes(text, &bracket, 1);
 }
 
+// With place for a number behind it. NULL: there is none.
+static char *put_key(struct text *text, const char *name)
+{
+	size_t length = strlen(name);
+	char *at = make_room(text, length + 4 + NUMBER_TEXT);
+
+	if (!at)
+		return NULL;
+	if (!is_first(text))
+		*at++ = ',';
+	*at++ = '"';
+	memcpy(at, name, length);
+	at += length;
+	*at++ = '"';
+	*at++ = ':';
+	return at;
+}
+
 void text_key(struct text *text, const char *name)
 {
-	separate(text);
-	text_bytes(text, "\"", 1);
-	text_put(text, name);
-	text_bytes(text, "\":", 2);
+	char *at = put_key(text, name);
+
+	if (at)
+		end_at(text, at);
 }
 
 // How many bytes the UTF-8 character at `at` has; 0 = it is none.
@@ -143,8 +187,12 @@ void text_string(struct text *text, const char *string)
 	}
 	text_bytes(text, "\"", 1);
 	while (*at) {
-		unsigned length = *at < 0x20 || *at == '"' || *at == '\\' ? 0 : utf8_length(at);
+		unsigned length;
 
+		if (*at < 0x20 || *at == '"' || *at == '\\')
+			length = 0;
+		else
+			length = *at < 0x80 ? 1 : utf8_length(at);
 		if (length) {
 			at += length;
 			continue;
@@ -173,8 +221,10 @@ void text_key_string(struct text *text, const char *name, const char *string)
 
 void text_key_number(struct text *text, const char *name, uint64_t number)
 {
-	text_key(text, name);
-	text_number(text, number);
+	char *at = put_key(text, name);
+
+	if (at)
+		end_at(text, put_number(at, number));
 }
 
 void text_key_null(struct text *text, const char *name)

@@ -22,25 +22,20 @@ enum {
 	FIELDS
 };
 
-static const char *text_of(const struct row_field *field)
-{
-	return field->text && *field->text ? field->text : "-";
-}
-
 static void put_row(struct table *table, const struct row_field *field, bool first)
 {
 	char text[300];
 
-	table_put(table, first ? text_of(&field[POOL]) : "");
+	table_put(table, first ? row_field_text(&field[POOL]) : "");
 	snprintf(text, sizeof(text),
-		strchr(text_of(&field[ADDRESS]), ':') ? "[%.200s]:%llu" : "%.200s:%llu",
-		text_of(&field[ADDRESS]), (unsigned long long)field[PORT].number);
+		strchr(row_field_text(&field[ADDRESS]), ':') ? "[%.200s]:%llu" : "%.200s:%llu",
+		row_field_text(&field[ADDRESS]), (unsigned long long)field[PORT].number);
 	table_put(table, text);
-	table_put(table, text_of(&field[NAME]));
+	table_put(table, row_field_text(&field[NAME]));
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)field[WEIGHT].number);
 	table_put(table, text);
-	table_put(table, text_of(&field[STATE]));
-	table_put(table, text_of(&field[HEALTH]));
+	table_put(table, row_field_text(&field[STATE]));
+	table_put(table, row_field_text(&field[HEALTH]));
 	for (unsigned i = FLOWS; i < FIELDS; i++)
 		table_put(table, !field[i].is_number ? "-"
 				 : i < BYTES_IN      ? human_count(field[i].number, text)
@@ -70,8 +65,8 @@ static const char *print(char *bytes, size_t length, FILE *out)
 			       "HEALTH", "FLOWS", "CREATED", "REQUESTS", "BYTES IN", "BYTES OUT"});
 	if (rows_begin(&rows, bytes, length, "endpoints"))
 		while (rows_next(&rows, field, FIELDS)) {
-			put_row(table, field, strcmp(text_of(&field[POOL]), before) != 0);
-			before = text_of(&field[POOL]);
+			put_row(table, field, strcmp(row_field_text(&field[POOL]), before) != 0);
+			before = row_field_text(&field[POOL]);
 		}
 	table_print(table, "no endpoints", out);
 	return rows_text(&rows, "warning");

@@ -1,36 +1,55 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sluice show routes: a line for each rule.
 #include "cli.h"
+#include "rows.h"
 
 #include <string.h>
 
-static void print(json_t *answer, FILE *out)
+enum {
+	HOST,
+	PATH,
+	KIND,
+	SERVICE,
+	READY,
+	CLASS_2XX,
+	CLASS_3XX,
+	CLASS_4XX,
+	CLASS_5XX,
+	INGRESS,
+	FIELDS
+};
+
+static const char *print(char *bytes, size_t length, FILE *out)
 {
-	static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
+	struct row_field field[FIELDS] = {[HOST] = {.name = "host"},
+		[PATH] = {.name = "path"},
+		[KIND] = {.name = "kind"},
+		[SERVICE] = {.name = "service"},
+		[READY] = {.name = "ready"},
+		[CLASS_2XX] = {.name = "2xx"},
+		[CLASS_3XX] = {.name = "3xx"},
+		[CLASS_4XX] = {.name = "4xx"},
+		[CLASS_5XX] = {.name = "5xx"},
+		[INGRESS] = {.name = "ingress"}};
 	struct table *table = table_new("llllrrrrrl");
 	const char *before = "";
-	json_t *row;
-	size_t i;
+	char text[HUMAN_TEXT];
+	struct rows rows;
 
 	table_head(table, (const char *const[]){"HOST", "PATH", "KIND", "SERVICE", "READY", "2xx",
 				  "3xx", "4xx", "5xx", "INGRESS"});
-	json_array_foreach(json_object_get(answer, "routes"), i, row)
-	{
-		const char *host = row_text(row, "host"), *path = row_text(row, "path");
-		json_t *responses = json_object_get(row, "responses");
-		char text[HUMAN_TEXT];
+	for (bool more = rows_begin(&rows, bytes, length, "routes");
+		more && rows_next(&rows, field, FIELDS);) {
+		const char *host = row_field_text(&field[HOST]);
 
-		table_cell(table, "%s", strcmp(host, before) == 0 ? "" : host);
-		table_cell(table, "%s", *path ? path : "-");
-		table_cell(table, "%s", row_text(row, "kind"));
-		table_cell(table, "%s", row_text(row, "service"));
-		table_cell(table, "%llu", (unsigned long long)row_number(row, "ready"));
-		for (unsigned j = 0; j < 4; j++)
-			table_cell(table, "%s", row_count(responses, classes[j], text));
-		table_cell(table, "%s", row_text(row, "ingress"));
+		for (unsigned i = 0; i < FIELDS; i++)
+			table_put(table, i == HOST && strcmp(host, before) == 0 ? ""
+					 : field[i].is_number ? human_count(field[i].number, text)
+							      : row_field_text(&field[i]));
 		before = host;
 	}
 	table_print(table, "no routes: no Ingress is served", out);
+	return rows_text(&rows, "warning");
 }
 
 const struct cli_command cli_routes = {
@@ -38,5 +57,5 @@ const struct cli_command cli_routes = {
 	.help = "hosts and paths of the Ingresses, and where they lead",
 	.path = "/v1/routes",
 	.arguments = {{"host", "NAME", "only of this host; \"*\" = all others"}},
-	.print = print,
+	.print_text = print,
 };

@@ -112,6 +112,11 @@ static bool take_value(struct rows *r, struct row_field *field)
 	return true;
 }
 
+const char *row_field_text(const struct row_field *field)
+{
+	return field->text && *field->text ? field->text : "-";
+}
+
 bool rows_begin(struct rows *rows, char *bytes, size_t length, const char *noun)
 {
 	const char *name;
@@ -137,29 +142,44 @@ static struct row_field *find(
 	return NULL;
 }
 
-bool rows_next(struct rows *rows, struct row_field *fields, unsigned count)
+struct members { // of a row
+	struct row_field *fields;
+	unsigned count, next;
+};
+
+// To the closing bracket. An object among them is read as if its members stood here.
+static bool take_members(struct rows *r, struct members *members, bool nested)
 {
 	struct row_field ignored, *field;
-	unsigned next = 0;
 	const char *name;
+
+	while (!take(r, '}')) {
+		take(r, ',');
+		name = take_text(r);
+		if (!name || !take(r, ':'))
+			return false;
+		if (!nested && take(r, '{')) {
+			if (!take_members(r, members, true))
+				return false;
+			continue;
+		}
+		field = find(members->fields, members->count, name, &members->next);
+		if (!take_value(r, field ? field : &ignored))
+			return false;
+	}
+	return true;
+}
+
+bool rows_next(struct rows *rows, struct row_field *fields, unsigned count)
+{
+	struct members members = {fields, count, 0};
 
 	for (unsigned i = 0; i < count; i++) {
 		fields[i].text = NULL;
 		fields[i].is_number = false;
 	}
 	take(rows, ',');
-	if (!take(rows, '{'))
-		return false;
-	while (!take(rows, '}')) {
-		take(rows, ',');
-		name = take_text(rows);
-		if (!name || !take(rows, ':'))
-			return false;
-		field = find(fields, count, name, &next);
-		if (!take_value(rows, field ? field : &ignored))
-			return false;
-	}
-	return true;
+	return take(rows, '{') && take_members(rows, &members, false);
 }
 
 const char *rows_text(struct rows *rows, const char *name)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rows of an answer that may be too long for a tree: {"noun": [{...}, {...}], "warning": "..."},
 // read row by row out of the text. Only what the API writes is understood: members are texts,
-// numbers, true, false or null; anything else ends the reading. Pure; nothing is allocated.
+// numbers, true, false, null or an object of such, whose members count as the row's own; anything
+// else ends the reading. Pure; nothing is allocated.
 #pragma once
 
 #include <stdbool.h>
@@ -20,6 +21,9 @@ struct row_field {
 	uint64_t number;  // of a number
 	bool is_number;
 };
+
+// What a table shows of a text: "-" when there is none.
+const char *row_field_text(const struct row_field *field);
 
 // At the first row of the list; false: there is no such list at the beginning.
 bool rows_begin(struct rows *rows, char *bytes, size_t length, const char *noun);

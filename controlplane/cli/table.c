@@ -87,6 +87,13 @@ void table_cell(struct table *table, const char *format, ...)
 	int length;
 
 	va_start(args, format);
+	if (strcmp(format, "%s") == 0) { // most are
+		const char *whole = va_arg(args, const char *);
+
+		table_put(table, whole ? whole : "-");
+		va_end(args);
+		return;
+	}
 	length = vasprintf(&text, format, args);
 	va_end(args);
 	if (length < 0)
@@ -98,9 +105,14 @@ void table_cell(struct table *table, const char *format, ...)
 // How many columns a text takes on the screen: UTF-8 counts by its first bytes.
 static size_t columns_of(const char *text)
 {
+	const char *start = text;
 	size_t n = 0;
 
-	for (; text && *text; text++)
+	while (text && (signed char)*text > 0)
+		text++;
+	if (!text || !*text)
+		return (size_t)(text - start);
+	for (text = start; *text; text++)
 		n += ((unsigned char)*text & 0xc0) != 0x80;
 	return n;
 }

@@ -254,7 +254,7 @@ static void print_copy(const struct cli_command *command, const char *answer, FI
 static void rows_are_read_without_a_tree(void **state)
 {
 	char text[] = "{\"n\":[{\"a\":\"x\\\"\\u0041\",\"b\":18446744073709551615},"
-		      "{\"c\":true,\"b\":null}],\"warning\":\"w\"}";
+		      "{\"c\":true,\"b\":null},{\"o\":{\"b\":7},\"a\":\"\"}],\"warning\":\"w\"}";
 	char wrong[] = "{\"n\":[{\"a\":[1]}]}";
 	struct row_field field[2] = {{.name = "a"}, {.name = "b"}};
 	struct rows rows;
@@ -267,6 +267,8 @@ static void rows_are_read_without_a_tree(void **state)
 	assert_true(rows_next(&rows, field, 2));
 	assert_null(field[0].text);
 	assert_false(field[1].is_number);
+	assert_true(rows_next(&rows, field, 2)); // an object's members are the row's
+	assert_true(field[1].is_number && field[1].number == 7);
 	assert_false(rows_next(&rows, field, 2));
 	assert_string_equal(rows_text(&rows, "warning"), "w");
 	assert_true(rows_begin(&rows, wrong, strlen(wrong), "n"));
