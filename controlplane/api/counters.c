@@ -193,27 +193,43 @@ void carried_add(
 	}
 }
 
+static const struct {
+	const char *name;
+	size_t offset;
+	bool always; // also in brief
+} numbers[] = {
+	{"flows", offsetof(struct carried, flows), true},
+	{"flows_created", offsetof(struct carried, flows_created), true},
+	{"packets_in", offsetof(struct carried, packets_in), false},
+	{"bytes_in", offsetof(struct carried, bytes_in), true},
+	{"packets_out", offsetof(struct carried, packets_out), false},
+	{"bytes_out", offsetof(struct carried, bytes_out), true},
+	{"requests", offsetof(struct carried, requests), true},
+	{"requests_open", offsetof(struct carried, requests_open), false},
+};
+
+#define COUNT (sizeof(numbers) / sizeof(numbers[0]))
+
+static uint64_t number(const struct carried *carried, size_t i)
+{
+	return *(const uint64_t *)(const void *)((const char *)carried + numbers[i].offset);
+}
+
 void carried_json(json_t *row, const struct carried *carried)
 {
-	static const struct {
-		const char *name;
-		size_t offset;
-	} numbers[] = {
-		{"flows", offsetof(struct carried, flows)},
-		{"flows_created", offsetof(struct carried, flows_created)},
-		{"packets_in", offsetof(struct carried, packets_in)},
-		{"bytes_in", offsetof(struct carried, bytes_in)},
-		{"packets_out", offsetof(struct carried, packets_out)},
-		{"bytes_out", offsetof(struct carried, bytes_out)},
-		{"requests", offsetof(struct carried, requests)},
-		{"requests_open", offsetof(struct carried, requests_open)},
-	};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		const char *at = (const char *)carried + numbers[i].offset;
-
+	for (size_t i = 0; i < COUNT; i++)
 		json_object_set_new(row, numbers[i].name,
-			carried ? json_integer((json_int_t) * (const uint64_t *)(const void *)at)
-				: json_null());
+			carried ? json_integer((json_int_t)number(carried, i)) : json_null());
+}
+
+void carried_text(struct text *text, const struct carried *carried, bool brief)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (brief && !numbers[i].always)
+			continue;
+		if (carried)
+			text_key_number(text, numbers[i].name, number(carried, i));
+		else
+			text_key_null(text, numbers[i].name);
 	}
 }

@@ -5,6 +5,7 @@
 
 #include "plan.h"
 #include "publish.h"
+#include "text_out.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -38,6 +39,7 @@ void carried_add(
 	struct carried *sum, const Sluice__Counters *flows, const Sluice__HttpCounters *http);
 // "flows", "packets_in", ... ; nulls when carried is NULL.
 void carried_json(json_t *row, const struct carried *carried);
+void carried_text(struct text *text, const struct carried *carried, bool brief);
 // Answered: 1xx is no answer yet.
 uint64_t http_counters_requests(const Sluice__HttpCounters *counters);
 

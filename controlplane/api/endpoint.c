@@ -7,7 +7,8 @@
 
 enum {
 	SERVICE,
-	ADDRESS
+	ADDRESS,
+	BRIEF
 };
 
 // "web", "default/web" or "local/default/web".
@@ -20,18 +21,21 @@ bool plan_pool_is_of(const struct plan_pool *pool, const char *wanted)
 }
 
 // By text: there may be 100,000.
-static void endpoint_row(struct text *text, const struct api_state *state,
+static void endpoint_row(struct text *text, const struct api_request *request,
 	const struct plan_pool *pool, const struct plan_endpoint *endpoint)
 {
+	const struct api_state *state = request->state;
 	const struct health *health = state->health;
 	bool drained =
 		state->drains && drains_has(state->drains, &endpoint->address, endpoint->port);
 
 	text_open(text, '{');
-	text_key(text, "service"); // a pool is called "cluster/namespace/service:protocol:port"
-	text_put(text, "\"");
-	text_bytes(text, pool->name, strcspn(pool->name, ":"));
-	text_put(text, "\"");
+	if (!request->values[BRIEF]) { // a pool is called "cluster/namespace/service:protocol:port"
+		text_key(text, "service");
+		text_put(text, "\"");
+		text_bytes(text, pool->name, strcspn(pool->name, ":"));
+		text_put(text, "\"");
+	}
 	text_key_string(text, "pool", pool->name);
 	text_key_addr(text, "address", &endpoint->address);
 	text_key_number(text, "port", endpoint->port);
@@ -43,25 +47,6 @@ static void endpoint_row(struct text *text, const struct api_state *state,
 						  : "draining");
 	text_key_string(text, "health",
 		health ? health_text(health, pool->check, &endpoint->address, endpoint->port) : "");
-}
-
-static void end_row(struct text *text, const struct carried *counters)
-{
-	if (counters) {
-		text_key_number(text, "flows", counters->flows);
-		text_key_number(text, "flows_created", counters->flows_created);
-		text_key_number(text, "packets_in", counters->packets_in);
-		text_key_number(text, "bytes_in", counters->bytes_in);
-		text_key_number(text, "packets_out", counters->packets_out);
-		text_key_number(text, "bytes_out", counters->bytes_out);
-		text_key_number(text, "requests", counters->requests);
-		text_key_number(text, "requests_open", counters->requests_open);
-	} else {
-		text_put(text, ",\"flows\":null,\"flows_created\":null,\"packets_in\":null,"
-			       "\"bytes_in\":null,\"packets_out\":null,\"bytes_out\":null,"
-			       "\"requests\":null,\"requests_open\":null");
-	}
-	text_close(text, '}');
 }
 
 static void endpoints(const struct api_request *request, struct text *text)
@@ -86,8 +71,10 @@ static void endpoints(const struct api_request *request, struct text *text)
 			if (request->values[ADDRESS] &&
 				addr_compare(&endpoint->address, &address) != 0)
 				continue;
-			endpoint_row(text, request->state, pool, endpoint);
-			end_row(text, counters_endpoint(stats, pool, j, &sum) ? &sum : NULL);
+			endpoint_row(text, request, pool, endpoint);
+			carried_text(text, counters_endpoint(stats, pool, j, &sum) ? &sum : NULL,
+				request->values[BRIEF]);
+			text_close(text, '}');
 		}
 	}
 	end_rows(text, request);
@@ -103,6 +90,8 @@ const struct api_command api_endpoints = {
 				"only of this Service: name, "
 				"namespace/name or with the cluster"},
 			[ADDRESS] = {"address", ARGUMENT_ADDRESS, "only with this address"},
+			[BRIEF] = {"brief", ARGUMENT_FLAG,
+				"without the Service, packets and open requests"},
 		},
 	.need = WANT_ENDPOINT_STATS,
 	.write = endpoints,

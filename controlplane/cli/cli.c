@@ -178,19 +178,26 @@ static bool edits(const struct cli_call *call, const struct cli_asker *asker)
 	return asker->seen && strncmp(call->command->path, EDITING, strlen(EDITING)) == 0;
 }
 
-// A console tells which candidate it means: another one may have been at it.
-static bool tell_seen(const struct cli_call *call, const struct cli_asker *asker, char **path)
+static bool add_argument(char **path, const char *argument)
 {
 	char *longer;
 
-	if (!edits(call, asker) || !call->command->changes || !*asker->seen)
-		return true;
-	if (asprintf(&longer, "%s%cseen=%llu", *path, strchr(*path, '?') ? '&' : '?',
-		    (unsigned long long)*asker->seen) < 0)
+	if (asprintf(&longer, "%s%c%s", *path, strchr(*path, '?') ? '&' : '?', argument) < 0)
 		return false;
 	free(*path);
 	*path = longer;
 	return true;
+}
+
+// A console tells which candidate it means: another one may have been at it.
+static bool tell_seen(const struct cli_call *call, const struct cli_asker *asker, char **path)
+{
+	char seen[40];
+
+	if (!edits(call, asker) || !call->command->changes || !*asker->seen)
+		return true;
+	snprintf(seen, sizeof(seen), "seen=%llu", (unsigned long long)*asker->seen);
+	return add_argument(path, seen);
 }
 
 static void see(
@@ -204,15 +211,16 @@ static void see(
 	json_decref(answer);
 }
 
-static bool compose(
-	const struct cli_call *call, struct cli_question *question, struct reason *reason)
+static bool compose(const struct cli_call *call, const struct cli_asker *asker,
+	struct cli_question *question, struct reason *reason)
 {
 	const struct cli_command *command = call->command;
+	const char *shorter = asker->json ? NULL : command->shorter;
 
 	if (command->compose)
 		return command->compose(call, question, reason);
 	question->path = client_query(call);
-	if (!question->path)
+	if (!question->path || (shorter && !add_argument(&question->path, shorter)))
 		return false;
 	if (command->content && call->values[command->content - 1])
 		question->body = read_content(call, reason);
@@ -231,7 +239,7 @@ static int ask_once(const struct cli_call *call, const struct cli_asker *usual)
 	enum cli_exit result = CLI_ERROR;
 
 	asker.patience_s = command->patience_s;
-	if (compose(call, &question, &reason) && tell_seen(call, usual, &question.path)) {
+	if (compose(call, usual, &question, &reason) && tell_seen(call, usual, &question.path)) {
 		body = (struct client_text){
 			question.body, question.body ? strlen(question.body) : 0};
 		result = client_fetch(

@@ -62,6 +62,8 @@ struct cli_command {
 	// Instead, where there may be very many rows: out of the text, which it may change. Gives
 	// the warning in it, or NULL.
 	const char *(*print_text)(char *bytes, size_t length, FILE *out);
+	const char
+		*shorter; // asked, too, when a table is printed: leaves out what it does not show
 	unsigned own;     // this argument, counted from 1, is not the API's
 	bool positional;  // the second word is the first argument's value
 	unsigned tail;    // this argument, counted from 1, takes all words that are left

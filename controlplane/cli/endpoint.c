@@ -84,5 +84,6 @@ const struct cli_command cli_endpoints = {
 			{"address", "ADDRESS", "only with this address"},
 		},
 	.print_text = print,
+	.shorter = "brief=true",
 	.values = {&cli_values_services},
 };

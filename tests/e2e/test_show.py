@@ -23,6 +23,11 @@ class TestPools:
         assert pool["packets_in"] > 0
         assert rows(lab, "pools", "service", "nobody") == []
         assert "maglev" in lab.box.sluice("show", "pools").stdout
+        # The table is asked for in brief, which has all that it shows.
+        row = next(row for row in rows(lab, "endpoints") if row["bytes_in"])
+        line = next(line for line in lab.box.sluice("show", "endpoints").stdout.splitlines()
+                    if f" {row['address']}:8080 " in line)
+        assert [row["name"], "1", "ready", "-", "0", str(row["flows_created"]), "0"] == line.split()[-11:-4]
 
 
 class TestKernel:
