@@ -11,7 +11,7 @@ struct checked {
 	const struct settings *s;
 	const setting_t *element;
 	struct pair_gateway *gateway;
-	const char *own; // the name of the interface that has this very address
+	char own[PAIR_INTERFACE_TEXT]; // the name of the interface that has this very address
 };
 
 static void look_at(struct checked *c, const char *name, const struct prefix *list, unsigned count)
@@ -21,7 +21,7 @@ static void look_at(struct checked *c, const char *name, const struct prefix *li
 
 		prefix_mask(&network);
 		if (addr_compare(&list[i].addr, &c->gateway->address) == 0)
-			c->own = name;
+			snprintf(c->own, sizeof(c->own), "%s", name);
 		if (!*c->gateway->interface && prefix_contains(&network, &c->gateway->address))
 			snprintf(c->gateway->interface, sizeof(c->gateway->interface), "%s", name);
 	}
@@ -85,7 +85,7 @@ static void check(struct checked *c)
 	find_interface(c);
 	if (!*c->gateway->interface)
 		snprintf(expected, sizeof(expected), "an address in the network of a port or VLAN");
-	else if (c->own)
+	else if (*c->own)
 		snprintf(expected, sizeof(expected),
 			"an address beside those of the boxes; %s has it", c->own);
 	else if (c->s->pair.has_peer && addr_compare(address, &c->s->pair.peer) == 0)
