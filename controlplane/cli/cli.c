@@ -203,9 +203,12 @@ static bool tell_seen(const struct cli_call *call, const struct cli_asker *asker
 static void see(
 	const struct cli_call *call, const struct cli_asker *asker, const struct client_text *text)
 {
-	json_t *answer = edits(call, asker) ? json_loadb(text->bytes, text->length, 0, NULL) : NULL;
-	json_t *edit = json_object_get(answer, "edit");
+	json_t *answer, *edit;
 
+	if (!edits(call, asker))
+		return;
+	answer = json_loadb(text->bytes, text->length, 0, NULL);
+	edit = json_object_get(answer, "edit");
 	if (edit)
 		*asker->seen = (uint64_t)json_integer_value(edit);
 	json_decref(answer);

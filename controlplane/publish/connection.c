@@ -204,7 +204,7 @@ static void on_reply(struct connection *c, const Sluice__Reply *reply)
 			lose(c, "the dataplane answers what was not asked");
 		return;
 	}
-	if (!pending->to.done) {
+	if (pending->to.packed) { // it is for those who want it packed
 		answer_without(pending, "the dataplane's answer cannot be read");
 		return;
 	}
