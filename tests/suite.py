@@ -27,9 +27,9 @@ NO_SOURCE = 75  # of tests/cluster/build
 
 
 class Suite:
-    def __init__(self, quick, wanted, image=True):
+    def __init__(self, quick, wanted, image=False):
         self.quick, self.wanted = quick, wanted
-        self.with_image = image and (not wanted or wanted.startswith("image"))
+        self.with_image = image or (wanted or "").startswith("image")
         self.logs = ROOT / "build-logs"
         self.passed, self.failed = 0, []
         self.children, self.lock = set(), threading.Lock()
@@ -176,7 +176,7 @@ class Suite:
         self.end_to_end(title="cluster", tests="cluster", workers=0)
 
     def image(self):
-        """The firmware, made and started in virtual machines: some ten minutes."""
+        """The firmware, made and started in virtual machines: minutes, so only when asked for."""
         if not self.with_image:
             return
         code, log = self.command(
@@ -265,8 +265,7 @@ def interrupted(number, _frame):
 def main():
     parser = argparse.ArgumentParser(prog="tests/run", description="Builds and tests everything.")
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
-    parser.add_argument("--image", action=argparse.BooleanOptionalAction, default=True,
-                        help="the firmware, in virtual machines")
+    parser.add_argument("--image", action="store_true", help="and the firmware, in virtual machines")
     parser.add_argument("filter", nargs="?", help="only tests whose name contains this")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupted)
