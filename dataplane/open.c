@@ -104,12 +104,8 @@ bool open_source_allowed(const struct listener *listener, const struct flow_key 
 {
 	struct addr client = open_key_addr(key->src, key->family);
 
-	if (listener->source_count == 0)
-		return true;
-	for (uint32_t i = 0; i < listener->source_count; i++)
-		if (prefix_contains(&listener->sources[i], &client))
-			return true;
-	return false;
+	return !listener->source_count ||
+	       prefixes_contain(listener->sources, listener->source_count, &client);
 }
 
 // The same on any box: what Maglev promises rests on it. With affinity a client's connections go

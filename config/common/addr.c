@@ -134,6 +134,14 @@ bool prefix_contains(const struct prefix *prefix, const struct addr *addr)
 	return addr_compare(&other.addr, &prefix->addr) == 0;
 }
 
+bool prefixes_contain(const struct prefix *prefixes, uint32_t count, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (prefix_contains(&prefixes[i], addr))
+			return true;
+	return false;
+}
+
 int prefix_parse(struct prefix *prefix, const char *text)
 {
 	char head[ADDR_TEXT];

@@ -32,6 +32,8 @@ const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT]);
 int prefix_parse(struct prefix *prefix, const char *text);
 const char *prefix_format(const struct prefix *prefix, char buf[static PREFIX_TEXT]);
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
+// Does one of them?
+bool prefixes_contain(const struct prefix *prefixes, uint32_t count, const struct addr *addr);
 // Clears the host bits.
 void prefix_mask(struct prefix *prefix);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "interfaces.h"
 #include "reader.h"
 
 struct checked {
@@ -14,34 +15,22 @@ struct checked {
 	char own[PAIR_INTERFACE_TEXT]; // the name of the interface that has this very address
 };
 
-static void look_at(struct checked *c, const char *name, const struct prefix *list, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		struct prefix network = list[i];
-
-		prefix_mask(&network);
-		if (addr_compare(&list[i].addr, &c->gateway->address) == 0)
-			snprintf(c->own, sizeof(c->own), "%s", name);
-		if (!*c->gateway->interface && prefix_contains(&network, &c->gateway->address))
-			snprintf(c->gateway->interface, sizeof(c->gateway->interface), "%s", name);
-	}
-}
-
 static void find_interface(struct checked *c)
 {
-	char vlan[PAIR_INTERFACE_TEXT];
+	struct interface_walk at = {.settings = c->s};
 
-	for (unsigned i = 0; i < c->s->port_count; i++) {
-		const struct port_settings *port = &c->s->ports[i];
+	while (interface_next(&at))
+		for (unsigned i = 0; i < at.address_count; i++) {
+			struct prefix network = at.addresses[i];
 
-		if (!port->name)
-			continue;
-		look_at(c, port->name, port->addresses, port->address_count);
-		for (unsigned j = 0; j < port->vlan_count; j++) {
-			snprintf(vlan, sizeof(vlan), "%.15s.%u", port->name, port->vlans[j].id);
-			look_at(c, vlan, port->vlans[j].addresses, port->vlans[j].address_count);
+			prefix_mask(&network);
+			if (addr_compare(&at.addresses[i].addr, &c->gateway->address) == 0)
+				memcpy(c->own, at.name, sizeof(c->own));
+			if (!*c->gateway->interface &&
+				prefix_contains(&network, &c->gateway->address))
+				memcpy(c->gateway->interface, at.name,
+					sizeof(c->gateway->interface));
 		}
-	}
 }
 
 static const struct pool_settings *find_pool(const struct settings *s, const struct addr *address)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interfaces.h"
 #include "reader.h"
 
 #define AT(path, ...) (snprintf(path, sizeof(path), __VA_ARGS__), path)
@@ -27,19 +28,11 @@ bool health_kind_parse(const char *text, enum health_kind *kind)
 
 static bool has_interface(const struct settings *s, const char *name)
 {
-	char vlan[32];
+	struct interface_walk at = {.settings = s};
 
-	for (unsigned i = 0; i < s->port_count; i++) {
-		const struct port_settings *port = &s->ports[i];
-
-		if (port->name && strcmp(port->name, name) == 0)
+	while (interface_next(&at))
+		if (strcmp(at.name, name) == 0)
 			return true;
-		for (unsigned j = 0; port->name && j < port->vlan_count; j++) {
-			snprintf(vlan, sizeof(vlan), "%.15s.%u", port->name, port->vlans[j].id);
-			if (strcmp(vlan, name) == 0)
-				return true;
-		}
-	}
 	return false;
 }
 
@@ -60,22 +53,11 @@ static bool is_higher(const struct prefix *addresses, unsigned count, const stru
 // Which end of the pools is ours; see plan/ipam.c.
 static bool is_second(const struct settings *s)
 {
-	char vlan[32];
+	struct interface_walk at = {.settings = s};
 
-	for (unsigned i = 0; i < s->port_count; i++) {
-		const struct port_settings *port = &s->ports[i];
-
-		if (!port->name)
-			continue;
-		if (strcmp(port->name, s->pair.interface) == 0)
-			return is_higher(port->addresses, port->address_count, &s->pair.peer);
-		for (unsigned j = 0; j < port->vlan_count; j++) {
-			snprintf(vlan, sizeof(vlan), "%.15s.%u", port->name, port->vlans[j].id);
-			if (strcmp(vlan, s->pair.interface) == 0)
-				return is_higher(port->vlans[j].addresses,
-					port->vlans[j].address_count, &s->pair.peer);
-		}
-	}
+	while (interface_next(&at))
+		if (strcmp(at.name, s->pair.interface) == 0)
+			return is_higher(at.addresses, at.address_count, &s->pair.peer);
 	return false;
 }
 

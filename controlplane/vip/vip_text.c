@@ -2,6 +2,8 @@
 // The configurations of BIRD and keepalived, and what the two say. See vip_text.h.
 #include "vip_text.h"
 
+#include "interfaces.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,24 +174,12 @@ char *bird_text(const struct settings *s, const struct route_list *routes)
 
 static const struct prefix *address_of(const struct settings *s, const char *interface, bool v4)
 {
-	char vlan[32];
+	struct interface_walk at = {.settings = s};
 
-	for (unsigned i = 0; i < s->port_count; i++) {
-		const struct port_settings *port = &s->ports[i];
-
-		for (unsigned k = 0; strcmp(port->name, interface) == 0 && k < port->address_count;
-			k++)
-			if (addr_is_v4(&port->addresses[k].addr) == v4)
-				return &port->addresses[k];
-		for (unsigned j = 0; j < port->vlan_count; j++) {
-			snprintf(vlan, sizeof(vlan), "%.15s.%u", port->name, port->vlans[j].id);
-			for (unsigned k = 0;
-				strcmp(vlan, interface) == 0 && k < port->vlans[j].address_count;
-				k++)
-				if (addr_is_v4(&port->vlans[j].addresses[k].addr) == v4)
-					return &port->vlans[j].addresses[k];
-		}
-	}
+	while (interface_next(&at))
+		for (unsigned i = 0; strcmp(at.name, interface) == 0 && i < at.address_count; i++)
+			if (addr_is_v4(&at.addresses[i].addr) == v4)
+				return &at.addresses[i];
 	return NULL;
 }
 

@@ -13,10 +13,8 @@
 
 bool is_announced(const struct listener *listener, const struct addr *peer)
 {
-	for (uint32_t i = 0; i < listener->http->proxy_protocol_count; i++)
-		if (prefix_contains(&listener->http->proxy_protocol[i], peer))
-			return true;
-	return false;
+	return prefixes_contain(
+		listener->http->proxy_protocol, listener->http->proxy_protocol_count, peer);
 }
 
 static void name_client(struct session *session, const struct addr *address, uint16_t port)
@@ -39,10 +37,8 @@ void session_name_peer(struct session *session, const struct addr *address, uint
 
 static bool is_trusted(const struct listener *listener, const struct addr *address)
 {
-	for (uint32_t i = 0; listener && listener->http && i < listener->http->trusted_count; i++)
-		if (prefix_contains(&listener->http->trusted[i], address))
-			return true;
-	return false;
+	return listener && listener->http &&
+	       prefixes_contain(listener->http->trusted, listener->http->trusted_count, address);
 }
 
 // From the end of X-Forwarded-For, as each of those who are trusted added whom it heard from, the
@@ -89,11 +85,10 @@ void session_name_client(struct proxy *proxy, struct session *session, const str
 static bool may_come(const struct proxy *proxy, const struct session *session)
 {
 	const struct listener *listener = tables_listener_slot(proxy->tables, session->listener);
-	bool allowed = listener && listener->source_count == 0;
 
-	for (uint32_t i = 0; listener && i < listener->source_count && !allowed; i++)
-		allowed = prefix_contains(&listener->sources[i], &session->address);
-	return allowed;
+	return listener &&
+	       (!listener->source_count || prefixes_contain(listener->sources,
+						   listener->source_count, &session->address));
 }
 
 static bool refuse(struct proxy *proxy, struct session *session, enum http_refusal refusal)

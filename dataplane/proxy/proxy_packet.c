@@ -236,14 +236,12 @@ static enum tcp_verdict allow(void *io, const struct tcp_tuple *tuple, struct tc
 {
 	struct proxy *proxy = io;
 	const struct listener *listener = listener_of(proxy, tuple);
-	bool allowed = listener && listener->source_count == 0;
 
 	if (!listener)
 		return TCP_REFUSE;
-	allowed = allowed || is_announced(listener, &tuple->remote); // it is seen then
-	for (uint32_t i = 0; i < listener->source_count && !allowed; i++)
-		allowed = prefix_contains(&listener->sources[i], &tuple->remote);
-	if (!allowed) {
+	// Of whom a PROXY header tells it is seen then.
+	if (listener->source_count && !is_announced(listener, &tuple->remote) &&
+		!prefixes_contain(listener->sources, listener->source_count, &tuple->remote)) {
 		proxy->refused = DROP_SOURCE_RANGE; // nothing of it is kept
 		return TCP_IGNORE;
 	}

@@ -237,19 +237,12 @@ static void take_policy(struct proxy *proxy, struct session *session, const stru
 		policy->retry_timeout_ms ? after_ms(proxy, policy->retry_timeout_ms) : UINT64_MAX;
 }
 
-static bool is_among(const struct prefix *prefixes, uint32_t count, const struct addr *address)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (prefix_contains(&prefixes[i], address))
-			return true;
-	return false;
-}
-
 static bool may_come(const struct rule_policy *policy, const struct addr *client)
 {
-	if (is_among(policy->refused, policy->refused_count, client))
+	if (prefixes_contain(policy->refused, policy->refused_count, client))
 		return false;
-	return !policy->allowed_count || is_among(policy->allowed, policy->allowed_count, client);
+	return !policy->allowed_count ||
+	       prefixes_contain(policy->allowed, policy->allowed_count, client);
 }
 
 // The head is parsed: where does the request go?
