@@ -26,6 +26,7 @@ static json_t *dataplane(const struct api_request *request)
 	json_object_set_new(row, "version", json_string(publish->build));
 	json_object_set_new(row, "generation", json_integer((json_int_t)publish->generation));
 	json_object_set_new(row, "current", json_boolean(publish->current));
+	json_object_set_new(row, "kept", json_boolean(publish->kept));
 	json_object_set_new(row, "refused", json_string(publish->refused_reason));
 	json_object_set_new(row, "transactions", json_integer((json_int_t)publish->transactions));
 	if (publish->connected) {

@@ -403,6 +403,7 @@ struct publish_state publish_state(const struct publish *p)
 	state.file_reason = p->file_reason;
 	state.build = p->build;
 	state.current = p->newest && p->newest == p->applied;
+	state.kept = p->on_disk && p->on_disk == for_disk(p);
 	return state;
 }
 

@@ -46,6 +46,7 @@ struct publish_state {
 	uint64_t started_us;        // the dataplane's start, CLOCK_REALTIME
 	uint64_t generation;        // in force, as far as the dataplane has said
 	bool current;               // the dataplane has the newest plan
+	bool kept;                  // the plan file has what it is to have
 	uint64_t transactions;      // taken, since we started
 	uint64_t refusals;
 };

@@ -135,6 +135,10 @@ class Appliance:
             raise LabError(f"the plan was refused: {dataplane['refused']}")
         return dataplane["connected"] and dataplane["current"]
 
+    def kept(self):
+        """Has the plan file the newest plan? What starts with neither cluster nor control plane has it."""
+        return self.in_force() and self.show("status")["dataplane"]["kept"]
+
     def memory(self):
         """What pages the dataplane uses: "hugepages 2 MB" or "4 kB pages"."""
         return self.show("workers")["memory"]

@@ -61,6 +61,18 @@ class Paced:
         return sorted(set(range(self.sent)) - self.answered)
 
 
+def download(lab, vip, megabytes, pace):
+    """curl, under way, where it writes to, and what is to be there in the end."""
+    data = harness.payload(1 << 20) * megabytes
+    for pod in lab.pods.values():
+        (pod.dir / "files" / "big").write_bytes(data)
+    out = lab.net.dir / "big"
+    curl = lab.client.start("curl", "-gsS", "--limit-rate", pace, "-o", out,
+                            harness.url(vip, 80, "/files/big"), log=lab.net.dir / "curl.log")
+    wait_until(lambda: out.exists() and out.stat().st_size > 1 << 20, "the download under way")
+    return curl, out, data
+
+
 @pytest.mark.sanitized
 class TestControlPlaneKilled:
     def test_not_one_packet_is_lost(self, make_lab):
@@ -89,13 +101,7 @@ class TestControlPlaneKilled:
     def test_a_download_goes_on(self, make_lab):
         lab = make_lab()
         vip = lab.apply_service("files", PORTS)[0]
-        data = harness.payload(1 << 20) * 40
-        for pod in lab.pods.values():
-            (pod.dir / "files" / "big").write_bytes(data)
-        out = lab.net.dir / "big"
-        curl = lab.client.start("curl", "-gsS", "--limit-rate", "20M", "-o", out,
-                                harness.url(vip, 80, "/files/big"), log=lab.net.dir / "curl.log")
-        wait_until(lambda: out.exists() and out.stat().st_size > 1 << 20, "the download under way")
+        curl, out, data = download(lab, vip, 40, "20M")
         lab.box.kill("sluice-controlplane", signal.SIGKILL)
         assert curl.wait(timeout=60) == 0
         assert out.read_bytes() == data
@@ -120,6 +126,7 @@ class TestDataplaneKilled:
         vip = lab.apply_service("again", PORTS)[0]
         assert lab.ask_once(vip, 7000)
         if not control_plane:
+            wait_until(lab.box.kept, "the plan on the disk")  # it is written beside, a moment later
             lab.box.kill("sluice-controlplane", signal.SIGKILL)
         lab.box.kill("sluice-dataplane", signal.SIGKILL)
         with contextlib.closing(lab.udp(vip, timeout=0.02)) as sock:
@@ -142,14 +149,8 @@ class TestDataplaneKilled:
         lab = make_lab()
         vip = lab.apply_service("kept", [("http", "TCP", 80, 8080), ("echo", "TCP", 7000, 9000)],
                                 annotations={"sluice.dev/mode": "dnat"}, families=(family,))[0]
-        data = harness.payload(1 << 20) * 24
-        for pod in lab.pods.values():
-            (pod.dir / "files" / "big").write_bytes(data)
-        out = lab.net.dir / "big"
-        curl = lab.client.start("curl", "-gsS", "--limit-rate", "8M", "-o", out,
-                                harness.url(vip, 80, "/files/big"), log=lab.net.dir / "curl.log")
         quiet = lab.connect(vip, 7000)[0]
-        wait_until(lambda: out.exists() and out.stat().st_size > 1 << 20, "the download under way")
+        curl, out, data = download(lab, vip, 24, "8M")
         lab.box.kill("sluice-dataplane", signal.SIGKILL)
         lab.box.start("sluice-dataplane")
         assert curl.wait(timeout=60) == 0

@@ -4,28 +4,19 @@ a moment."""
 
 import objects
 import pytest
-from test_kube import apply_service, problems, use_cluster, wait_problem
+from test_kube import apply_service, klab, problems, wait_problem  # noqa: F401: a fixture
 from topology import wait_until
 
 
-@pytest.fixture(scope="module")
-def slices_lab(make_module_lab):
-    lab = make_module_lab(start=False)
-    use_cluster(lab)
-    lab.box.start_all()
-    yield lab
-    lab.api.down()
-
-
 @pytest.fixture
-def live(slices_lab):
+def live(klab):  # noqa: F811
     """The lab with its API server in order before and after."""
-    yield slices_lab
-    api = slices_lab.api
+    yield klab
+    api = klab.api
     api.fault, api.slice_versions = None, {"v1"}
     if not api.server:
         api.up()
-    wait_until(lambda: not problems(slices_lab, "cluster prod"), "no problem with the cluster", 30)
+    wait_until(lambda: not problems(klab, "cluster prod"), "no problem with the cluster", 30)
 
 
 def asked(lab, version):

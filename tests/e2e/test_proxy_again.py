@@ -63,8 +63,9 @@ def pods(lab):
         each.close()
 
 
-def send(lab, plan, pods, method, parts, head=b"", **policy):
-    """The status of a request whose body comes in these parts, the later ones when a pod failed."""
+@contextlib.contextmanager
+def reached(lab, plan, pods, **policy):
+    """A client's connection, by whose requests these pods are reached."""
     plan.pool("web", list(PODS), port=pods.servers[0].listener.getsockname()[1])
     plan.rule("", "/", "web", **policy)
     plan.apply()
@@ -72,6 +73,12 @@ def send(lab, plan, pods, method, parts, head=b"", **policy):
     with contextlib.closing(lab.client.socket()) as sock:
         sock.settimeout(8)
         sock.connect((VIP, 80))
+        yield sock
+
+
+def send(lab, plan, pods, method, parts, head=b"", **policy):
+    """The status of a request whose body comes in these parts, the later ones when a pod failed."""
+    with reached(lab, plan, pods, **policy) as sock:
         head = head or b"Content-Length: %d\r\n" % sum(map(len, parts))
         sock.sendall(method + b" / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + head + b"\r\n" + parts[0])
         for part in parts[1:]:
@@ -111,12 +118,7 @@ def test_chunks(lab, plan, pods):
 
 def test_one_that_waits_for_100(lab, plan, pods):
     made = pods(2000)
-    plan.pool("web", list(PODS), port=made.servers[0].listener.getsockname()[1])
-    plan.rule("", "/", "web")
-    plan.apply()
-    with contextlib.closing(lab.client.socket()) as sock:
-        sock.settimeout(8)
-        sock.connect((VIP, 80))
+    with reached(lab, plan, made) as sock:
         sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n"
                      b"Expect: 100-continue\r\n\r\n")
         assert read_head(sock) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -161,12 +163,7 @@ def test_over_tls(lab, plan, pods):
 def test_the_next_request_of_the_connection(lab, plan, pods):
     """What was kept of one is not of the other."""
     made = pods(10)
-    plan.pool("web", list(PODS), port=made.servers[0].listener.getsockname()[1])
-    plan.rule("", "/", "web")
-    plan.apply()
-    with contextlib.closing(lab.client.socket()) as sock:
-        sock.settimeout(8)
-        sock.connect((VIP, 80))
+    with reached(lab, plan, made) as sock:
         for letter in (b"a", b"b"):
             made.failing = 1
             sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n" + letter * 10)
