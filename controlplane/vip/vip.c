@@ -319,7 +319,10 @@ static void follow_pair(struct vip *v)
 	bool lost = v->lost && !v->connected;
 	bool on = *v->settings->pair.interface && !v->drained.box && !lost;
 
-	vrrp_configure(v->vrrp, on ? keepalived_text(v->settings, vrrp_fifo(v->vrrp)) : NULL);
+	struct keepalived_files files = vrrp_files(v->vrrp);
+
+	vrrp_configure(
+		v->vrrp, on ? keepalived_text(v->settings, &files) : NULL, &v->settings->pair);
 }
 
 void vip_serve(struct vip *v, const struct plan *newest, bool connected, bool current)

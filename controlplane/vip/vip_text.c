@@ -215,7 +215,7 @@ static void print_tracked(FILE *f, const struct pair_settings *pair, const struc
 
 // keepalived wants an address to care for. Ours are the dataplane's: it gets one that means
 // nothing, on an interface where nobody sees it.
-char *keepalived_text(const struct settings *s, const char *fifo)
+char *keepalived_text(const struct settings *s, const struct keepalived_files *files)
 {
 	const struct pair_settings *pair = &s->pair;
 	bool v4 = !pair->has_peer || addr_is_v4(&pair->peer);
@@ -232,15 +232,19 @@ char *keepalived_text(const struct settings *s, const char *fifo)
 		"\tvrrp_startup_delay " STARTUP_DELAY_S "\n\tvrrp_rt_priority 20\n"
 		// On a CPU that it shares, or one of software, 10 ms (its default) are soon over.
 		"\tvrrp_rlimit_rttime 1000000\n}\n",
-		fifo);
+		files->fifo);
 	for (unsigned i = 0; i < pair->group_count; i++) {
 		const struct pair_group *group = &pair->groups[i];
 
 		fprintf(f,
-			"\nvrrp_instance group%u {\n\tstate BACKUP\n%s\tinterface %s\n"
-			"\tvirtual_router_id %u\n\tpriority %u\n\tadvert_int %u.%02u\n",
-			group->id, pair->preempt ? "" : "\tnopreempt\n", pair->interface, group->id,
-			group->priority, pair->interval_ms / 1000, pair->interval_ms % 1000 / 10);
+			"\ntrack_file raise%u {\n\tfile \"%s%u\"\n\tweight 1\n}\n"
+			"vrrp_instance group%u {\n\tstate BACKUP\n%s\tinterface %s\n"
+			"\tvirtual_router_id %u\n\tpriority %u\n\tadvert_int %u.%02u\n"
+			"\ttrack_file {\n\t\traise%u\n\t}\n",
+			group->id, files->raise, group->id, group->id,
+			pair->preempt ? "" : "\tnopreempt\n", pair->interface, group->id,
+			group->priority, pair->interval_ms / 1000, pair->interval_ms % 1000 / 10,
+			group->id);
 		print_tracked(f, pair, group);
 		if (pair->has_peer) {
 			if (own)

@@ -20,7 +20,12 @@ int pair_group_of(const struct settings *settings, const char *pool, const struc
 
 // Malloced, NULL when out of memory.
 char *bird_text(const struct settings *settings, const struct route_list *routes);
-char *keepalived_text(const struct settings *settings, const char *fifo);
+
+struct keepalived_files {
+	const char *fifo;  // where it says what has changed
+	const char *raise; // "raise." is "raise.51" of group 51: by how much its priority is raised
+};
+char *keepalived_text(const struct settings *settings, const struct keepalived_files *files);
 
 // A line of `show protocols` of BIRD's, cut into its words.
 struct bird_protocol {

@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "program.h"
+#include "vrrp_heard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +15,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IDS 256
+#define IDS           256
+#define PRIORITY_MOST 254 // 255 is an owner's
 
 struct vrrp {
 	uv_loop_t *loop;
 	void (*changed)(void *arg);
 	void *arg;
 	char *conf, *beside, *fifo, *states_file, *pid_file;
+	char *raise;                         // the group's id comes behind it
 	char *own_pid_file, *child_pid_file; // keepalived writes them
 	struct program *program;
 	char *used;
@@ -29,8 +32,34 @@ struct vrrp {
 	char line[256];
 	size_t line_bytes;
 	char mistake[200];
+	struct vrrp_heard *heard;
+	uint8_t priorities[IDS]; // as configured; 0: not to be raised
 	enum vrrp_state states[IDS];
 };
+
+// keepalived looks at the file as it is written.
+static void raise_by(const struct vrrp *v, uint32_t id, unsigned by)
+{
+	char *name;
+	FILE *file;
+
+	if (asprintf(&name, "%s%u", v->raise, id) < 0)
+		return;
+	file = fopen(name, "we");
+	free(name);
+	if (!file)
+		return;
+	fprintf(file, "%u\n", by);
+	fclose(file);
+}
+
+static void follow_priority(const struct vrrp *v, uint32_t id)
+{
+	unsigned own = v->priorities[id], heard = vrrp_heard_priority(v->heard, id);
+	bool higher = v->states[id] == VRRP_MASTER && own && heard >= own;
+
+	raise_by(v, id, higher ? (heard < PRIORITY_MOST ? heard + 1 : heard) - own : 0);
+}
 
 static void keep_states(const struct vrrp *v)
 {
@@ -66,6 +95,7 @@ static bool take_line(struct vrrp *v, const char *line, size_t length)
 		return false;
 	log_notice("vip", "virtual router %u is %s", id, vrrp_state_name(state));
 	v->states[id] = state;
+	follow_priority(v, id);
 	return true;
 }
 
@@ -121,10 +151,13 @@ static bool write_conf(struct vrrp *v, const char *text)
 	return ok;
 }
 
-void vrrp_configure(struct vrrp *v, char *text)
+void vrrp_configure(struct vrrp *v, char *text, const struct pair_settings *pair)
 {
 	bool same = text && v->used && strcmp(text, v->used) == 0;
 
+	memset(v->priorities, 0, sizeof(v->priorities));
+	for (unsigned i = 0; i < pair->group_count && !pair->preempt; i++)
+		v->priorities[pair->groups[i].id] = (uint8_t)pair->groups[i].priority;
 	if (same) {
 		free(text);
 		return;
@@ -141,6 +174,8 @@ void vrrp_configure(struct vrrp *v, char *text)
 		program_signal(v->program, SIGHUP);
 	} else {
 		memset(v->states, 0, sizeof(v->states)); // those were of another
+		for (unsigned i = 0; i < pair->group_count; i++)
+			raise_by(v, pair->groups[i].id, 0);
 		keep_states(v);
 	}
 }
@@ -150,9 +185,9 @@ enum vrrp_state vrrp_state(const struct vrrp *v, uint32_t id)
 	return id < IDS ? v->states[id] : VRRP_STOPPED;
 }
 
-const char *vrrp_fifo(const struct vrrp *v)
+struct keepalived_files vrrp_files(const struct vrrp *v)
 {
-	return v->fifo;
+	return (struct keepalived_files){v->fifo, v->raise};
 }
 
 const char *vrrp_mistake(const struct vrrp *v)
@@ -166,6 +201,7 @@ static void vrrp_free(struct vrrp *v)
 		close(v->fd);
 	free(v->conf);
 	free(v->beside);
+	free(v->raise);
 	free(v->fifo);
 	free(v->states_file);
 	free(v->pid_file);
@@ -213,11 +249,12 @@ struct vrrp *vrrp_new(uv_loop_t *loop, const char *run_dir, void (*changed)(void
 	v->conf = path(run_dir, "keepalived.conf");
 	v->beside = path(run_dir, "keepalived.conf.new");
 	v->fifo = path(run_dir, "keepalived.fifo");
+	v->raise = path(run_dir, "keepalived.raise.");
 	v->states_file = path(run_dir, "keepalived.states");
 	v->pid_file = path(run_dir, "keepalived.pid");
 	v->own_pid_file = path(run_dir, "keepalived.own.pid");
 	v->child_pid_file = path(run_dir, "keepalived.vrrp.pid");
-	if (!v->conf || !v->beside || !v->fifo || !v->states_file || !v->pid_file ||
+	if (!v->conf || !v->beside || !v->fifo || !v->raise || !v->states_file || !v->pid_file ||
 		!v->own_pid_file || !v->child_pid_file || open_fifo(v) < 0) {
 		vrrp_free(v);
 		return NULL;
@@ -237,6 +274,7 @@ struct vrrp *vrrp_new(uv_loop_t *loop, const char *run_dir, void (*changed)(void
 		vrrp_free(v);
 		return NULL;
 	}
+	v->heard = vrrp_heard_new(loop);
 	v->poll.data = v;
 	read_states(v);
 	uv_poll_start(&v->poll, UV_READABLE, on_readable);
@@ -248,6 +286,7 @@ void vrrp_release(struct vrrp *v)
 	if (!v)
 		return;
 	program_release(v->program);
+	vrrp_heard_release(v->heard);
 	uv_poll_stop(&v->poll);
 	uv_close((uv_handle_t *)&v->poll, on_closed);
 }

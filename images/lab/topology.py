@@ -76,6 +76,9 @@ class Machine:
                 self.sysctl(f"ipv6/conf/{family}/forwarding", 1)
         if forwards:
             self.sysctl("ipv4/ip_forward", 1)
+        # Each error is told. Of many within a second to one address Linux keeps most to itself.
+        self.sysctl("ipv4/icmp_ratemask", 0)
+        self.sysctl("ipv6/icmp/ratelimit", 0)
         # A bridge is a cable here. With br_netfilter it would look into packets and drop some.
         for family in ("iptables", "ip6tables", "arptables"):
             with contextlib.suppress(FileNotFoundError):

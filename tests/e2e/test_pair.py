@@ -55,9 +55,12 @@ class Asking:
 
 
 @pytest.fixture
-def pair(make_lab):
+def pair(make_lab, request):
+    def settings(number, wanted):
+        pair_settings(number, wanted)
+        wanted["pair"]["interval_ms"] = getattr(request, "param", 100)
     lab = make_lab(start=False, node_on_wan=True, pods=(1, 1))
-    both = boxes.Boxes(lab, pair_settings)
+    both = boxes.Boxes(lab, settings)
     both.start()
     lab.vip = lab.apply_service("pair", PORTS, annotations={"sluice.dev/mode": "dsr"})[0]
     for pod in lab.pods.values():
@@ -67,7 +70,8 @@ def pair(make_lab):
         wait_until((pod.dir / "decap").exists, "the tunnel's other end")
     both.first = second.settled(lambda: both.owner(lab.vip), "one owner")
     yield both
-    print(both[1].tail("sluice-controlplane", 40))  # shown with what failed
+    for box in both:  # shown with what failed
+        print(box.tail("sluice-controlplane", 40))
     both.stop()
 
 
@@ -77,6 +81,10 @@ def kill_keepalived(box):
 
 def kill_dataplane(box):
     box.kill("sluice-dataplane", signal.SIGKILL)
+
+
+def times_master(both):
+    return [box.log("sluice-controlplane").read_text().count("router 51 is master") for box in both]
 
 
 def link_down(box, network="wan"):
@@ -116,6 +124,23 @@ class TestFailover:
         gap = boxes.longest_gap(asking.times, since)
         print(f"frozen: {gap * 1000:.0f} ms")
         assert gap < GAP
+
+    @pytest.mark.parametrize("pair", [1000], indirect=True)  # no busy machine looks like a dead one
+    def test_who_thaws_stays_away(self, pair):
+        """It thinks it is master still, whether its address is the higher or the lower one."""
+        for box in (pair.first, 1 - pair.first):
+            elected = times_master(pair)
+            with boxes.frozen(pair[box]):
+                wait_until(lambda box=box: pair.state(1 - box, pair.lab.vip) == "owned", "the peer owning it", 20)
+            wait_until(lambda box=box: pair.state(box, pair.lab.vip) == "standby", "it stands by", 20)
+            asking = Asking(pair.lab, pair.lab.vip)
+            try:  # for longer than an election takes
+                wait_until(lambda asking=asking: len(asking.times) > 400, "answers", 30)
+            finally:
+                asking.stop()
+            assert pair.owner(pair.lab.vip) == 1 - box
+            elected[1 - box] += 1
+            assert times_master(pair) == elected
 
     def test_no_flapping_back(self, pair):
         lab, first = pair.lab, pair.first
@@ -222,7 +247,7 @@ class TestClientAddressKept:
                 assert it.body() == data
         gaps = sorted(round(it.gap() * 1000) for it in downloads)
         print(f"stalled: {gaps} ms")
-        assert kept.owner(lab.vips[0]) in (1 - first, None)
+        assert kept.owner(lab.vips[0]) in (1 - first, None)  # None: thawed just now
         assert gaps[-1] < 2500
 
     def test_the_gateway_goes_with_the_vips(self, kept):

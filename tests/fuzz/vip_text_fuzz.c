@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What BIRD and keepalived say, line by line.
+// What BIRD and keepalived say, line by line, and adverts of VRRP.
 #include "vip_text.h"
+#include "vrrp_heard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bird_protocol protocol;
 	enum vrrp_state state;
 	char *line = malloc(size + 1); // without an end: reading on is seen
+	unsigned priority;
 	uint32_t id;
 
 	if (!line)
@@ -22,6 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (vrrp_event_parse(line, size, &id, &state) &&
 		(id == 0 || id > 255 || state > VRRP_FAULT))
+		abort();
+	if (vrrp_advert_parse((const uint8_t *)line, size, &id, &priority) &&
+		(id == 0 || id > 255 || priority > 255))
 		abort();
 	free(line);
 	return 0;

@@ -67,13 +67,15 @@ static void bird_is_told(void **state)
 	settings_free(s);
 }
 
+static const struct keepalived_files files = {"/run/x.fifo", "/run/x.raise."};
+
 static void groups_are_found(void **state)
 {
 	struct settings *s =
 		parse(PORTS "bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { "
 			    "name = \"b\"; } ); };\n"
 			    "pair = { interface = \"wan\"; peer = \"192.0.2.3\"; id = 9; };");
-	char *text = keepalived_text(s, "/run/x.fifo");
+	char *text = keepalived_text(s, &files);
 
 	(void)state;
 	assert_int_equal(pair_group_of(s, "a", NULL), 0);
@@ -83,6 +85,8 @@ static void groups_are_found(void **state)
 	has(text, "advert_int 0.10\n");
 	has(text, "unicast_src_ip 192.0.2.2\n");
 	has(text, "vrrp_notify_fifo /run/x.fifo\n");
+	has(text, "track_file raise9 {\n\tfile \"/run/x.raise.9\"\n\tweight 1\n}\n");
+	has(text, "\ttrack_file {\n\t\traise9\n\t}\n");
 	free(text);
 	settings_free(s);
 }
@@ -99,7 +103,7 @@ static void gateways_are_found(void **state)
 		"pair = { interface = \"wan\"; groups = ( { id = 51; pools = [ \"a\" ]; }, "
 		"{ id = 52; pools = [ \"b\" ]; gateways = [ \"192.0.2.3\", \"198.51.100.3\", "
 		"\"2001:db8:2::3\" ]; } ); };\n");
-	char *text = keepalived_text(s, "/run/x.fifo");
+	char *text = keepalived_text(s, &files);
 	const struct pair_gateway *gateways = s->pair.groups[1].gateways;
 
 	(void)state;
@@ -108,7 +112,7 @@ static void gateways_are_found(void **state)
 	assert_int_equal(pair_group_of(s, "", &(struct addr){.byte = {1}}), -1);
 	assert_null(bgp_policy_of(s, "")); // no router is told
 	// Once each, and not the interface of the instance itself, of the second group alone.
-	has(text, "priority 100\n\tadvert_int 0.10\n\ttrack_interface {\n\t\tlan\n\t}\n\t"
+	has(text, "\ttrack_file {\n\t\traise52\n\t}\n\ttrack_interface {\n\t\tlan\n\t}\n\t"
 		  "virtual_ipaddress");
 	assert_ptr_equal(strstr(text, "track_interface"),
 		strstr(strstr(text, "vrrp_instance group52"), "track_interface"));
