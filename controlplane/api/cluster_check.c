@@ -39,6 +39,7 @@ static void begin(struct api_request *request)
 			continue;
 		check.mode = endpoint_mode_name(cluster->endpoints);
 		check.why = cluster->why;
+		check.automatic = cluster->asked == ENDPOINTS_AUTO;
 	}
 	registry_check(state->registry, &check, request->refused);
 }

@@ -85,6 +85,25 @@ static void on_reached(void *arg)
 	finish(arg);
 }
 
+static void tell_mode(struct checking *c, bool node_ports)
+{
+	bool chosen = c->asked.automatic;
+	char text[400];
+
+	if (!*c->asked.mode) {
+		check_row(c->rows, "endpoint mode", "warning", "not known: no node was seen yet",
+			"see whether nodes may be listed");
+		return;
+	}
+	snprintf(text, sizeof(text), "%s%s: %.300s", chosen ? "auto chose " : "", c->asked.mode,
+		c->asked.why);
+	check_row(c->rows, "endpoint mode", "ok", text,
+		chosen && node_ports ? "pods are asked themselves when every node has "
+				       "spec.podCIDRs, or by endpoints = \"pod\" and routes of "
+				       "your own"
+				     : "");
+}
+
 static void reach(struct checking *c)
 {
 	const struct reach_options options = {.loop = registry_options(c->registry)->loop,
@@ -94,15 +113,7 @@ static void reach(struct checking *c)
 		.arg = c,
 		.done = on_reached};
 
-	if (*c->asked.mode) {
-		char text[256];
-
-		snprintf(text, sizeof(text), "%s: %s", c->asked.mode, c->asked.why);
-		check_row(c->rows, "endpoint mode", "ok", text, "");
-	} else {
-		check_row(c->rows, "endpoint mode", "warning", "not known: no node was seen yet",
-			"see whether nodes may be listed");
-	}
+	tell_mode(c, options.node_ports);
 	if (reach_start(&options, c->rows))
 		finish(c);
 }

@@ -19,5 +19,6 @@ struct reach_options {
 	void (*done)(void *arg); // once, never from within
 };
 
-// Tries one pod and one NodePort of each node; what came of it goes to `rows`, which outlives it.
+// Tries a pod and a NodePort of each node; what came of it goes to `rows`, which outlives it.
+// -ENOMEM.
 int reach_start(const struct reach_options *options, json_t *rows);

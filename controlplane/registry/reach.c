@@ -1,164 +1,187 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which nodes and pods of a cluster are reached from here, over the host path and so over the
-// dataplane's ports: one ready pod of each node, and one NodePort on each, by a TCP connection.
+// dataplane's ports: of each node and family one ready pod, one NodePort and one
+// healthCheckNodePort, each by a TCP connection, FLYING_MOST at a time.
 #include "check.h"
 
-#include "model.h"
 #include "probe.h"
+#include "reach_find.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NODES_MOST 200
+#define NODES_MOST  200
+#define FLYING_MOST 100
+
+enum kind {
+	TO_POD,
+	TO_NODE_PORT,
+	TO_HEALTH_PORT,
+};
+#define KINDS (TO_HEALTH_PORT + 1)
+
+static const struct {
+	const char *what, *no_route, *silent, *refused;
+	bool refusal_will_do; // somebody is there, and that is what is asked
+} kinds[KINDS] = {
+	[TO_POD] = {"pods", "see show host-routes, and whether the node forwards",
+		"see whether a firewall or a NetworkPolicy drops it, and whether the node knows the "
+		"way back",
+		"", true},
+	[TO_NODE_PORT] = {"NodePort", "see whether the node is up, and show neighbours",
+		"see whether a firewall on the node or on the way drops NodePorts (30000 to 32767)",
+		"see whether kube-proxy, or what takes its place, runs on the node and opens "
+		"NodePorts at this address",
+		false},
+	[TO_HEALTH_PORT] = {"healthCheckNodePort",
+		"see whether the node is up, and show neighbours",
+		"see whether a firewall on the node or on the way drops NodePorts (30000 to 32767)",
+		"see whether kube-proxy, or what takes its place, runs on the node", false},
+};
 
 struct attempt {
 	struct reach *reach;
-	char what[300], at[80];
-	bool needed; // by the mode in use
+	enum kind kind;
+	struct addr address;
+	uint16_t port;
+	char what[300], found[200];
+	const char *mend;
+	bool good;
 };
 
 struct reach {
-	struct reach_options options;
+	struct reach_options options; // but for the model, which is not ours for long
+	char *cluster;
 	json_t *rows;
-	unsigned open; // attempts, and one while they are begun
-	uint16_t node_port;
+	struct attempt *attempts;
+	unsigned count, next, flying;
 	uv_idle_t later;
 };
+
+static bool is_needed(const struct reach *r, enum kind kind)
+{
+	return (kind == TO_POD) != r->options.node_ports;
+}
+
+static void judge(struct attempt *a, enum probe_result result)
+{
+	char at[ADDR_TEXT], port[16];
+	const char *outcome = "could not be tried";
+
+	switch (result) {
+	case PROBE_OPEN:
+		outcome = "answers";
+		a->good = true;
+		break;
+	case PROBE_REFUSED:
+		a->good = kinds[a->kind].refusal_will_do;
+		outcome = a->good ? "is there, and refuses this port" : "refuses: it is closed";
+		a->mend = kinds[a->kind].refused;
+		break;
+	case PROBE_NO_ROUTE:
+		outcome = "no route";
+		a->mend = kinds[a->kind].no_route;
+		break;
+	case PROBE_SILENT:
+		outcome = "no answer in 2 s";
+		a->mend = kinds[a->kind].silent;
+		break;
+	case PROBE_FAILED:
+		break;
+	}
+	snprintf(port, sizeof(port), addr_is_v4(&a->address) ? ":%u" : "]:%u", a->port);
+	snprintf(a->found, sizeof(a->found), "%s%s%s %s%s",
+		addr_is_v4(&a->address) ? "" : "[", addr_format(&a->address, at), port, outcome,
+		a->good || is_needed(a->reach, a->kind) ? "" : "; not needed in mode pod");
+}
+
+// Where pods are not reached and NodePorts are.
+static void tell_other_mode(struct reach *r)
+{
+	unsigned ports = 0, bad_ports = 0, bad_pods = 0;
+	char mend[200];
+
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct attempt *a = &r->attempts[i];
+
+		ports += a->kind == TO_NODE_PORT;
+		bad_ports += a->kind == TO_NODE_PORT && !a->good;
+		bad_pods += a->kind == TO_POD && !a->good;
+	}
+	if (!bad_pods || !ports || bad_ports)
+		return;
+	snprintf(mend, sizeof(mend),
+		"endpoints = \"nodeport\" for cluster %s in sluice.conf serves by them", r->cluster);
+	check_row(r->rows, "the other mode", "ok", "NodePorts answer wherever one was tried", mend);
+}
 
 static void on_freed(uv_handle_t *handle)
 {
 	struct reach *r = handle->data;
 
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct attempt *a = &r->attempts[i];
+
+		check_row(r->rows, a->what,
+			a->good                   ? "ok"
+			: is_needed(r, a->kind) ? "failed"
+						: "warning",
+			a->found, a->good ? "" : a->mend);
+	}
+	tell_other_mode(r);
 	r->options.done(r->options.arg);
+	free(r->attempts);
+	free(r->cluster);
 	free(r);
 }
 
-static void let_go(struct reach *r)
-{
-	if (!--r->open)
-		uv_close((uv_handle_t *)&r->later, on_freed);
-}
+static void fly(struct reach *r);
 
 static void on_probed(void *arg, enum probe_result result)
 {
 	struct attempt *a = arg;
-	const char *bad = a->needed ? "failed" : "warning", *outcome = "failed", *mend = "";
-	char found[200];
+	struct reach *r = a->reach;
 
-	switch (result) {
-	case PROBE_OPEN:
-		outcome = "answers";
-		break;
-	case PROBE_REFUSED:
-		outcome = "is there, and refuses this port";
-		break;
-	case PROBE_NO_ROUTE:
-		outcome = "no route";
-		mend = "see show host-routes, and whether the node forwards";
-		break;
-	case PROBE_SILENT:
-		outcome = "no answer in 2 s";
-		mend = "see whether a firewall or a NetworkPolicy drops it, and whether the node "
-		       "knows the way back";
-		break;
-	case PROBE_FAILED:
-		outcome = "could not be tried";
-		break;
+	judge(a, result);
+	r->flying--;
+	fly(r);
+}
+
+static void fly(struct reach *r)
+{
+	while (r->next < r->count && r->flying < FLYING_MOST) {
+		struct attempt *a = &r->attempts[r->next++];
+
+		if (probe_start(r->options.loop, &a->address, a->port, on_probed, a))
+			judge(a, PROBE_FAILED);
+		else
+			r->flying++;
 	}
-	snprintf(found, sizeof(found), "%s %s", a->at, outcome);
-	check_row(a->reach->rows, a->what,
-		result == PROBE_OPEN || result == PROBE_REFUSED ? "ok" : bad, found, mend);
-	let_go(a->reach);
-	free(a);
+	if (!r->flying && !uv_is_closing((uv_handle_t *)&r->later))
+		uv_close((uv_handle_t *)&r->later, on_freed);
 }
 
 // house: what is tried and how it is called
-static void try_at(struct reach *r, const char *node, const char *what, const struct addr *address,
-	uint16_t port, bool needed)
+static void try_at(struct reach *r, const char *node, enum kind kind, const struct addr *address,
+	uint16_t port)
 {
-	struct attempt *a = calloc(1, sizeof(*a));
-	char text[ADDR_TEXT];
+	struct attempt *a = &r->attempts[r->count++];
 
-	if (!a)
-		return;
-	a->reach = r;
-	a->needed = needed;
-	snprintf(a->what, sizeof(a->what), "node %.200s %s", node, what);
-	snprintf(a->at, sizeof(a->at), addr_is_v4(address) ? "%s:%u" : "[%s]:%u",
-		addr_format(address, text), port);
-	r->open++;
-	if (probe_start(r->options.loop, address, port, on_probed, a)) {
-		r->open--;
-		free(a);
-	}
+	*a = (struct attempt){
+		.reach = r, .kind = kind, .address = *address, .port = port, .mend = ""};
+	snprintf(a->what, sizeof(a->what), "node %.200s %s%s", node, kinds[kind].what,
+		addr_is_v4(address) ? "" : " (IPv6)");
 }
 
-// A ready pod of the node with a TCP port.
-static bool find_pod(const struct object **slices, size_t count, const char *node,
-	const struct slice_endpoint **pod, uint16_t *port)
+static void try_node(struct reach *r, const struct reach_node *it)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct endpoint_slice *slice = (const struct endpoint_slice *)slices[i];
-
-		*port = 0;
-		for (unsigned j = 0; j < slice->port_count && !*port; j++)
-			if (slice->ports[j].protocol == IPPROTO_TCP)
-				*port = slice->ports[j].port;
-		for (unsigned j = 0; *port && j < slice->endpoint_count; j++) {
-			*pod = &slice->endpoints[j];
-			if (((*pod)->conditions & ENDPOINT_IS_READY) &&
-				strcmp((*pod)->node, node) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-// All objects of the kind that are of the cluster; to be freed.
-static const struct object **list(const struct reach *r, enum object_kind kind, size_t *count)
-{
-	size_t all = model_count(r->options.model, kind);
-	const struct object **objects = calloc(all + 1, sizeof(*objects));
-
-	*count = 0;
-	if (!objects)
-		return NULL;
-	model_list(r->options.model, kind, objects);
-	for (size_t i = 0; i < all; i++)
-		if (strcmp(objects[i]->cluster, r->options.cluster) == 0)
-			objects[(*count)++] = objects[i];
-	return objects;
-}
-
-// One of a Service that every node answers for.
-static uint16_t find_node_port(const struct reach *r)
-{
-	size_t count;
-	const struct object **services = list(r, OBJECT_SERVICE, &count);
-	uint16_t found = 0;
-
-	for (size_t i = 0; services && i < count && !found; i++) {
-		const struct service *service = (const struct service *)services[i];
-
-		for (unsigned j = 0; j < service->port_count && !service->local_only; j++)
-			if (service->ports[j].protocol == IPPROTO_TCP &&
-				service->ports[j].node_port)
-				found = service->ports[j].node_port;
-	}
-	free(services);
-	return found;
-}
-
-static void try_node(
-	struct reach *r, const struct node *node, const struct object **slices, size_t count)
-{
+	const struct node *node = it->node;
 	const char *name = node->object.name;
 	bool by_port = r->options.node_ports;
-	const struct slice_endpoint *pod;
+	unsigned pods = 0, ports = 0;
 	char what[300];
-	uint16_t port;
 
 	snprintf(what, sizeof(what), "node %.200s", name);
 	if (!node->address_count) {
@@ -171,43 +194,77 @@ static void try_node(
 	if (!by_port && !node->pod_prefix_count)
 		check_row(r->rows, what, "failed", "no spec.podCIDRs: its pods cannot be routed to",
 			"set endpoints = \"nodeport\" for the cluster, or routes by BGP");
-	if (find_pod(slices, count, name, &pod, &port))
-		try_at(r, name, "pods", &pod->address, port, !by_port);
-	else if (!by_port)
+	for (unsigned i = 0; i < REACH_FAMILIES; i++) {
+		const struct reach_target *to = &it->to[i];
+
+		if (to->pod_port && !by_port) {
+			try_at(r, name, TO_POD, &to->pod, to->pod_port);
+			pods++;
+		}
+		if (to->address && to->node_port) {
+			try_at(r, name, TO_NODE_PORT, to->address, to->node_port);
+			ports++;
+		}
+		if (to->address && to->health_port && by_port)
+			try_at(r, name, TO_HEALTH_PORT, to->address, to->health_port);
+	}
+	if (!by_port && !pods)
 		check_row(r->rows, what, "ok", "no ready pod with a TCP port to try", "");
-	if (r->node_port)
-		try_at(r, name, "NodePort", &node->addresses[0], r->node_port, by_port);
-	else if (by_port)
-		check_row(r->rows, what, "ok", "no NodePort to try", "");
+	if (by_port && !ports)
+		check_row(r->rows, what, "ok", "no NodePort with a ready pod to try", "");
 }
 
 static void on_later(uv_idle_t *idle)
 {
 	uv_idle_stop(idle);
-	let_go(idle->data);
+	fly(idle->data);
+}
+
+static void try_nodes(struct reach *r, const struct reach_node *nodes, unsigned count)
+{
+	char found[80];
+
+	if (!count)
+		check_row(r->rows, "nodes", "warning", "none was seen",
+			"see whether nodes may be listed");
+	if (count > NODES_MOST) {
+		snprintf(found, sizeof(found), "%u of %u are tried", NODES_MOST, count);
+		check_row(r->rows, "nodes", "ok", found, "");
+		count = NODES_MOST;
+	}
+	if (count && r->options.node_ports)
+		check_row(r->rows, "pods", "ok", "not tried: mode nodeport has no routes to them",
+			"");
+	for (unsigned i = 0; i < count; i++)
+		try_node(r, &nodes[i]);
 }
 
 int reach_start(const struct reach_options *options, json_t *rows)
 {
 	struct reach *r = calloc(1, sizeof(*r));
-	const struct object **nodes, **slices;
-	size_t node_count, slice_count;
+	struct reach_node *nodes = NULL;
+	unsigned count = 0;
+	int rc = -ENOMEM;
 
-	if (!r)
+	if (r) {
+		*r = (struct reach){.options = *options, .rows = rows};
+		r->cluster = strdup(options->cluster);
+		rc = reach_find(options->model, options->cluster, &nodes, &count);
+	}
+	if (rc == 0)
+		r->attempts =
+			calloc((size_t)count * REACH_FAMILIES * KINDS + 1, sizeof(*r->attempts));
+	if (rc || !r->cluster || !r->attempts) {
+		free(nodes);
+		if (r)
+			free(r->cluster);
+		free(r);
 		return -ENOMEM;
-	*r = (struct reach){.options = *options, .rows = rows, .open = 1};
+	}
+	try_nodes(r, nodes, count);
+	free(nodes);
 	uv_idle_init(options->loop, &r->later);
 	r->later.data = r;
 	uv_idle_start(&r->later, on_later);
-	r->node_port = find_node_port(r);
-	nodes = list(r, OBJECT_NODE, &node_count);
-	slices = list(r, OBJECT_ENDPOINT_SLICE, &slice_count);
-	for (size_t i = 0; nodes && slices && i < node_count && i < NODES_MOST; i++)
-		try_node(r, (const struct node *)nodes[i], slices, slice_count);
-	if (!node_count)
-		check_row(rows, "nodes", "warning", "none was seen",
-			"see whether nodes may be listed");
-	free(nodes);
-	free(slices);
 	return 0;
 }

@@ -81,6 +81,7 @@ struct registry_check {
 	const char *const *namespaces; // that are served; none = all
 	unsigned namespace_count;
 	const char *mode, *why; // of its endpoints, as planned: "pod", "nodeport"; "" = not known
+	bool automatic;         // nobody said so in sluice.conf
 	void *arg;
 	// Once for each that returned 0, never from within. The rows are an array of objects
 	// {"what", "result": "ok", "warning" or "failed", "found", "mend"}, and taken over.

@@ -201,20 +201,23 @@ class ControlPlane:
     def tail(self, name):
         return "\n".join((self.dir / f"{name}.log").read_text(errors="replace").split("\n")[-25:])
 
-    def _connect(self):
+    def _open(self, timeout=10):
         """To an address that is nowhere but on the machine: the socket is of there."""
+        connection = http.client.HTTPSConnection(self.address, PORT, timeout=timeout)
+        raw = self.machine.socket()
+        try:
+            raw.settimeout(timeout)
+            raw.connect((self.address, PORT))
+            context = ssl.create_default_context(cafile=self.dir / "ca.crt")
+            connection.sock = context.wrap_socket(raw, server_hostname=self.address)
+        except BaseException:
+            raw.close()
+            raise
+        return connection
+
+    def _connect(self):
         if not getattr(self.threads, "connection", None):
-            connection = http.client.HTTPSConnection(self.address, PORT, timeout=10)
-            raw = self.machine.socket()
-            try:
-                raw.settimeout(10)
-                raw.connect((self.address, PORT))
-                context = ssl.create_default_context(cafile=self.dir / "ca.crt")
-                connection.sock = context.wrap_socket(raw, server_hostname=self.address)
-            except BaseException:
-                raw.close()
-                raise
-            self.threads.connection = connection
+            self.threads.connection = self._open()
         return self.threads.connection
 
     def _hang_up(self):
@@ -238,6 +241,19 @@ class ControlPlane:
 
     def get(self, path):
         return self.request("GET", path)
+
+    def changes(self, path, seconds=30):
+        """The objects of that path as they change after this call, for so long."""
+        version = self.get(path)["metadata"]["resourceVersion"]
+
+        def follow():
+            with contextlib.closing(self._open(seconds + 10)) as connection:
+                connection.request("GET", f"{path}?watch=1&resourceVersion={version}"
+                                   f"&timeoutSeconds={seconds}", None,
+                                   {"Authorization": f"Bearer {TOKEN}"})
+                for line in connection.getresponse():
+                    yield json.loads(line)["object"]
+        return follow()
 
     def create(self, path, body):
         return self.request("POST", path, body)

@@ -71,12 +71,14 @@ class SlicesV1:
         self.slices, self.events, self.known = {}, [], {}
         self.version = self.oldest = int(time.time())  # beyond that of one that was here before
         self.requests, self.ending = [], threading.Event()
+        self.followed = threading.Event()  # else the first list may be empty, and believed
         self.server, self.threads = None, []
 
     def __enter__(self):
         self.api.certificate("slices", f"DNS:{SERVICE}.{NAMESPACE}.svc")
         self.threads = [threading.Thread(target=self._follow, daemon=True)]
         self.threads[0].start()
+        assert self.followed.wait(30), "the slices of v1beta1 were not read"
         self.up()
         self.register()
         return self
@@ -110,6 +112,14 @@ class SlicesV1:
             with contextlib.suppress(ApiError):
                 self.api.delete(path)
 
+    def status(self):
+        """What who asks for v1 is answered: 200, 404 ..."""
+        try:
+            self.api.get("/apis/discovery.k8s.io/v1/endpointslices?limit=1")
+        except ApiError as error:
+            return error.code
+        return 200
+
     def wait_available(self, yes):
         def as_wanted():
             rows = self.api.get(f"{API_SERVICE}/{NAME}").get("status", {}).get("conditions", ())
@@ -123,6 +133,7 @@ class SlicesV1:
             with contextlib.suppress(OSError, ApiError):
                 self._take(self.api.get(BETA)["items"], self.api.get("/api/v1/pods")["items"],
                            self.api.get("/api/v1/services")["items"])
+                self.followed.set()
 
     def _take(self, pieces, pods, services):
         by_name = {(row["metadata"]["namespace"], row["metadata"]["name"]): row for row in services}
@@ -270,14 +281,14 @@ class Answers(http_server.Handler):
         marked, server = time.monotonic(), v1.server
         while time.monotonic() < ends and v1.server is server:
             with v1.changed:
-                if at < v1.oldest:
-                    break
                 new = [row for row in v1.events if row[0] > at]
                 if not new:
                     v1.changed.wait(PAUSE_S)
-                    seen = v1.version if not [row for row in v1.events if row[0] > at] else at
-                else:
-                    seen = at
+                    new = [row for row in v1.events if row[0] > at]
+                # Also after the wait: a bookmark of now would carry it over what was forgotten.
+                if at < v1.oldest:
+                    break
+                seen = v1.version
             for version, kind, thing in new:
                 if namespace in (None, thing["metadata"]["namespace"]):
                     self.line(kind, thing)

@@ -2,10 +2,8 @@
 """What a Service may ask for, asked of a real cluster: which address it has, who may come, where one
 client goes; and a pool that is used up."""
 
-import signal
-
 import pytest
-from test_life import serve, wait_pods
+from test_life import restart, serve, wait_pods
 from topology import wait_until
 
 POOL = "metallb.io/address-pool"
@@ -40,10 +38,7 @@ def test_a_pool_that_is_used_up(world, tiny):
     given = {name: a.addresses("services", name) for name in ("first", "second")}
     assert sorted(sum(given.values(), [])) == list(tiny)
     wait_until(lambda: [text for text in events(a, "third") if "pool tiny" in text], "its Event", 20)
-    world.lab.box.kill("sluice-controlplane", signal.SIGTERM)
-    world.lab.box.start("sluice-controlplane")
-    world.lab.box.wait_answers()
-    wait_until(world.lab.box.in_force, "the plan in force", 30)
+    restart(world)
     assert {name: a.addresses("services", name) for name in given} == given
     assert not a.addresses("services", "third")
     a.forget("first")

@@ -8,6 +8,8 @@ import time
 
 from topology import wait_until
 
+INGRESSES = "networking.k8s.io/v1"
+
 
 def serve(world, cluster, name, replicas):
     """A Service of type LoadBalancer with that many pods, in use: its address."""
@@ -62,14 +64,33 @@ def test_a_refusal_is_an_event_on_the_object(world):
     a.api.delete(f"{a.path('services')}/refused")
 
 
+def seconds_to_status(cluster, plural, group, name, create):
+    """From before it is created until a watch of its kind has told its address."""
+    changes = cluster.api.changes(cluster.path(plural, group))
+    started = time.monotonic()
+    create()
+    for thing in changes:
+        if thing["metadata"]["name"] == name and thing["status"]["loadBalancer"].get("ingress"):
+            return time.monotonic() - started
+    raise AssertionError(f"{name} has no address")
+
+
 def test_address_in_status_within_two_seconds(world):
-    took = []
-    for i in range(3):
-        started = time.monotonic()
-        world.a.service(f"quick-{i}")
-        world.a.wait_address("services", f"quick-{i}", 2)
-        took.append(time.monotonic() - started)
-    assert max(took) < 2
+    for cluster in world.clusters:
+        cluster.service("quick-backend", "ClusterIP")
+        took = {"services": [], "ingresses": []}
+        for i in range(5):
+            name = f"quick-{i}"
+            took["services"].append(seconds_to_status(
+                cluster, "services", "v1", name, lambda c=cluster, name=name: c.service(name)))
+            took["ingresses"].append(seconds_to_status(
+                cluster, "ingresses", INGRESSES, name, lambda c=cluster, name=name: c.ingress(
+                    name, [(f"{name}.{c.name}.test", "/", "Prefix", "quick-backend")])))
+        for i in range(5):
+            cluster.forget(f"quick-{i}")
+            cluster.api.delete(f"{cluster.path('ingresses', INGRESSES)}/quick-{i}")
+        print(cluster.name, {plural: [round(s, 3) for s in rows] for plural, rows in took.items()})
+        assert max(took["services"]) < 2 and max(took["ingresses"]) < 2, took
 
 
 def test_a_deployment_scales_rolls_and_fails(world):
@@ -165,13 +186,18 @@ def test_the_api_server_freezes_under_traffic(world):
     wait_pods(world, b, "frozen", address)
 
 
+def restart(world):
+    """The control plane."""
+    world.lab.box.kill("sluice-controlplane", signal.SIGTERM)
+    world.lab.box.start("sluice-controlplane")
+    world.lab.box.wait_answers()
+    wait_until(world.lab.box.in_force, "the plan in force", 30)
+
+
 def test_the_control_plane_comes_back_to_what_was(world):
     address = serve(world, world.a, "lasting", 2)
     with world.traffic(address) as traffic:
-        world.lab.box.kill("sluice-controlplane", signal.SIGTERM)
-        world.lab.box.start("sluice-controlplane")
-        world.lab.box.wait_answers()
-        wait_until(world.lab.box.in_force, "the plan in force", 30)
+        restart(world)
         traffic.wait_more()
     assert not traffic.failed, traffic.failed[:3]
     assert world.a.addresses("services", "lasting") == [address]

@@ -10,7 +10,7 @@ import threading
 import pytest
 from slices_v1 import SlicesV1
 from test_conformance import secret
-from test_life import problems, serve, wait_pods
+from test_life import problems, restart, serve, wait_pods
 from topology import wait_until
 from world import Held
 
@@ -45,8 +45,8 @@ def test_slices_of_v1_come_and_go(world):
         assert {user for user, _ in v1.asked()} == {"admin"}
         wait_pods(world, b, "sliced", address)
         check_drains(world, b, "sliced", address)
-        v1.compact()  # 410
         lists = len(v1.asked(watch=False))
+        v1.compact()  # 410
         wait_until(lambda: len(v1.asked(watch=False)) > lists, "listed anew", 40)
         # Who serves it is gone, and so is the version for a while: v1beta1 is there.
         v1.down()
@@ -64,6 +64,37 @@ def test_slices_of_v1_come_and_go(world):
     b.scale("sliced", 4)
     wait_until(lambda: b.rolled("sliced"), "four pods", 40)
     wait_pods(world, b, "sliced", address, 60)
+    assert not traffic.failed, traffic.failed[:3]
+    wait_until(lambda: not problems(world), "no problem left", 40)
+
+
+@pytest.mark.parametrize("answer", [404, 503])
+def test_a_start_while_v1_is_not_there(world, answer):
+    """v1beta1 is taken then, and v1 again as soon as it answers."""
+    b, name = world.b, f"late-{answer}"
+    address = serve(world, b, name, 2)
+    with world.traffic(address) as traffic, SlicesV1(b.api) as v1:
+        wait_until(v1.asked, "v1 watched", 40)
+        if answer == 404:
+            v1.unregister()
+        else:
+            v1.down()
+            v1.wait_available(False)
+        wait_until(lambda: v1.status() == answer, f"{answer}", 60)
+        restart(world)
+        b.scale(name, 3)
+        wait_until(lambda: b.rolled(name), "three pods", 40)
+        wait_pods(world, b, name, address)
+        watches = len(v1.asked())
+        if answer == 404:
+            v1.register()
+        else:
+            v1.up()
+            v1.wait_available(True)
+        wait_until(lambda: len(v1.asked()) > watches, "v1 again", 40)
+        b.scale(name, 2)
+        wait_until(lambda: b.rolled(name), "two pods", 40)
+        check_drains(world, b, name, address)
     assert not traffic.failed, traffic.failed[:3]
     wait_until(lambda: not problems(world), "no problem left", 40)
 
