@@ -75,11 +75,28 @@ static const char *data_of(struct reading *r, const struct tree *map, const char
 }
 
 // The map under `inner` of the list's element of that name.
+// "a, b", as far as there is room.
+static void names_of(const struct tree *rows, char *out, size_t size)
+{
+	size_t length = 0;
+
+	*out = '\0';
+	for (unsigned i = 0; rows && rows->kind == TREE_LIST && i < rows->count; i++) {
+		const struct tree *its = tree_get(rows->items[i], "name");
+
+		if (!its || its->kind == TREE_LIST || its->kind == TREE_MAP ||
+			length + strlen(its->text) + 3 > size)
+			continue;
+		length += (size_t)snprintf(
+			out + length, size - length, "%s%s", length ? ", " : "", its->text);
+	}
+}
+
 static const struct tree *named(struct reading *r, const struct tree *root, const char *list,
 	const char *inner, const char *name)
 {
 	const struct tree *rows = tree_get(root, list), *found;
-	char text[200];
+	char text[400], others[200];
 
 	for (unsigned i = 0; rows && rows->kind == TREE_LIST && i < rows->count; i++) {
 		const struct tree *its = tree_get(rows->items[i], "name");
@@ -91,7 +108,9 @@ static const struct tree *named(struct reading *r, const struct tree *root, cons
 		if (found && found->kind == TREE_MAP)
 			return found;
 	}
-	snprintf(text, sizeof(text), "there is no %s \"%.100s\" in the file", inner, name);
+	names_of(rows, others, sizeof(others));
+	snprintf(text, sizeof(text), "there is no %s \"%.100s\" in the file%s%s", inner, name,
+		*others ? ", but " : "", others);
 	mistake(r, rows ? rows : root, list, text);
 	return NULL;
 }

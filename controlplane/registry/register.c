@@ -13,6 +13,7 @@
 #include "kubeconfig.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ struct job {
 	char *manifests, *over; // what is applied; paths, one a line, of what is deleted
 	const char *next_over;
 	unsigned object, proof, tried;
+	int64_t given_ends_s; // of the token given; 0 = it does not say
 	uv_timer_t timer;
 	unsigned open_handles;
 	char what[200]; // is being done, for what is told when it fails
@@ -101,6 +103,18 @@ static void fail(struct job *j, const char *why)
 
 	snprintf(text, sizeof(text), "%s: %s", j->what, why);
 	end(j, text);
+}
+
+static void refused(struct job *j, const struct kube_answer *answer)
+{
+	int64_t ago = (int64_t)time(NULL) - j->given_ends_s;
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		"the token given ended %" PRId64 " %s ago (401): get a new one, and register with "
+		"that",
+		ago / (ago < 7200 ? 60 : 3600), ago < 7200 ? "min" : "h");
+	fail(j, answer->status == 401 && j->given_ends_s && ago >= 0 ? text : answer->error);
 }
 
 // Goes to a server as the record says. The file stands in what is told to mend.
@@ -176,7 +190,7 @@ static void proved(void *arg, const struct kube_answer *answer, const char *body
 		return;
 	}
 	if (answer->error) {
-		fail(j, answer->error);
+		refused(j, answer);
 		return;
 	}
 	if (++j->proof < sizeof(proofs) / sizeof(proofs[0]))
@@ -230,7 +244,10 @@ static void got_token(void *arg, const struct kube_answer *answer, const char *b
 	} else if (j->by_hand && (answer->status == 403 || answer->status == 404)) {
 		j->record.account[0] = '\0'; // what was given has to do
 	} else {
-		fail(j, answer->error ? answer->error : "the answer holds no token");
+		if (answer->error)
+			refused(j, answer);
+		else
+			fail(j, "the answer holds no token");
 		return;
 	}
 	begin_proof(j);
@@ -310,7 +327,7 @@ static void applied(void *arg, const struct kube_answer *answer, const char *bod
 		fail(j, "there is no such namespace in the cluster: make it first, or leave it "
 			"out");
 	} else if (answer->error) {
-		fail(j, answer->error);
+		refused(j, answer);
 	} else {
 		j->object++;
 		apply(j);
@@ -375,6 +392,8 @@ static int fill(struct job *j, const struct registration *r)
 		return -ENOMEM;
 	j->next_over = j->over;
 	j->record.made_s = (int64_t)time(NULL);
+	account = token_account(j->record.token, &j->given_ends_s);
+	free(account);
 	account = r->by_hand ? token_account(j->record.token, &j->record.ends_s) : strdup(ACCOUNT);
 	if (!account)
 		return -ENOMEM;
