@@ -92,15 +92,14 @@ def test_a_start_while_v1_is_not_there(world, answer):
             v1.up()
             v1.wait_available(True)
         wait_until(lambda: len(v1.asked()) > watches, "v1 again", 40)
-        b.scale(name, 2)
-        wait_until(lambda: b.rolled(name), "two pods", 40)
         check_drains(world, b, name, address)
     assert not traffic.failed, traffic.failed[:3]
     wait_until(lambda: not problems(world), "no problem left", 40)
 
 
 def check_drains(world, cluster, name, address):
-    """A pod that ends: what goes on there goes on, and nothing new comes, unless none else serves."""
+    """A pod that ends: what goes on there goes on, and nothing new comes, unless none else serves.
+    Before, none is ending."""
     cluster.agent.grace_s = 600
     try:
         with Held(world, address) as held:
@@ -188,6 +187,37 @@ def test_a_cluster_restored_from_a_backup(world):
         wait_pods(world, b, "restored", address)
         serve(world, b, "after-restore", 1)
     assert not traffic.failed, traffic.failed[:3]
+
+
+def test_a_cold_boot_while_every_cluster_is_away(world):
+    """The last plan, from the disk; and what comes back as it was changes nothing."""
+    at = {one: serve(world, one, "cold", 2) for one in world.clusters}
+    wait_until(world.lab.box.kept, "the plan on the disk", 30)
+    pods = {one: one.pods("cold") for one in at}
+    for one in at:
+        one.api.kill("kube-apiserver", signal.SIGKILL)
+    world.lab.box.stop()
+    world.lab.box.start_all()
+    for one, address in at.items():
+        world.wait_served(address, "cold")
+        assert world.in_use(address) == pods[one]
+        wait_until(lambda one=one: problems(world, one.name), "the alarm", 40)
+        assert world.in_use(address) == pods[one]
+    with world.traffic(at[world.a]) as first, world.traffic(at[world.b]) as second:
+        for one in at:
+            one.api.start("kube-apiserver")
+        for one in at:
+            one.api.wait_ready()
+        for one in at:
+            wait_until(lambda one=one: not problems(world, one.name), "the alarm gone", 60)
+        first.wait_more()
+        second.wait_more()
+    assert not first.failed and not second.failed, (first.failed[:3], second.failed[:3])
+    for one, address in at.items():
+        assert one.addresses("services", "cold") == [address]
+        one.scale("cold", 3)
+        wait_until(lambda one=one: one.rolled("cold"), "three pods", 40)
+        wait_pods(world, one, "cold", address)
 
 
 @pytest.fixture

@@ -59,6 +59,37 @@ def test_a_host_that_both_claim(world):
 
 
 @pytest.fixture
+def pool_of_b(world):
+    pools = world.lab.box.settings["pools"]
+    pools.insert(0, {"name": "of-b", "addresses": ["192.0.2.242-192.0.2.243"], "clusters": ["b"]})
+    world.lab.box.write_settings()
+    yield ["192.0.2.242", "192.0.2.243"]
+    for one in world.clusters:
+        for name in ("pooled-1", "pooled-2"):
+            one.forget(name)
+    pools.pop(0)
+    world.lab.box.write_settings()
+
+
+def test_a_pool_of_one_cluster(world, pool_of_b):
+    """The other has addresses elsewhere, also when it asks for one of these."""
+    for name in ("pooled-1", "pooled-2"):
+        for one in world.clusters:
+            one.service(name)
+    given = {one.name: sorted(one.wait_address("services", name) for name in ("pooled-1", "pooled-2"))
+             for one in world.clusters}
+    assert given["b"] == pool_of_b and not set(given["a"]) & set(pool_of_b), given
+    world.b.forget("pooled-2")
+    world.a.service("asks", loadBalancerIP=pool_of_b[1])
+    uid = world.a.api.get(f"{world.a.path('services')}/asks")["metadata"]["uid"]
+    wait_until(lambda: [row for row in world.a.api.get(
+        f"{world.a.path('events')}?fieldSelector=involvedObject.uid%3D{uid}")["items"]
+        if pool_of_b[1] in row["message"]], "its Event", 20)
+    assert not world.a.addresses("services", "asks")
+    world.a.forget("asks")
+
+
+@pytest.fixture
 def together(world):
     """Its name, which both serve: a three times as much as b."""
     settings = world.lab.box.settings
