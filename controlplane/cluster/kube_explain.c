@@ -64,17 +64,19 @@ void kube_explain(const struct kube_call *call, CURLcode code, char text[static 
 static const char *message_of(struct kube_call *call)
 {
 	static const char key[] = "\"message\":";
-	char *at, *end;
+	char *at, *from, *to;
 
 	call->refused[call->refused_length] = '\0';
 	at = strstr(call->refused, key);
 	at = at ? strchr(at + sizeof(key) - 1, '"') : NULL;
 	if (!at)
 		return "";
-	end = ++at;
-	while (*end && *end != '"' && *end != '\n')
-		end += *end == '\\' && end[1] ? 2 : 1;
-	*end = '\0';
+	from = to = ++at;
+	while (*from && *from != '"' && *from != '\n') {
+		from += *from == '\\' && from[1];
+		*to++ = *from++;
+	}
+	*to = '\0';
 	return at;
 }
 

@@ -27,7 +27,8 @@ static const struct {
 	bool refusal_will_do; // somebody is there, and that is what is asked
 } kinds[KINDS] = {
 	[TO_POD] = {"pods", "see show host-routes, and whether the node forwards",
-		"see whether a firewall or a NetworkPolicy drops it, and whether the node knows the "
+		"see whether a firewall or a NetworkPolicy drops it, and whether the node knows "
+		"the "
 		"way back",
 		"", true},
 	[TO_NODE_PORT] = {"NodePort", "see whether the node is up, and show neighbours",
@@ -92,8 +93,8 @@ static void judge(struct attempt *a, enum probe_result result)
 		break;
 	}
 	snprintf(port, sizeof(port), addr_is_v4(&a->address) ? ":%u" : "]:%u", a->port);
-	snprintf(a->found, sizeof(a->found), "%s%s%s %s%s",
-		addr_is_v4(&a->address) ? "" : "[", addr_format(&a->address, at), port, outcome,
+	snprintf(a->found, sizeof(a->found), "%s%s%s %s%s", addr_is_v4(&a->address) ? "" : "[",
+		addr_format(&a->address, at), port, outcome,
 		a->good || is_needed(a->reach, a->kind) ? "" : "; not needed in mode pod");
 }
 
@@ -113,7 +114,8 @@ static void tell_other_mode(struct reach *r)
 	if (!bad_pods || !ports || bad_ports)
 		return;
 	snprintf(mend, sizeof(mend),
-		"endpoints = \"nodeport\" for cluster %s in sluice.conf serves by them", r->cluster);
+		"endpoints = \"nodeport\" for cluster %s in sluice.conf serves by them",
+		r->cluster);
 	check_row(r->rows, "the other mode", "ok", "NodePorts answer wherever one was tried", mend);
 }
 
@@ -125,7 +127,7 @@ static void on_freed(uv_handle_t *handle)
 		const struct attempt *a = &r->attempts[i];
 
 		check_row(r->rows, a->what,
-			a->good                   ? "ok"
+			a->good                 ? "ok"
 			: is_needed(r, a->kind) ? "failed"
 						: "warning",
 			a->found, a->good ? "" : a->mend);

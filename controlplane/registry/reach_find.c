@@ -84,8 +84,8 @@ static uint16_t tcp_port_of(const struct endpoint_slice *slice)
 static void take_slice(struct finding *f, const struct endpoint_slice *slice)
 {
 	unsigned family = slice->family == FAMILY_V6;
-	const struct service *service = (const struct service *)model_find(f->model, OBJECT_SERVICE,
-		f->cluster, slice->object.namespace, slice->service);
+	const struct service *service = (const struct service *)model_find(
+		f->model, OBJECT_SERVICE, f->cluster, slice->object.namespace, slice->service);
 	uint16_t node_port = node_port_of(service, slice), port = tcp_port_of(slice);
 
 	if (slice->family == FAMILY_NONE || !port)
@@ -126,8 +126,8 @@ static void take_node(struct finding *f, const struct node *node)
 	}
 }
 
-int reach_find(const struct model *model, const char *cluster, struct reach_node **nodes,
-	unsigned *count)
+int reach_find(
+	const struct model *model, const char *cluster, struct reach_node **nodes, unsigned *count)
 {
 	struct finding f = {.model = model, .cluster = cluster};
 	const struct object **all, **slices;

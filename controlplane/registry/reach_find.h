@@ -6,7 +6,7 @@
 
 #define REACH_FAMILIES 2 // v4, v6
 
-struct reach_target { // ports: 0 = none
+struct reach_target {               // ports: 0 = none
 	const struct addr *address; // the node's; NULL = it has none of this family
 	struct addr pod;            // a ready one on it
 	uint16_t pod_port;
@@ -20,5 +20,5 @@ struct reach_node {
 };
 
 // Sorted by name, to be freed; borrows from the model. -ENOMEM.
-int reach_find(const struct model *model, const char *cluster, struct reach_node **nodes,
-	unsigned *count);
+int reach_find(
+	const struct model *model, const char *cluster, struct reach_node **nodes, unsigned *count);

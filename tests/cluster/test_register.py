@@ -136,6 +136,7 @@ def test_rights_that_do_not_do(world, there, kubeconfig):
     said = refused(world, "--server", there.api.server, "--ca", there.api.dir / "ca.crt",
                    "--token", user["token"])
     assert "(403)" in said and "sluice cluster register --dry-run" in said, said
+    assert '"system:serviceaccount:' in said and "\\" not in said, said
 
 
 @pytest.mark.parametrize(("text", "said"), [
