@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A slow and lossy cable between two interfaces of one machine:
-//   sluice-bench-late LEFT RIGHT MICROSECONDS LOSSES_OF_A_MILLION
-// Each frame comes out of the other end so much later, or is lost, TCP's at random. Until killed.
+//   sluice-bench-late LEFT RIGHT MICROSECONDS LOSSES_OF_A_MILLION [BITS_A_SECOND]
+// Each frame comes out of the other end so much later, or is lost, TCP's at random. With a rate,
+// frames follow one another as it allows, either way; what would wait longer than QUEUE_NS is lost.
+// Until killed.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -21,9 +23,17 @@
 #define BATCH  64
 #define TCP_AT 23 // the protocol's octet of an IPv4 packet in a frame
 
+#define QUEUE_NS 20000000
+
+struct cable {
+	uint64_t delay_ns, losses, bits; // bits: a second, 0: any
+	uint64_t chance;
+};
+
 struct end {
 	int fd;
 	uint32_t head, tail; // what came in here
+	uint64_t free_ns;    // the last of it is on the cable
 	uint64_t due_ns[FLYING];
 	uint32_t length[FLYING];
 	uint8_t (*frames)[FRAME];
@@ -62,8 +72,21 @@ static int plug(struct end *end, const char *device)
 	return bind(end->fd, (struct sockaddr *)&at, sizeof(at));
 }
 
-static void take(struct end *end, uint64_t delay_ns, uint64_t losses, uint64_t *chance)
+// When a frame that is here now has gone; 0: too many wait.
+static uint64_t gone_ns(struct end *end, const struct cable *cable, uint32_t length)
 {
+	uint64_t now = now_ns(), from = end->free_ns > now ? end->free_ns : now;
+
+	if (!cable->bits)
+		return now;
+	if (from - now > QUEUE_NS)
+		return 0;
+	return end->free_ns = from + (uint64_t)length * 8 * 1000000000 / cable->bits;
+}
+
+static void take(struct end *end, struct cable *cable)
+{
+	uint64_t gone;
 	struct mmsghdr messages[BATCH];
 	struct iovec parts[BATCH];
 	struct sockaddr_ll from[BATCH];
@@ -86,11 +109,14 @@ static void take(struct end *end, uint64_t delay_ns, uint64_t losses, uint64_t *
 				end->tail - end->head == FLYING)
 				continue;
 			if (length > TCP_AT && frames[i][TCP_AT] == 6 &&
-				random_bits(chance) % 1000000 < losses)
+				random_bits(&cable->chance) % 1000000 < cable->losses)
+				continue;
+			gone = gone_ns(end, cable, length);
+			if (!gone)
 				continue;
 			memcpy(end->frames[slot], frames[i], length);
 			end->length[slot] = length;
-			end->due_ns[slot] = now_ns() + delay_ns;
+			end->due_ns[slot] = gone + cable->delay_ns;
 			end->tail++;
 		}
 	} while (count == BATCH);
@@ -130,14 +156,15 @@ static uint64_t next_due(const struct end *end)
 int main(int argc, char **argv)
 {
 	static struct end ends[2];
-	uint64_t chance = 1, delay_ns, losses;
+	struct cable cable = {.chance = 1};
 
-	if (argc != 5 || plug(&ends[0], argv[1]) || plug(&ends[1], argv[2])) {
-		fprintf(stderr, "late: LEFT RIGHT MICROSECONDS LOSSES: %s\n", strerror(errno));
+	if ((argc != 5 && argc != 6) || plug(&ends[0], argv[1]) || plug(&ends[1], argv[2])) {
+		fprintf(stderr, "late: LEFT RIGHT MICROSECONDS LOSSES [BITS]: %s\n", strerror(errno));
 		return 1;
 	}
-	delay_ns = strtoull(argv[3], NULL, 10) * 1000;
-	losses = strtoull(argv[4], NULL, 10);
+	cable.delay_ns = strtoull(argv[3], NULL, 10) * 1000;
+	cable.losses = strtoull(argv[4], NULL, 10);
+	cable.bits = argc == 6 ? strtoull(argv[5], NULL, 10) : 0;
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	for (;;) {
 		struct pollfd fds[2] = {
@@ -148,7 +175,7 @@ int main(int argc, char **argv)
 
 		ppoll(fds, 2, due == UINT64_MAX ? NULL : &wait, NULL);
 		for (unsigned i = 0; i < 2; i++) {
-			take(&ends[i], delay_ns, losses, &chance);
+			take(&ends[i], &cable);
 			give(&ends[i], &ends[!i]);
 		}
 	}

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tcp-loss: one connection's throughput at 1 % loss, us and Linux at the balancer's place.
 
-slow: the client's cable is 2.5 ms long and loses packets of TCP at random, of either side,
-acknowledgements too; so what counts is how TCP goes on, not whose round trip over this machine's
-cables is shorter. near: the same loss where the switch takes in what either side sends, and no delay
-but this machine's. get: the balancer's place sends; put: it receives. linux is the peer's machine with
-the pods' program on it, by its own TCP (tests/e2e/transfer.py, which checks each byte), and
---congestion on all machines, if it is not to be what the machine has. haproxy is that machine's TCP
-with a proxy upon it, which has to hand everything to the same pods as we do. clean: no loss, no delay.
+line: the client's cable is 2.5 ms long, takes 200 Mbit/s and loses packets of TCP at random, of either
+side, acknowledgements too; so what counts is how TCP goes on, not whose round trip over this machine's
+cables is shorter, nor who has how much of its CPUs. far: the same over 20 ms. slow: the first, as fast
+as it can. near: the same loss where the switch takes in what either side sends, and no delay but this
+machine's. get: the balancer's place sends; put: it receives. linux is the peer's machine with the pods'
+program on it, by its own TCP (tests/e2e/transfer.py, which checks each byte), and --congestion on all
+machines, if it is not to be what the machine has. haproxy is that machine's TCP with a proxy upon it,
+which has to hand everything to the same pods as we do. clean: no loss, no delay.
 """
 
 import json
@@ -21,6 +22,8 @@ from topology import WAN4, wait_until
 PROGRAM = ROOT / "tests" / "e2e" / "transfer.py"
 PORT = 8099
 DELAY_MS = 2.5  # each way
+FAR_MS = 20
+LINE = 200_000_000  # bits a second
 LOSS = """table netdev loss {{ {} }}"""
 CHAIN = """chain c{} {{
     type filter hook ingress device "{}" priority 0
@@ -43,7 +46,7 @@ class Own(Sluice):
 class Cable:
     """The client's cable to the switch, slow and lossy (late.c) until it is mended."""
 
-    def __init__(self, peers, milliseconds, percent):
+    def __init__(self, peers, milliseconds, percent, bits=0):
         self.switch, self.peers = peers.net.switch, peers
         self.switch.ip("link add late0 type veth peer name late1", "link set late1 master wan up",
                        "link set late0 up", "link set client-wan nomaster")
@@ -51,7 +54,7 @@ class Cable:
         self.switch.plain_wire("late1")
         self.process = self.switch.start(
             "taskset", "-c", peers.other, peers.build / "tests" / "bench" / "sluice-bench-late",
-            "client-wan", "late0", round(milliseconds * 1000), round(percent * 10000),
+            "client-wan", "late0", round(milliseconds * 1000), round(percent * 10000), bits,
             log=peers.dir / "late.log")
         peers.processes.append(self.process)
         wait_until(lambda: peers.net.client.run("ping", "-c1", "-W1", WAN4.format(PEER), check=False)
@@ -124,8 +127,12 @@ def run(args, say):
     own = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     result = {"congestion": args.congestion or own, "ours": args.ours, "loss_percent": args.loss,
               "delay_ms": DELAY_MS, "bytes": args.bytes}
-    cables = {"slow": lambda peers: Cable(peers, DELAY_MS, args.loss),
+    cables = {"line": lambda peers: Cable(peers, DELAY_MS, args.loss, LINE),
+              "far": lambda peers: Cable(peers, FAR_MS, args.loss, LINE),
+              "slow": lambda peers: Cable(peers, DELAY_MS, args.loss),
               "near": lambda peers: Lossy(peers, args.loss), "clean": Whole}
+    if args.cables:
+        cables = {name: cables[name] for name in args.cables.split(",")}
     with Peers(args.build, args.idle, args.kind) as peers:
         peers.port = PORT
         os.environ["TRANSFER_CONGESTION"] = result["congestion"]
@@ -148,5 +155,5 @@ def run(args, say):
         balancer.close()
     for where in cables:
         result[where]["ratio"] = min(result[where][how]["ratio"] for how in ("get", "put"))
-    result["ratio"] = result["slow"]["ratio"]
+    result["ratio"] = result[next(iter(cables))]["ratio"]
     return result
