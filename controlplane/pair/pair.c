@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pair.h"
 
+#include "pem.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
@@ -34,7 +36,7 @@ static STACK_OF(X509) * read_chain(struct secret_bytes pem, struct reason *reaso
 	X509 *one;
 
 	ERR_clear_error();
-	while (bio && chain && (one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+	while (bio && chain && (one = pem_certificate(bio)) != NULL)
 		if (!sk_X509_push(chain, one))
 			X509_free(one);
 	BIO_free(bio);
@@ -48,13 +50,6 @@ static STACK_OF(X509) * read_chain(struct secret_bytes pem, struct reason *reaso
 			sk_X509_num(chain), CHAIN_MAX);
 	ERR_clear_error();
 	return chain;
-}
-
-// Without it OpenSSL would ask at the terminal.
-static int no_password(char *buffer, int size, int writing, void *arg)
-{
-	*(bool *)arg = true;
-	return -1;
 }
 
 static bool curve_is_known(const EVP_PKEY *key)
@@ -95,12 +90,9 @@ static enum key_kind check_key(const EVP_PKEY *key, struct reason *reason)
 static EVP_PKEY *read_key(
 	const struct secret *secret, struct secret_facts *facts, struct reason *reason)
 {
-	BIO *bio = open_bytes(secret->key_pem);
 	bool encrypted = false;
-	EVP_PKEY *key;
+	EVP_PKEY *key = pem_private_key(secret->key_pem.data, secret->key_pem.length, &encrypted);
 
-	key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, &encrypted) : NULL;
-	BIO_free(bio);
 	ERR_clear_error();
 	if (key)
 		facts->key = check_key(key, reason);
@@ -178,8 +170,7 @@ static int64_t time_of(const ASN1_TIME *time)
 
 static void note_facts(X509 *certificate, struct arena *arena, struct secret_facts *facts)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned length = 0;
+	unsigned char digest[32] = {0};
 	char *text;
 
 	note_names(certificate, arena, facts);
@@ -187,9 +178,9 @@ static void note_facts(X509 *certificate, struct arena *arena, struct secret_fac
 	facts->issuer = name_text(X509_get_issuer_name(certificate), arena);
 	facts->not_before = time_of(X509_get0_notBefore(certificate));
 	facts->not_after = time_of(X509_get0_notAfter(certificate));
-	X509_digest(certificate, EVP_sha256(), digest, &length);
-	text = arena_take(arena, (size_t)length * 2 + 1);
-	for (unsigned i = 0; text && i < length; i++)
+	pem_fingerprint(certificate, digest);
+	text = arena_take(arena, sizeof(digest) * 2 + 1);
+	for (unsigned i = 0; text && i < sizeof(digest); i++)
 		snprintf(text + (size_t)i * 2, 3, "%02x", digest[i]);
 	facts->fingerprint = text;
 }
@@ -201,9 +192,8 @@ int pair_check(const struct secret *secret, struct arena *arena, struct secret_f
 	STACK_OF(X509) *chain = read_chain(secret->chain_pem, reason);
 	EVP_PKEY *key = read_key(secret, facts, reason);
 	X509 *certificate = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL;
-	EVP_PKEY *public = certificate ? X509_get0_pubkey(certificate) : NULL;
 
-	if (certificate && key && (!public || EVP_PKEY_eq(public, key) != 1))
+	if (certificate && key && !pem_belongs(key, certificate))
 		reason_add(reason, "tls.key does not belong to the first certificate of tls.crt");
 	if (reason->count == before)
 		note_facts(certificate, arena, facts);
@@ -234,7 +224,7 @@ const char *pair_staple_mistake(struct secret_bytes staple, struct secret_bytes 
 	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)staple.length);
 	OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
 	BIO *bio = open_bytes(chain_pem);
-	X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	X509 *certificate = bio ? pem_certificate(bio) : NULL;
 	const char *wrong = NULL;
 
 	if (!basic || OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)

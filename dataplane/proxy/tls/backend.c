@@ -59,11 +59,12 @@ static bool offer_alpn(SSL_CTX *context, const char *const *names)
 static bool set_up(SSL_CTX *context, const struct tls_backend_config *config, struct reason *reason)
 {
 	struct tls_identity *own = config->identity;
+	const struct identity_whole *whole = own ? identity_whole(own) : NULL;
 
 	if (!context || !context_setup(context) || !offer_alpn(context, config->alpn))
 		return false;
-	if (own &&
-		SSL_CTX_use_cert_and_key(context, own->certificate, own->key, own->chain, 1) != 1)
+	if (own && (!whole || SSL_CTX_use_cert_and_key(
+				      context, whole->certificate, own->key, whole->chain, 1) != 1))
 		return false;
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); // ours is below
 	return !config->ca || trust(context, config, reason);

@@ -36,11 +36,15 @@ static int use_identities(SSL *ssl, void *arg)
 
 	for (unsigned i = 0; i < TLS_KEY_KINDS; i++) {
 		struct tls_identity *identity = c->found[i];
+		const struct identity_whole *whole;
 
-		if (identity && SSL_use_cert_and_key(ssl, identity->certificate, identity->key,
-					identity->chain, 1) != 1)
+		if (!identity)
+			continue;
+		whole = identity_whole(identity);
+		if (!whole || SSL_use_cert_and_key(
+				      ssl, whole->certificate, identity->key, whole->chain, 1) != 1)
 			return 0;
-		used += identity != NULL;
+		used++;
 	}
 	return used > 0;
 }
@@ -51,10 +55,14 @@ static int staple(SSL *ssl, void *arg)
 	const X509 *used = SSL_get_certificate(ssl);
 
 	for (unsigned i = 0; i < TLS_KEY_KINDS; i++) {
-		const struct tls_identity *identity = c->found[i];
+		struct tls_identity *identity = c->found[i];
+		const struct identity_whole *whole;
 		uint8_t *copy;
 
-		if (!identity || identity->certificate != used || !identity->staple)
+		if (!identity || !identity->staple)
+			continue;
+		whole = identity_whole(identity);
+		if (!whole || whole->certificate != used)
 			continue;
 		copy = OPENSSL_memdup(identity->staple, identity->staple_length);
 		if (!copy)

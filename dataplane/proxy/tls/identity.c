@@ -5,13 +5,13 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "identity_internal.h"
+#include "pem.h"
 
 #define RSA_BITS_MIN  2048
 #define RSA_BITS_MAX  8192 // one signature of more holds up a worker
@@ -19,12 +19,6 @@
 #define DAY_S         86400
 #define SELF_SIGNED_S (3650ll * DAY_S)
 #define WHY_TEXT      256
-
-static int no_password(char *buffer, int size, int writing, void *arg)
-{
-	*(bool *)arg = true;
-	return -1;
-}
 
 static const char *openssl_why(char text[WHY_TEXT])
 {
@@ -43,7 +37,7 @@ static STACK_OF(X509) * read_chain(const struct tls_secret *secret, struct reaso
 	char why[WHY_TEXT];
 	X509 *one;
 
-	while (bio && chain && (one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+	while (bio && chain && (one = pem_certificate(bio)) != NULL) {
 		if (!sk_X509_push(chain, one))
 			X509_free(one);
 	}
@@ -66,13 +60,10 @@ static STACK_OF(X509) * read_chain(const struct tls_secret *secret, struct reaso
 
 static EVP_PKEY *read_key(const struct tls_secret *secret, struct reason *reason)
 {
-	BIO *bio = BIO_new_mem_buf(secret->key, (int)secret->key_length);
 	bool encrypted = false;
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key = pem_private_key(secret->key, secret->key_length, &encrypted);
 	char why[WHY_TEXT];
 
-	if (bio)
-		key = PEM_read_bio_PrivateKey(bio, NULL, no_password, &encrypted);
 	if (encrypted)
 		reason_add(reason,
 			"Secret %s: tls.key is encrypted, expected a key without password",
@@ -85,7 +76,6 @@ static EVP_PKEY *read_key(const struct tls_secret *secret, struct reason *reason
 		reason_add(reason, "Secret %s: tls.key is malformed (%s)", secret->name,
 			openssl_why(why));
 	ERR_clear_error();
-	BIO_free(bio);
 	return key;
 }
 
@@ -138,19 +128,15 @@ static void check_match(const struct tls_secret *secret, const EVP_PKEY *key,
 	STACK_OF(X509) * chain, struct reason *reason)
 {
 	for (int i = 0; i < sk_X509_num(chain); i++) {
-		EVP_PKEY *public = X509_get0_pubkey(sk_X509_value(chain, i));
-
-		if (!public || EVP_PKEY_eq(public, key) != 1)
+		if (!pem_belongs(key, sk_X509_value(chain, i)))
 			continue;
 		if (i > 0)
 			reason_add(reason,
 				"Secret %s: tls.key belongs to certificate %d of tls.crt, which "
 				"has to be the first",
 				secret->name, i + 1);
-		ERR_clear_error();
 		return;
 	}
-	ERR_clear_error();
 	reason_add(reason, "Secret %s: tls.key does not match the certificate in tls.crt",
 		secret->name);
 }
@@ -315,6 +301,52 @@ struct tls_identity *tls_identity_hold(struct tls_identity *identity)
 	return identity;
 }
 
+static void whole_free(struct identity_whole *whole)
+{
+	if (!whole)
+		return;
+	X509_free(whole->certificate);
+	sk_X509_pop_free(whole->chain, X509_free);
+	free(whole);
+}
+
+static struct identity_whole *whole_make(const struct tls_identity *identity)
+{
+	struct identity_whole *whole = calloc(1, sizeof(*whole));
+	bool done;
+
+	if (!whole)
+		return NULL;
+	whole->certificate = pem_whole(identity->certificate);
+	whole->chain = sk_X509_new_null();
+	done = whole->certificate && whole->chain;
+	for (int i = 0; done && i < sk_X509_num(identity->chain); i++) {
+		X509 *one = pem_whole(sk_X509_value(identity->chain, i));
+
+		done = one && sk_X509_push(whole->chain, one);
+		if (!done)
+			X509_free(one);
+	}
+	if (done)
+		return whole;
+	whole_free(whole);
+	return NULL;
+}
+
+const struct identity_whole *identity_whole(struct tls_identity *identity)
+{
+	struct identity_whole *whole = __atomic_load_n(&identity->whole, __ATOMIC_ACQUIRE), *made;
+
+	if (whole)
+		return whole;
+	made = whole_make(identity);
+	if (!made || __atomic_compare_exchange_n(&identity->whole, &whole, made, false,
+			     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return made;
+	whole_free(made); // another thread was first
+	return whole;
+}
+
 void tls_identity_release(struct tls_identity *identity)
 {
 	if (!identity || __atomic_sub_fetch(&identity->holders, 1, __ATOMIC_ACQ_REL))
@@ -322,6 +354,7 @@ void tls_identity_release(struct tls_identity *identity)
 	X509_free(identity->certificate);
 	EVP_PKEY_free(identity->key);
 	sk_X509_pop_free(identity->chain, X509_free);
+	whole_free(identity->whole);
 	OPENSSL_free(identity->staple);
 	identity_free_facts(&identity->facts);
 	free(identity);

@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include "identity_internal.h"
+#include "pem.h"
 
 static char *name_text(const X509_NAME *name)
 {
@@ -117,8 +118,9 @@ int identity_note_facts(struct tls_identity *identity)
 	facts->not_after = seconds(X509_get0_notAfter(certificate));
 	facts->self_signed = X509_NAME_cmp(X509_get_subject_name(certificate),
 				     X509_get_issuer_name(certificate)) == 0;
-	X509_digest(certificate, EVP_sha256(), facts->fingerprint, NULL);
-	return facts->subject && facts->issuer ? 0 : -ENOMEM;
+	return pem_fingerprint(certificate, facts->fingerprint) && facts->subject && facts->issuer
+		       ? 0
+		       : -ENOMEM;
 }
 
 void identity_free_facts(struct tls_facts *facts)
