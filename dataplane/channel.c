@@ -80,6 +80,15 @@ void channel_poll(struct channel *channel)
 	}
 }
 
+bool channel_step(struct channel *channel)
+{
+	bool more = false;
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		more |= client_step(channel, &channel->clients[i]);
+	return more;
+}
+
 int channel_fd(const struct channel *channel)
 {
 	return channel->epoll;

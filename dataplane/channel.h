@@ -21,6 +21,11 @@ struct channel_handlers {
 	void *arg;
 	const struct iface *ifaces; // whose names VIPs may refer to
 	unsigned iface_count;
+	// Does some milliseconds of what can be done ahead of apply(), which takes what was made;
+	// false: there is more. What is left when the change is given up, undo() takes back.
+	// NULL, both: nothing is done ahead.
+	bool (*prepare)(void *arg, struct plan_change *change);
+	void (*undo)(struct plan_change *change);
 	// Applies or refuses (-errno and reason). Nothing has changed when it refuses.
 	int (*apply)(void *arg, const struct plan_change *change, struct reason *reason);
 	void (*hello)(void *arg, Sluice__Hello *hello);
@@ -51,6 +56,8 @@ int channel_open(struct channel **channel, const char *path, const char *group,
 void channel_close(struct channel *channel);
 int channel_fd(const struct channel *channel); // an epoll descriptor; readable: channel_poll()
 void channel_poll(struct channel *channel);
+// Goes on with transactions that take longer; true: they are not done, call again soon.
+bool channel_step(struct channel *channel);
 
 void channel_send_stats(struct channel *channel, uint64_t id, const Sluice__Stats *stats);
 void channel_send_explained(

@@ -10,7 +10,8 @@
 //	|  reply      reading: 4 bytes of length, then so many: never beyond one message
 //	|                 |  whole message
 //	|                 v
-//	+------------ working: only `flows` stays here, until channel_send_flows()
+//	+------------ working: `flows` stays here until channel_send_flows(), a transaction with
+// many 	                  certificates until they are read
 //
 // So there is at most one message in and one out in memory for a client, replies are in order by
 // nature, and a client that does not read hears nothing more and holds up nobody. The buffer for a
@@ -33,8 +34,16 @@
 #define FLOWS_DEFAULT 1000
 #define FLOWS_MAX     100000
 
+static void change_end(struct channel *channel, struct plan_change *change)
+{
+	if (change && channel->handlers.undo)
+		channel->handlers.undo(change);
+	plan_change_free(change);
+}
+
 void client_close(struct channel *channel, struct client *client)
 {
+	change_end(channel, client->change);
 	close(client->fd); // leaves the epoll set with its last descriptor
 	free(client->in);
 	free(client->out);
@@ -134,29 +143,63 @@ static bool has_newer_writer(const struct channel *channel, const struct client 
 	return false;
 }
 
+static void refuse_older(struct channel *channel, struct client *client)
+{
+	client_result(channel, client, false,
+		"another control plane has connected since and sends transactions");
+}
+
+// NULL: what does not parse, for `reason` says so.
+static void finish(struct channel *channel, struct client *client, struct plan_change *change,
+	struct reason *reason)
+{
+	const struct channel_handlers *handlers = &channel->handlers;
+	int error = change ? handlers->apply(handlers->arg, change, reason) : -EINVAL;
+
+	change_end(channel, change);
+	if (error < 0 && !reason->text)
+		reason_add(reason, "the transaction: %s", strerror(-error));
+	client_result(channel, client, error == 0, error < 0 ? reason_text(reason) : "");
+	reason_clear(reason);
+}
+
+bool client_step(struct channel *channel, struct client *client)
+{
+	struct plan_change *change = client->change;
+	struct reason reason = {0};
+
+	if (!change)
+		return false;
+	if (!channel->handlers.prepare(channel->handlers.arg, change))
+		return true;
+	client->change = NULL;
+	if (!has_newer_writer(channel, client)) {
+		finish(channel, client, change, &reason);
+		return false;
+	}
+	change_end(channel, change);
+	refuse_older(channel, client);
+	return false;
+}
+
 static void do_transaction(
 	struct channel *channel, struct client *client, const struct request *request)
 {
 	const struct channel_handlers *handlers = &channel->handlers;
 	struct plan_change *change;
 	struct reason reason = {0};
-	int error = -EINVAL;
 
 	if (has_newer_writer(channel, client)) {
-		client_result(channel, client, false,
-			"another control plane has connected since and sends transactions");
+		refuse_older(channel, client);
 		return;
 	}
 	client->wrote = true;
 	change = plan_change_decode(
 		request->body, request->length, handlers->ifaces, handlers->iface_count, &reason);
-	if (change)
-		error = handlers->apply(handlers->arg, change, &reason);
-	plan_change_free(change);
-	if (error < 0 && !reason.text)
-		reason_add(&reason, "the transaction: %s", strerror(-error));
-	client_result(channel, client, error == 0, error < 0 ? reason_text(&reason) : "");
-	reason_clear(&reason);
+	if (change && handlers->prepare && !handlers->prepare(handlers->arg, change))
+		client->change = change;
+	else
+		finish(channel, client, change, &reason);
 }
 
 static void do_stats(struct channel *channel, struct client *client, const struct request *request)

@@ -33,6 +33,7 @@ struct client {
 	size_t out_length, out_done;
 	uint64_t work; // the number handlers know the request by
 	uint64_t request_id;
+	struct plan_change *change; // that is being prepared
 };
 
 struct channel {
@@ -49,6 +50,8 @@ struct channel {
 // Takes the connection over; the hello is its first message.
 void client_open(struct channel *channel, struct client *client, int fd);
 void client_close(struct channel *channel, struct client *client);
+// One step of the transaction that is being prepared. False: there is none, or it is done.
+bool client_step(struct channel *channel, struct client *client);
 void client_event(struct channel *channel, struct client *client, uint32_t events);
 // The answer to the request the client waits for, or the hello.
 void client_answer(struct channel *channel, struct client *client, const Sluice__Reply *reply);

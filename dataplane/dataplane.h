@@ -114,6 +114,7 @@ void stop_workers(struct dataplane *dataplane);
 // plan.c: transactions, the last plan on disk, announcements and what follows from them.
 int plan_start(struct dataplane *dataplane, struct reason *reason);
 int plan_apply(void *dataplane, const struct plan_change *change, struct reason *reason);
+bool plan_prepare(void *dataplane, struct plan_change *change);
 void plan_flows(
 	void *dataplane, struct channel *channel, uint64_t id, const struct flow_filter *filter);
 // Says all owned VIPs of these interfaces again: their links have come up.

@@ -49,6 +49,8 @@ static int start_channel(struct dataplane *dataplane, struct reason *reason)
 		.arg = dataplane,
 		.ifaces = dataplane->ifaces,
 		.iface_count = dataplane->iface_count,
+		.prepare = plan_prepare,
+		.undo = tables_unprepare,
 		.apply = plan_apply,
 		.hello = stats_hello,
 		.stats = stats_send,

@@ -14,6 +14,8 @@
 
 #define NEIGHBOURS_EVERY_US 15000000
 #define ANNOUNCE_A_STEP     64
+#define PREPARE_US          2000
+#define PREPARE_AT_ONCE     4 // certificates
 #define TICKETS_EVERY_US    3600000000
 
 static void retire(struct dataplane *dataplane)
@@ -138,6 +140,17 @@ int plan_apply(void *arg, const struct plan_change *change, struct reason *reaso
 	dataplane->tables_retired = true;
 	retire(dataplane);
 	return 0;
+}
+
+bool plan_prepare(void *arg, struct plan_change *change)
+{
+	const struct dataplane *dataplane = arg;
+	usec_t until = clock_now_us() + PREPARE_US;
+
+	while (!tables_prepare(dataplane->store, change, PREPARE_AT_ONCE))
+		if (clock_now_us() >= until)
+			return false;
+	return true;
 }
 
 int plan_start(struct dataplane *dataplane, struct reason *reason)

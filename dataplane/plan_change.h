@@ -82,6 +82,7 @@ struct plan_bytes {
 struct plan_certificate {
 	char *name;
 	struct plan_bytes chain, key, ocsp;
+	struct tls_identity *identity; // read ahead; NULL: tables_apply() does
 };
 
 struct plan_host_key {
@@ -117,6 +118,7 @@ struct plan_change {
 	struct plan_host *hosts;
 	struct plan_server_name *server_names;
 	struct plan_certificate *certificates;
+	uint32_t certificates_ahead; // so many were read ahead, or need not be
 	uint32_t site_removed_count, host_removed_count, server_name_removed_count,
 		certificate_removed_count;
 	char **sites_removed;
@@ -137,6 +139,11 @@ struct plan_change *plan_change_decode(const uint8_t *bytes, size_t length,
 	const struct iface *ifaces, unsigned iface_count, struct reason *reason);
 void plan_change_free(struct plan_change *change);
 
+// Reads at most so many of the change's certificates ahead of tables_apply(), to which it is left
+// to say what is wrong with one. False: there are more. What was read is given back by
+// tables_unprepare(), before plan_change_free().
+bool tables_prepare(const struct tables_store *store, struct plan_change *change, unsigned most);
+void tables_unprepare(struct plan_change *change);
 // Builds the next snapshot and publishes it, or refuses (-EINVAL, -ENOMEM, -ESTALE when `base` is
 // neither 0 nor the current generation) with the reason and changes nothing.
 int tables_apply(

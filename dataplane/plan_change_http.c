@@ -273,8 +273,12 @@ static struct plan_bytes bytes_of(ProtobufCBinaryData from)
 static void decode_certificate(
 	struct decode *d, const Sluice__Certificate *from, struct plan_certificate *certificate)
 {
-	*certificate = (struct plan_certificate){from->name, bytes_of(from->chain_pem),
-		bytes_of(from->key_pem), bytes_of(from->ocsp_der)};
+	*certificate = (struct plan_certificate){
+		.name = from->name,
+		.chain = bytes_of(from->chain_pem),
+		.key = bytes_of(from->key_pem),
+		.ocsp = bytes_of(from->ocsp_der),
+	};
 	if (name_or_none(d, "a certificate", "name", from->name) &&
 		(!from->chain_pem.len || !from->key_pem.len))
 		mistake(d, "certificate %s: expected chain_pem and key_pem", from->name);

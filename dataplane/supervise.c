@@ -146,6 +146,8 @@ static int turn(struct dataplane *dataplane, int epoll)
 
 	watch_links(dataplane);
 	capture_step(dataplane);
+	if (channel_step(dataplane->channel))
+		wait = 0;
 	wait = smaller(smaller(wait, LINKS_EVERY_MS), host_timeout_ms(dataplane->host));
 	__atomic_store_n(&doorbell->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (!rte_ring_empty(dataplane->host_ring) || !rte_ring_empty(dataplane->resolve_ring))

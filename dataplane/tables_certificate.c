@@ -44,11 +44,9 @@ void certificate_free(const void *value)
 	free((void *)value);
 }
 
-static struct certificate *certificate_make(
-	struct build *build, const struct plan_certificate *plan, uint32_t slot)
+static struct tls_identity *identity_read(
+	const struct plan_certificate *plan, struct reason *mistakes)
 {
-	struct certificate *certificate =
-		edit_make(&build->edit, sizeof(*certificate) + strlen(plan->name) + 1);
 	const struct tls_secret secret = {
 		.name = plan->name,
 		.chain = plan->chain.data,
@@ -58,7 +56,54 @@ static struct certificate *certificate_make(
 		.key_length = plan->key.length,
 		.staple_length = plan->ocsp.length,
 	};
-	struct reason mistakes = {0}, warnings = {0};
+	struct reason warnings = {0};
+	struct tls_identity *identity = tls_identity_new(&secret, time(NULL), mistakes, &warnings);
+
+	reason_clear(&warnings);
+	return identity;
+}
+
+static void content_of(const struct plan_certificate *plan, uint64_t content[2])
+{
+	for (unsigned i = 0; i < 2; i++)
+		content[i] = bytes_hash(
+			bytes_hash(bytes_hash(i + 1, plan->chain), plan->key), plan->ocsp);
+}
+
+bool tables_prepare(const struct tables_store *store, struct plan_change *change, unsigned most)
+{
+	for (; change->certificates_ahead < change->certificate_count && most;
+		change->certificates_ahead++) {
+		struct plan_certificate *plan = &change->certificates[change->certificates_ahead];
+		const struct certificate *before = certificate_find(store->current, plan->name);
+		struct reason mistakes = {0};
+		uint64_t content[2];
+
+		content_of(plan, content);
+		if (before && memcmp(before->content, content, sizeof(content)) == 0)
+			continue;
+		plan->identity = identity_read(plan, &mistakes);
+		reason_clear(&mistakes);
+		most--;
+	}
+	return change->certificates_ahead == change->certificate_count;
+}
+
+void tables_unprepare(struct plan_change *change)
+{
+	for (uint32_t i = 0; i < change->certificates_ahead; i++) {
+		tls_identity_release(change->certificates[i].identity);
+		change->certificates[i].identity = NULL;
+	}
+	change->certificates_ahead = 0;
+}
+
+static struct certificate *certificate_make(
+	struct build *build, const struct plan_certificate *plan, uint32_t slot)
+{
+	struct certificate *certificate =
+		edit_make(&build->edit, sizeof(*certificate) + strlen(plan->name) + 1);
+	struct reason mistakes = {0};
 
 	if (!certificate)
 		return NULL;
@@ -66,11 +111,11 @@ static struct certificate *certificate_make(
 	certificate->slot = slot;
 	certificate->hash = name_hash(plan->name);
 	strcpy(certificate->name, plan->name);
-	certificate->identity = tls_identity_new(&secret, time(NULL), &mistakes, &warnings);
+	certificate->identity =
+		plan->identity ? tls_identity_hold(plan->identity) : identity_read(plan, &mistakes);
 	if (!certificate->identity)
 		build_mistake(build, "certificate \"%s\": %s", plan->name, reason_text(&mistakes));
 	reason_clear(&mistakes);
-	reason_clear(&warnings);
 	return certificate->identity ? certificate : NULL;
 }
 
@@ -97,9 +142,7 @@ static void certificate_set(struct build *build, const struct plan_certificate *
 	}
 	if (before)
 		rows_see(build, &build->certificates, before->slot);
-	for (unsigned i = 0; i < 2; i++)
-		content[i] = bytes_hash(
-			bytes_hash(bytes_hash(i + 1, plan->chain), plan->key), plan->ocsp);
+	content_of(plan, content);
 	if (before && memcmp(before->content, content, sizeof(content)) == 0)
 		return;
 	slot = before ? before->slot

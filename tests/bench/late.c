@@ -159,7 +159,8 @@ int main(int argc, char **argv)
 	struct cable cable = {.chance = 1};
 
 	if ((argc != 5 && argc != 6) || plug(&ends[0], argv[1]) || plug(&ends[1], argv[2])) {
-		fprintf(stderr, "late: LEFT RIGHT MICROSECONDS LOSSES [BITS]: %s\n", strerror(errno));
+		fprintf(stderr, "late: LEFT RIGHT MICROSECONDS LOSSES [BITS]: %s\n",
+			strerror(errno));
 		return 1;
 	}
 	cable.delay_ns = strtoull(argv[3], NULL, 10) * 1000;

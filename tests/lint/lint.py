@@ -40,7 +40,7 @@ FENCES = {
     "libmicrohttpd": (r"<microhttpd\.h>", ["controlplane/api/"]),
     "libuv": (r"<uv\.h>", ["controlplane/"]),
     "libedit": (r"<(histedit|editline/.*)\.h>", ["controlplane/cli/"]),
-    "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/seal/",
+    "OpenSSL": (r"<openssl/", ["dataplane/proxy/tls/", "controlplane/pair/", "config/pem/", "config/seal/",
                               "controlplane/api/tls_front", "controlplane/health/health_tls", "controlplane/api/token",
                               "controlplane/backup/envelope"]),
     "PCRE2": (r"<pcre2", ["dataplane/proxy/route/pattern"]),

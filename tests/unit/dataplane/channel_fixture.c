@@ -29,6 +29,19 @@ static int do_apply(void *arg, const struct plan_change *change, struct reason *
 	return 0;
 }
 
+static bool do_prepare(void *arg, struct plan_change *change)
+{
+	struct server *f = arg;
+
+	change->certificates_ahead = 1;
+	return f->to_prepare == 0 || --f->to_prepare == 0;
+}
+
+static void do_undo(struct plan_change *change)
+{
+	change->certificates_ahead = 0; // of a change that is still there
+}
+
 static void do_hello(void *arg, Sluice__Hello *hello)
 {
 	hello->version = SLUICE__VERSION__VERSION_CURRENT;
@@ -75,6 +88,8 @@ static void do_flows(
 }
 
 static const struct channel_handlers handlers = {.apply = do_apply,
+	.prepare = do_prepare,
+	.undo = do_undo,
 	.hello = do_hello,
 	.stats = do_stats,
 	.flows = do_flows,

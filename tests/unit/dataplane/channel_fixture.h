@@ -15,6 +15,7 @@ struct server {
 	int refuse; // what apply returns
 	uint64_t flows_id;
 	struct flow_filter filter;
+	unsigned to_prepare; // steps that prepare() still takes
 	bool big, keep_flows;
 };
 

@@ -303,6 +303,53 @@ static void test_newer_writer(void **state)
 	close(reader);
 }
 
+// What takes many steps holds up nobody.
+static void test_prepared(void **state)
+{
+	struct server *f = *state;
+	int fd = client_new(f), other = client_new(f);
+
+	f->to_prepare = 3;
+	send_transaction(fd, 1, 1);
+	server_serve(f);
+	send_stats(other, 1);
+	expect_stats(f, other, 1, 1);
+	assert_true(channel_step(f->channel));
+	assert_int_equal(f->applied, 0);
+	assert_false(channel_step(f->channel));
+	assert_int_equal(f->applied, 1);
+	expect_result(f, fd, 1, true, "");
+	close(fd);
+	close(other);
+}
+
+// Nothing comes of it when its sender leaves, or a newer one was faster.
+static void test_prepared_in_vain(void **state)
+{
+	struct server *f = *state;
+	int fd = client_new(f), old = client_new(f), new = client_new(f);
+
+	f->to_prepare = 2;
+	send_transaction(fd, 1, 1);
+	server_serve(f);
+	close(fd);
+	server_serve(f);
+	assert_false(channel_step(f->channel));
+	assert_int_equal(f->applied, 0);
+	f->to_prepare = 2;
+	send_transaction(old, 1, 2);
+	server_serve(f);
+	f->to_prepare = 0;
+	send_transaction(new, 1, 3);
+	expect_result(f, new, 1, true, "");
+	assert_false(channel_step(f->channel));
+	expect_result(f, old, 1, false,
+		"another control plane has connected since and sends transactions");
+	assert_int_equal(f->generation, 3);
+	close(old);
+	close(new);
+}
+
 static void test_eight_clients(void **state)
 {
 	struct server *f = *state;
@@ -437,6 +484,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_flows, server_set_up, server_tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged, server_set_up, server_tear_down),
 		cmocka_unit_test_setup_teardown(test_newer_writer, server_set_up, server_tear_down),
+		cmocka_unit_test_setup_teardown(test_prepared, server_set_up, server_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_prepared_in_vain, server_set_up, server_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_eight_clients, server_set_up, server_tear_down),
 		cmocka_unit_test_setup_teardown(
