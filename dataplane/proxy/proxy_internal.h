@@ -34,19 +34,19 @@ struct link {
 	struct tcp_connection *tcp; // NULL: there is none (any more)
 	bool client;                // else an upstream's
 	bool connected;
-	bool ending;   // the remote's TCP sends no more; what TLS has to open may be left
-	bool finished; // the remote sends no more
-	bool ended;    // we send no more
-	int error;     // why it closed
+	bool ending;            // the remote's TCP sends no more; what TLS has to open may be left
+	bool finished;          // the remote sends no more
+	bool ended;             // we send no more
+	bool broken;            // its TLS failed, or bytes were lost
+	bool full;              // ciphertext may be left for want of room
+	bool bulk;              // much is being sent
+	int error;              // why it closed
+	uint32_t sealed_length; // of what is written there
 	struct slices in;
 
 	struct tls_connection *tls; // NULL: none
-	bool broken;                // its TLS failed, or bytes were lost
-	bool full;                  // ciphertext may be left for want of room
-	bool bulk;                  // much is being sent
 	struct slices raw;          // ciphertext that waits
 	struct chunk *sealed;       // where ciphertext is written; NULL: nowhere yet
-	uint32_t sealed_length;     // of it is written
 };
 
 struct upstream {
@@ -81,14 +81,14 @@ struct session {
 	struct link link; // first: the client's
 	struct session *dirty_next;
 	bool dirty;
-	bool passthrough;        // TLS goes on as it is
-	bool ended;              // to be freed by whoever runs it
-	bool timed_out;          // its timer fired
-	bool waiting;            // for the first byte of a head
-	bool head_begun;         // some of a head is there
-	uint8_t state;           // enum session_state
-	uint32_t site, listener; // slots
+	bool passthrough; // TLS goes on as it is
+	bool ended;       // to be freed by whoever runs it
+	bool timed_out;   // its timer fired
+	bool waiting;     // for the first byte of a head
+	bool head_begun;  // some of a head is there
+	uint8_t state;    // enum session_state
 	bool tls;
+	uint32_t site, listener; // slots
 	uint16_t vip_port;
 	uint8_t client_length;
 	char client[ADDR_TEXT];
@@ -97,23 +97,23 @@ struct session {
 	uint16_t peer_port, port;
 	bool trusted; // the peer is: it may say what it likes of this request
 	uint32_t requests;
+	struct h1_scan scan;
 	struct deadline deadline;
 
 	// The request at hand
-	struct h1_scan scan;
 	struct upstream *upstream;
 	struct h1_body request, response;
-	struct chunk *head; // to be sent upstream, kept until the response has begun
-	uint32_t head_length;
+	struct chunk *head;             // to be sent upstream, kept until the response has begun
 	struct chunk *kept, *kept_last; // what has gone of the body, for another endpoint
 	uint32_t kept_length, kept_sent;
+	uint32_t head_length;
 	uint32_t rule; // slot, UINT32_MAX = none
 	uint32_t pool; // slot
-	uint64_t pool_hash;
-	uint64_t body_limit;
 	uint32_t connect_ms, send_ms, read_ms;
 	uint32_t retry_on;
 	uint32_t tries_left;
+	uint64_t pool_hash;
+	uint64_t body_limit;
 	usec_t retry_until, started;
 	uint32_t tried[TRIED_MAX];
 	uint8_t tried_count;

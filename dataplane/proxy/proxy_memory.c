@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+// Pieces are whole cache lines; one more of these is 6 MB with 100,000 idle connections.
+_Static_assert(sizeof(struct session) <= 512, "an idle connection's share");
+
 // Zeroed memory that costs nothing until it is touched.
 static void *reserve(size_t bytes)
 {
