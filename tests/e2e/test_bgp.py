@@ -159,7 +159,7 @@ class TestRouters:
             seen = lab.router.ask("show", "route", "all", "for", lab.vips[0])
             assert "(65001,7)" in seen and "(65001, 1, 2)" in seen and re.search(r"med: 42\b", seen)
         else:
-            path = lab.router.attributes(lab.vips[0])["paths"][0]
+            path = wait_until(lambda: lab.router.attributes(lab.vips[0]).get("paths"), "a path")[0]
             assert path["community"]["string"] == "65001:7" and path["metric"] == 42
             assert path["largeCommunity"]["string"] == "65001:1:2"
         wait_established(lab)

@@ -26,10 +26,10 @@ def no_lab():
 
 
 def test_up_twice_and_down_twice(no_lab):
-    up = run(ROOT / "images/lab/up")
+    run(ROOT / "images/lab/up")
     started = time.monotonic()
     up = run(ROOT / "images/lab/up")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40  # 2 s on a machine that has nothing else to do
     assert set(NAMESPACES) <= namespaces()
     spreads = re.findall(r"answered by (.*)", up.stdout)
     assert len(spreads) == 2

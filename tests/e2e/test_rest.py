@@ -172,16 +172,17 @@ def test_garbage_ends_its_own_connection(box):
         with box.net.client.socket() as sock:
             sock.settimeout(5)
             sock.connect((ADDRESS, PORT))
-            sock.sendall(bytes_)
-            sock.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(bytes_)
+                with contextlib.suppress(OSError):  # it may have ended before
+                    sock.shutdown(socket.SHUT_WR)
                 while sock.recv(4096):
                     pass
     assert request(box, "/v1/version", token=box.view)[0] == 200
 
 
 def test_rate(box, make_lab):
-    box.box.settings["api"]["rate"] = 5
+    box.box.settings["api"]["rate"] = 1  # less than a slow machine asks
     box.box.write_settings()
     try:
         def limited():

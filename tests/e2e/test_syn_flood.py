@@ -107,7 +107,7 @@ def in_threads(jobs):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(150)
         assert not thread.is_alive()
     assert not failed
 
