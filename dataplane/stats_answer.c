@@ -1,38 +1,63 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The memory of one answer.
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "stats_internal.h"
 
-void *answer_alloc(struct answer *answer, size_t size)
+#define BLOCK_BYTES 65536
+
+struct answer_block {
+	struct answer_block *before;
+	alignas(max_align_t) unsigned char bytes[];
+};
+
+static struct answer_block *add_block(struct answer *answer, size_t size)
 {
-	void *block;
+	struct answer_block *block = calloc(1, sizeof(*block) + size);
 
-	if (answer->count == answer->room) {
-		size_t room = answer->room * 2 + 256;
-		void **blocks = realloc(answer->blocks, room * sizeof(*blocks));
-
-		if (!blocks) {
-			answer->failed = true;
-			return NULL;
-		}
-		answer->blocks = blocks;
-		answer->room = room;
-	}
-	block = calloc(1, size ? size : 1);
 	if (!block) {
 		answer->failed = true;
 		return NULL;
 	}
-	answer->blocks[answer->count++] = block;
+	block->before = answer->blocks;
+	answer->blocks = block;
 	return block;
+}
+
+void *answer_alloc(struct answer *answer, size_t size)
+{
+	const size_t align = alignof(max_align_t);
+	struct answer_block *block;
+	void *piece;
+
+	size = size ? (size + align - 1) & ~(align - 1) : align;
+	if (size > BLOCK_BYTES / 4) { // has one of its own
+		block = add_block(answer, size);
+		return block ? block->bytes : NULL;
+	}
+	if (size > answer->left) {
+		block = add_block(answer, BLOCK_BYTES);
+		if (!block)
+			return NULL;
+		answer->next = block->bytes;
+		answer->left = BLOCK_BYTES;
+	}
+	piece = answer->next;
+	answer->next += size;
+	answer->left -= size;
+	return piece;
 }
 
 void answer_free(struct answer *answer)
 {
-	for (size_t i = 0; i < answer->count; i++)
-		free(answer->blocks[i]);
-	free(answer->blocks);
+	while (answer->blocks) {
+		struct answer_block *block = answer->blocks;
+
+		answer->blocks = block->before;
+		free(block);
+	}
 }
 
 char *answer_text(const char *constant)

@@ -6,8 +6,9 @@
 
 // Everything of one answer is freed together.
 struct answer {
-	void **blocks;
-	size_t count, room;
+	struct answer_block *blocks; // the newest first
+	unsigned char *next;         // in the newest that is shared
+	size_t left;                 // there
 	bool failed;
 };
 

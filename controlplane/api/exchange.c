@@ -32,7 +32,7 @@ static void set_answer(struct exchange *x, enum http_status status, json_t *json
 static void set_text(struct exchange *x, struct text *text)
 {
 	if (text->failed) {
-		free(text->bytes);
+		text_drop(text);
 		set_answer(x, STATUS_OK, NULL);
 		return;
 	}
@@ -90,7 +90,7 @@ static void handle(struct exchange *x)
 {
 	const struct api_command *command = x->command;
 	struct api_state state = {0};
-	struct text text = {0};
+	struct text text = {.file = x->file};
 	json_t *json;
 
 	if ((command->need == NEED_STATS && !x->request.stats) ||
@@ -116,7 +116,7 @@ static void handle(struct exchange *x)
 			json, "counted_since", json_time(x->request.baseline->since_us));
 	if (x->reason.count) {
 		json_decref(json);
-		free(text.bytes);
+		text_drop(&text);
 		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
 		return;
 	}
@@ -186,13 +186,16 @@ static void on_stats(void *arg, const Sluice__Stats *stats, const char *why)
 
 static void handle_packed(struct exchange *x)
 {
-	Sluice__Stats *stats = x->packed ? publish_stats_read(x->packed, x->packed_length) : NULL;
+	struct arena arena = {0};
+	Sluice__Stats *stats =
+		x->packed ? publish_stats_read(x->packed, x->packed_length, &arena) : NULL;
 
 	if (x->packed && !stats)
 		x->request.why = "its answer cannot be read: install both from one release";
 	x->request.stats = stats;
 	handle(x);
-	publish_stats_free(stats);
+	if (!x->file) // a child ends
+		arena_clear(&arena);
 }
 
 // Read and answered aside.

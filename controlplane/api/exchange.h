@@ -71,8 +71,7 @@ struct exchange {
 	enum http_status status;
 	char *text;
 	size_t length;
-	int file; // has the answer's text in place of `text`, from file_offset on; 0 = none
-	size_t file_offset;
+	int file; // 0 = none; has the text in place of `text`, in a child what goes ahead of it
 };
 
 // Where exchanges come from and are answered. It listens at the descriptor; with -1 it gets its

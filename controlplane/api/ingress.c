@@ -4,58 +4,66 @@
 
 #include <string.h>
 
-static json_t *addresses_of(const struct plan_ingress *ingress)
-{
-	json_t *list = json_array();
+#define OBJECT "Ingress " // and its name: of whom a problem is
 
-	for (unsigned i = 0; i < ingress->address_count; i++)
-		json_array_append_new(list, json_addr(&ingress->addresses[i]));
-	return list;
-}
-
-static unsigned problems_of(const struct plan *plan, const struct plan_ingress *ingress)
+// How many problems the Ingress has. Both are in the order of their names: `at` goes along.
+static unsigned problems_of(
+	const struct plan *plan, const struct plan_ingress *ingress, unsigned *at)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < plan->problem_count; i++) {
-		const char *object = plan->problems[i]->object;
+	for (; *at < plan->problem_count; (*at)++) {
+		const char *object = plan->problems[*at]->object;
+		int order = strncmp(object, OBJECT, strlen(OBJECT));
 
-		count += strncmp(object, "Ingress ", 8) == 0 &&
-			 strcmp(object + 8, ingress->name) == 0;
+		if (!order)
+			order = strcmp(object + strlen(OBJECT), ingress->name);
+		if (order > 0)
+			break;
+		count += !order;
 	}
 	return count;
 }
 
-static json_t *ingresses(const struct api_request *request)
+static void ingress_row(struct text *text, const struct plan_ingress *ingress, unsigned problems)
+{
+	char word[ADDR_TEXT];
+
+	text_open(text, '{');
+	text_key_string(text, "ingress", ingress->name);
+	text_key_string(text, "class", *ingress->class ? ingress->class : NULL);
+	text_key(text, "served");
+	text_put(text, ingress->ours ? "true" : "false");
+	text_key_string(text, "why", ingress->why);
+	text_key(text, "hosts");
+	text_strings(text, (char *const *)(uintptr_t)ingress->hosts, ingress->host_count);
+	text_key(text, "addresses");
+	text_open(text, '[');
+	for (unsigned i = 0; i < ingress->address_count; i++)
+		text_string(text, addr_format(&ingress->addresses[i], word));
+	text_close(text, ']');
+	text_key_number(text, "rules", ingress->rule_count);
+	text_key_number(text, "rules_lost", ingress->lost_count);
+	text_key_number(text, "problems", problems);
+	text_key_string(text, "where", ingress->where);
+	text_close(text, '}');
+}
+
+static void ingresses(const struct api_request *request, struct text *text)
 {
 	const struct plan *plan = request->state->plan;
-	json_t *rows = json_array();
+	unsigned at = 0;
 
-	for (unsigned i = 0; plan && i < plan->ingress_count; i++) {
-		const struct plan_ingress *ingress = plan->ingresses[i];
-		json_t *row = json_object();
-
-		json_object_set_new(row, "ingress", json_string(ingress->name));
-		json_object_set_new(
-			row, "class", *ingress->class ? json_string(ingress->class) : json_null());
-		json_object_set_new(row, "served", json_boolean(ingress->ours));
-		json_object_set_new(row, "why", json_string(ingress->why));
-		json_object_set_new(row, "hosts",
-			json_texts((char *const *)ingress->hosts, ingress->host_count));
-		json_object_set_new(row, "addresses", addresses_of(ingress));
-		json_object_set_new(row, "rules", json_integer(ingress->rule_count));
-		json_object_set_new(row, "rules_lost", json_integer(ingress->lost_count));
-		json_object_set_new(row, "problems", json_integer(problems_of(plan, ingress)));
-		json_object_set_new(row, "where", json_string(ingress->where));
-		json_array_append_new(rows, row);
-	}
-	return json_pack("{s:o}", "ingresses", rows);
+	text_put(text, "{\"ingresses\":[");
+	for (unsigned i = 0; plan && i < plan->ingress_count; i++)
+		ingress_row(text, plan->ingresses[i], problems_of(plan, plan->ingresses[i], &at));
+	end_rows(text, request);
 }
 
 const struct api_command api_ingresses = {
 	.path = "/v1/ingresses",
 	.help = "Ingresses: whose they are and why, their hosts and address",
 	.need = NEED_NOTHING,
-	.handler = ingresses,
+	.write = ingresses,
 	.large = true,
 };

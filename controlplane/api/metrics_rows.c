@@ -272,47 +272,22 @@ static void vips(
 	free_rows(&rows);
 }
 
-static int compare_pools(const void *a, const void *b)
-{
-	return strcmp((*(const Sluice__PoolStats *const *)a)->pool,
-		(*(const Sluice__PoolStats *const *)b)->pool);
-}
-
-// Both lists by name.
-static void join_pools(struct rows *rows, const struct plan *plan, const Sluice__Stats *stats)
-{
-	const Sluice__PoolStats **sorted = calloc(stats->n_pools + 1, sizeof(void *));
-	size_t at = 0;
-
-	if (!sorted)
-		return;
-	for (size_t i = 0; i < stats->n_pools; i++)
-		sorted[i] = stats->pools[i];
-	qsort(sorted, stats->n_pools, sizeof(void *), compare_pools);
-	for (unsigned i = 0; i < rows->count; i++) {
-		while (at < stats->n_pools && strcmp(sorted[at]->pool, plan->pools[i]->name) < 0)
-			at++;
-		if (at == stats->n_pools)
-			break;
-		if (strcmp(sorted[at]->pool, plan->pools[i]->name) == 0) {
-			rows->rows[i].counters = sorted[at]->counters;
-			rows->rows[i].http = sorted[at]->http;
-		}
-	}
-	free(sorted);
-}
-
-static void pools(const struct api_request *request, struct text *text)
+static void pools(
+	const struct api_request *request, const struct counters *counters, struct text *text)
 {
 	const struct plan *plan = request->state->plan;
 	struct rows rows = {.kind = "pool"};
 
 	for (unsigned i = 0; i < plan->pool_count; i++) {
 		const struct plan_pool *pool = plan->pools[i];
+		const Sluice__PoolStats *stats =
+			counters ? counters_pool_stats(counters, pool->name) : NULL;
 		struct row *row = add_row(&rows, plan->pool_count);
 
 		if (!row)
 			continue;
+		row->counters = stats ? stats->counters : NULL;
+		row->http = stats ? stats->http : NULL;
 		metrics_label(&rows.labels, "pool", pool->name);
 		end_label(&rows, row);
 		for (unsigned j = 0; j < pool->endpoint_count; j++) {
@@ -320,8 +295,6 @@ static void pools(const struct api_request *request, struct text *text)
 			row->draining += pool->endpoints[j].state == ENDPOINT_DRAINING;
 		}
 	}
-	if (request->stats)
-		join_pools(&rows, plan, request->stats);
 	family(text, &rows, "endpoints", "gauge", "Endpoints by state.");
 	for (unsigned i = 0; i < rows.count; i++) {
 		sample(text, "sluice_pool_endpoints", &rows, &rows.rows[i], "state=\"ready\"");
@@ -380,7 +353,7 @@ void metrics_rows(const struct api_request *request, struct text *text)
 	counters = counters_new(request->stats);
 	vips(request, counters, text);
 	listeners(request, counters, text);
-	pools(request, text);
+	pools(request, counters, text);
 	routes(request, text);
 	counters_free(counters);
 }

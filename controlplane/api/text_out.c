@@ -1,19 +1,62 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "text_out.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ROOM_FIRST  4096
+#define ROOM_FILE   262144 // with a file
+#define KEPT        16     // of it, as what comes depends on what stands before
 #define NUMBER_TEXT 20
+
+bool text_write(int file, const char *bytes, size_t count)
+{
+	while (count) {
+		ssize_t n = write(file, bytes, count);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		bytes += n;
+		count -= (size_t)n;
+	}
+	return true;
+}
+
+static void spill(struct text *text)
+{
+	size_t count = text->length - KEPT;
+
+	if (!text_write(text->file, text->bytes, count))
+		text->failed = true;
+	memmove(text->bytes, text->bytes + count, KEPT);
+	text->length = KEPT;
+}
+
+void text_drop(struct text *text)
+{
+	if (text->file && (ftruncate(text->file, 0) || lseek(text->file, 0, SEEK_SET)))
+		text->failed = true;
+	free(text->bytes);
+	text->bytes = NULL;
+	text->length = text->room = 0;
+}
 
 static char *grow(struct text *text, size_t count)
 {
 	size_t room = text->room ? text->room : ROOM_FIRST;
 	char *grown;
 
+	if (text->file && text->room >= ROOM_FILE && text->length > KEPT) {
+		spill(text);
+		if (text->length + count < room)
+			return text->bytes + text->length;
+	}
 	while (text->length + count >= room)
 		room *= 2;
 	grown = text->failed ? NULL : realloc(text->bytes, room);
@@ -104,7 +147,7 @@ static bool is_first(const struct text *text)
 	return before == '[' || before == '{' || before == ':';
 }
 
-static void separate(struct text *text)
+void text_separate(struct text *text)
 {
 	if (!is_first(text))
 		text_bytes(text, ",", 1);
@@ -112,7 +155,7 @@ static void separate(struct text *text)
 
 void text_open(struct text *text, char bracket)
 {
-	separate(text);
+	text_separate(text);
 	text_bytes(text, &bracket, 1);
 }
 
@@ -176,16 +219,36 @@ static void escape(struct text *text, unsigned char byte)
 		text_bytes(text, "?", 1);
 }
 
-void text_string(struct text *text, const char *string)
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+// Is one of the eight less than a space, a quote, a backslash, or none of ASCII?
+static bool is_odd(uint64_t eight)
+{
+	uint64_t quote = eight ^ EACH('"'), backslash = eight ^ EACH('\\');
+
+	return (((eight - EACH(' ')) | (quote - EACH(1)) | (backslash - EACH(1)) | eight) &
+		       EACH(0x80)) != 0;
+}
+
+// How many bytes from the beginning on stand for themselves. Sees a byte too few here and there.
+static size_t plain_length(const char *string, size_t length)
+{
+	uint64_t eight;
+	size_t i = 0;
+
+	for (; length - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, string + i, sizeof(eight));
+		if (is_odd(eight))
+			return i;
+	}
+	return i;
+}
+
+// What stands for itself, and what does not, to the string's end.
+static void put_escaped(struct text *text, const char *string)
 {
 	const unsigned char *at = (const unsigned char *)string, *plain = at;
 
-	separate(text);
-	if (!string) {
-		text_put(text, "null");
-		return;
-	}
-	text_bytes(text, "\"", 1);
 	while (*at) {
 		unsigned length;
 
@@ -202,6 +265,27 @@ void text_string(struct text *text, const char *string)
 		plain = ++at;
 	}
 	text_bytes(text, (const char *)plain, (size_t)(at - plain));
+}
+
+void text_string(struct text *text, const char *string)
+{
+	size_t length, plain;
+	char *at;
+
+	text_separate(text);
+	if (!string) {
+		text_put(text, "null");
+		return;
+	}
+	length = strlen(string);
+	plain = plain_length(string, length);
+	at = make_room(text, plain + 1);
+	if (!at)
+		return;
+	*at++ = '"';
+	memcpy(at, string, plain);
+	end_at(text, at + plain);
+	put_escaped(text, string + plain);
 	text_bytes(text, "\"", 1);
 }
 

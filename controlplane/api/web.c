@@ -109,8 +109,7 @@ static enum MHD_Result queue_answer(struct exchange *x)
 	enum MHD_Result result;
 
 	if (x->file)
-		response =
-			MHD_create_response_from_fd_at_offset64(x->length, x->file, x->file_offset);
+		response = MHD_create_response_from_fd64(x->length, x->file);
 	else
 		response = MHD_create_response_from_buffer(x->length,
 			x->text ? x->text : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_FREE);

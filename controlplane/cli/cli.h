@@ -146,6 +146,9 @@ void interrupt_catch(void);
 int interrupt_seen(void);
 void interrupt_forget(void);
 
+// realloc(), for what may become large: in large pages then.
+void *grown(void *before, size_t bytes);
+
 // An answer as JSON for people, while it is not too long for them.
 void cli_print_json(const struct client_text *text, FILE *out);
 // Asks and prints. An enum cli_exit.
@@ -177,6 +180,10 @@ struct table *table_new(const char *columns);
 void table_head(struct table *table, const char *const *names);
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void table_put(struct table *table, const char *text); // the same, quicker; it is copied
+// Quicker still: the text must stay until the table is printed.
+void table_lend(struct table *table, const char *text);
+void table_number(struct table *table, uint64_t number);
+void table_address_port(struct table *table, const char *address, uint64_t port); // [::1]:80
 // Prints it without trailing spaces and frees it. With no row but the first, prints `none`.
 void table_print(struct table *table, const char *none, FILE *out);
 

@@ -8,22 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOM_FIRST    16384
 #define CONNECT_MS    2000L
 #define RECEIVE_BYTES 524288L
 #define ANSWER_MS     15000L // the API itself waits three seconds for the dataplane
 
+struct body {
+	struct client_text text;
+	size_t room;
+};
+
 static size_t take(char *bytes, size_t size, size_t count, void *arg)
 {
-	struct client_text *body = arg;
-	size_t length = size * count;
-	char *grown = realloc(body->bytes, body->length + length + 1);
+	struct body *body = arg;
+	struct client_text *text = &body->text;
+	size_t length = size * count, room = body->room ? body->room : ROOM_FIRST;
 
-	if (!grown)
-		return 0;
-	memcpy(grown + body->length, bytes, length);
-	body->bytes = grown;
-	body->length += length;
-	body->bytes[body->length] = '\0';
+	while (text->length + length >= room)
+		room *= 2;
+	if (room != body->room) {
+		char *longer = grown(text->bytes, room);
+
+		if (!longer)
+			return 0;
+		text->bytes = longer;
+		body->room = room;
+	}
+	memcpy(text->bytes + text->length, bytes, length);
+	text->length += length;
+	text->bytes[text->length] = '\0';
 	return length;
 }
 
@@ -78,7 +91,7 @@ enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_q
 	const struct client_text *sent, struct client_text *answer, struct reason *reason)
 {
 	enum cli_exit result = CLI_ERROR;
-	struct client_text body = {0};
+	struct body body = {0};
 	char *url = NULL;
 	CURLcode code;
 	CURL *curl;
@@ -113,13 +126,13 @@ enum cli_exit client_fetch(const struct cli_asker *asker, const char *path_and_q
 		if (code)
 			explain_no_connection(curl, code, asker->socket, reason);
 		else
-			result = status == 200 ? CLI_OK : read_error(&body, status, reason);
+			result = status == 200 ? CLI_OK : read_error(&body.text, status, reason);
 		free(url);
 	}
 	if (result == CLI_OK)
-		*answer = body;
+		*answer = body.text;
 	else
-		free(body.bytes);
+		free(body.text.bytes);
 	curl_easy_cleanup(curl);
 	curl_global_cleanup();
 	return result;

@@ -24,18 +24,14 @@ enum {
 
 static void put_row(struct table *table, const struct row_field *field, bool first)
 {
-	char text[300];
+	char text[HUMAN_TEXT];
 
-	table_put(table, first ? row_field_text(&field[POOL]) : "");
-	snprintf(text, sizeof(text),
-		strchr(row_field_text(&field[ADDRESS]), ':') ? "[%.200s]:%llu" : "%.200s:%llu",
-		row_field_text(&field[ADDRESS]), (unsigned long long)field[PORT].number);
-	table_put(table, text);
-	table_put(table, row_field_text(&field[NAME]));
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)field[WEIGHT].number);
-	table_put(table, text);
-	table_put(table, row_field_text(&field[STATE]));
-	table_put(table, row_field_text(&field[HEALTH]));
+	table_lend(table, first ? row_field_text(&field[POOL]) : "");
+	table_address_port(table, row_field_text(&field[ADDRESS]), field[PORT].number);
+	table_lend(table, row_field_text(&field[NAME]));
+	table_number(table, field[WEIGHT].number);
+	table_lend(table, row_field_text(&field[STATE]));
+	table_lend(table, row_field_text(&field[HEALTH]));
 	for (unsigned i = FLOWS; i < FIELDS; i++)
 		table_put(table, !field[i].is_number ? "-"
 				 : i < BYTES_IN      ? human_count(field[i].number, text)

@@ -1,39 +1,53 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sluice show ingresses
 #include "cli.h"
+#include "rows.h"
 
-#include <stdlib.h>
+enum {
+	INGRESS,
+	CLASS,
+	ADDRESSES,
+	HOSTS,
+	RULES,
+	LOST,
+	PROBLEMS,
+	WHY,
+	SERVED,
+	FIELDS
+};
 
-static void print(json_t *answer, FILE *out)
+static const char *print(char *bytes, size_t length, FILE *out)
 {
+	struct row_field field[FIELDS] = {[INGRESS] = {.name = "ingress"},
+		[CLASS] = {.name = "class"},
+		[ADDRESSES] = {.name = "addresses"},
+		[HOSTS] = {.name = "hosts"},
+		[RULES] = {.name = "rules"},
+		[LOST] = {.name = "rules_lost"},
+		[PROBLEMS] = {.name = "problems"},
+		[WHY] = {.name = "why"},
+		[SERVED] = {.name = "served"}};
 	struct table *table = table_new("llllrrrl");
-	json_t *row;
-	size_t i;
+	struct rows rows;
 
 	table_head(table, (const char *const[]){"INGRESS", "CLASS", "ADDRESS", "HOSTS", "RULES",
 				  "LOST", "PROBLEMS", "STATE"});
-	json_array_foreach(json_object_get(answer, "ingresses"), i, row)
-	{
-		bool served = json_is_true(json_object_get(row, "served"));
-		char *addresses = row_list(row, "addresses"), *hosts = row_list(row, "hosts");
-
-		table_cell(table, "%s", row_text(row, "ingress"));
-		table_cell(table, "%s", row_text(row, "class"));
-		table_cell(table, "%s", addresses);
-		table_cell(table, "%s", hosts);
-		table_cell(table, "%llu", (unsigned long long)row_number(row, "rules"));
-		table_cell(table, "%llu", (unsigned long long)row_number(row, "rules_lost"));
-		table_cell(table, "%llu", (unsigned long long)row_number(row, "problems"));
-		table_cell(table, "%s: %s", served ? "served" : "left alone", row_text(row, "why"));
-		free(addresses);
-		free(hosts);
+	for (bool more = rows_begin(&rows, bytes, length, "ingresses");
+		more && rows_next(&rows, field, FIELDS);) {
+		for (unsigned i = INGRESS; i <= HOSTS; i++)
+			table_lend(table, row_field_text(&field[i]));
+		for (unsigned i = RULES; i <= PROBLEMS; i++)
+			table_number(table, field[i].number);
+		table_cell(table, "%s: %s", field[SERVED].is_true ? "served" : "left alone",
+			row_field_text(&field[WHY]));
 	}
 	table_print(table, "no Ingresses", out);
+	return rows_text(&rows, "warning");
 }
 
 const struct cli_command cli_ingresses = {
 	.words = {"show", "ingresses"},
 	.help = "Ingresses: whose they are and why, their hosts and address",
 	.path = "/v1/ingresses",
-	.print = print,
+	.print_text = print,
 };

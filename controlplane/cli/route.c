@@ -43,9 +43,12 @@ static const char *print(char *bytes, size_t length, FILE *out)
 		const char *host = row_field_text(&field[HOST]);
 
 		for (unsigned i = 0; i < FIELDS; i++)
-			table_put(table, i == HOST && strcmp(host, before) == 0 ? ""
-					 : field[i].is_number ? human_count(field[i].number, text)
-							      : row_field_text(&field[i]));
+			if (field[i].is_number)
+				table_put(table, human_count(field[i].number, text));
+			else
+				table_lend(table, i == HOST && strcmp(host, before) == 0
+							  ? ""
+							  : row_field_text(&field[i]));
 		before = host;
 	}
 	table_print(table, "no routes: no Ingress is served", out);

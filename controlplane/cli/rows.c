@@ -67,7 +67,10 @@ static char *take_text(struct rows *r)
 
 	if (!take(r, '"'))
 		return NULL;
-	start = out = r->at;
+	start = r->at;
+	while (r->at < r->end && *r->at != '"' && *r->at != '\\')
+		r->at++;
+	out = r->at;
 	while (r->at < r->end && *r->at != '"') {
 		if (*r->at == '\\') {
 			r->at++;
@@ -80,6 +83,32 @@ static char *take_text(struct rows *r)
 	if (r->at == r->end)
 		return NULL;
 	r->at++;
+	*out = '\0';
+	return start;
+}
+
+// A list of texts as one, which is no longer than the list. NULL: it is none.
+static char *take_list(struct rows *r)
+{
+	char *start = r->at, *out = start;
+
+	for (bool first = true; !take(r, ']'); first = false) {
+		const char *text;
+		size_t length;
+
+		if (!first && !take(r, ','))
+			return NULL;
+		text = take_text(r);
+		if (!text)
+			return NULL;
+		if (!first) {
+			*out++ = ',';
+			*out++ = ' ';
+		}
+		length = strlen(text);
+		memmove(out, text, length);
+		out += length;
+	}
 	*out = '\0';
 	return start;
 }
@@ -103,8 +132,14 @@ static bool take_value(struct rows *r, struct row_field *field)
 		field->text = take_text(r);
 		return field->text;
 	}
-	if (*r->at < '0' || *r->at > '9')
-		return take_word(r, "null") || take_word(r, "true") || take_word(r, "false");
+	if (take(r, '[')) {
+		field->text = take_list(r);
+		return field->text;
+	}
+	if (*r->at < '0' || *r->at > '9') {
+		field->is_true = take_word(r, "true");
+		return field->is_true || take_word(r, "null") || take_word(r, "false");
+	}
 	field->number = 0;
 	while (r->at < r->end && *r->at >= '0' && *r->at <= '9')
 		field->number = field->number * 10 + (uint64_t)(*r->at++ - '0');
@@ -176,7 +211,7 @@ bool rows_next(struct rows *rows, struct row_field *fields, unsigned count)
 
 	for (unsigned i = 0; i < count; i++) {
 		fields[i].text = NULL;
-		fields[i].is_number = false;
+		fields[i].is_number = fields[i].is_true = false;
 	}
 	take(rows, ',');
 	return take(rows, '{') && take_members(rows, &members, false);

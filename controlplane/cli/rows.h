@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rows of an answer that may be too long for a tree: {"noun": [{...}, {...}], "warning": "..."},
-// read row by row out of the text. Only what the API writes is understood: members are texts,
-// numbers, true, false, null or an object of such, whose members count as the row's own; anything
-// else ends the reading. Pure; nothing is allocated.
+// read row by row out of the text. Only what the API writes is understood: members are texts, lists
+// of texts, numbers, true, false, null or an object of such, whose members count as the row's own;
+// anything else ends the reading. Pure; nothing is allocated.
 #pragma once
 
 #include <stdbool.h>
@@ -17,9 +17,9 @@ struct rows {
 
 struct row_field {
 	const char *name; // what is wanted; set by the caller
-	const char *text; // NULL: no text. Ends with a zero
+	const char *text; // NULL: no text. Ends with a zero. Of a list "one, two"
 	uint64_t number;  // of a number
-	bool is_number;
+	bool is_number, is_true;
 };
 
 // What a table shows of a text: "-" when there is none.

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP 2
-
-#define BLOCK_BYTES 262144
+#define GAP          2
+#define BLOCK_BYTES  262144
+#define ADDRESS_TEXT 60
 
 struct block { // of cells' texts
 	struct block *before;
@@ -18,7 +18,7 @@ struct block { // of cells' texts
 struct table {
 	const char *columns;
 	size_t width; // columns
-	char **cells;
+	const char **cells;
 	size_t count;
 	struct block *block;
 	size_t used; // of the block
@@ -63,21 +63,67 @@ static char *keep(struct table *table, const char *text, size_t length)
 	return kept;
 }
 
-void table_put(struct table *table, const char *text)
+void table_lend(struct table *table, const char *text)
 {
-	char **cells;
+	const char **cells;
 
 	if (!table)
 		return;
 	// Grows by whole powers of two.
 	if ((table->count & (table->count - 1)) == 0) {
-		cells = realloc(
-			table->cells, (table->count ? 2 * table->count : 1) * sizeof(*cells));
+		cells = grown(table->cells, (table->count ? 2 * table->count : 1) * sizeof(*cells));
 		if (!cells)
 			return;
 		table->cells = cells;
 	}
-	table->cells[table->count++] = keep(table, text, strlen(text));
+	table->cells[table->count++] = text;
+}
+
+void table_put(struct table *table, const char *text)
+{
+	if (table)
+		table_lend(table, keep(table, text, strlen(text)));
+}
+
+#define NUMBER_TEXT 21
+
+// At the end of the buffer.
+static char *number_text(uint64_t number, char text[static NUMBER_TEXT])
+{
+	char *at = text + NUMBER_TEXT - 1;
+
+	*at = '\0';
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	return at;
+}
+
+void table_number(struct table *table, uint64_t number)
+{
+	char text[NUMBER_TEXT];
+
+	table_put(table, number_text(number, text));
+}
+
+void table_address_port(struct table *table, const char *address, uint64_t port)
+{
+	char digits[NUMBER_TEXT], text[ADDRESS_TEXT + NUMBER_TEXT + 3], *at = text;
+	bool six = strchr(address, ':');
+
+	if (strlen(address) > ADDRESS_TEXT) {
+		table_put(table, address);
+		return;
+	}
+	if (six)
+		*at++ = '[';
+	at = stpcpy(at, address);
+	if (six)
+		*at++ = ']';
+	*at++ = ':';
+	stpcpy(at, number_text(port, digits));
+	table_put(table, text);
 }
 
 void table_cell(struct table *table, const char *format, ...)
@@ -103,17 +149,12 @@ void table_cell(struct table *table, const char *format, ...)
 }
 
 // How many columns a text takes on the screen: UTF-8 counts by its first bytes.
-static size_t columns_of(const char *text)
+static size_t columns_of(const char *text, size_t bytes)
 {
-	const char *start = text;
 	size_t n = 0;
 
-	while (text && (signed char)*text > 0)
-		text++;
-	if (!text || !*text)
-		return (size_t)(text - start);
-	for (text = start; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
+	for (size_t i = 0; i < bytes; i++)
+		n += ((unsigned char)text[i] & 0xc0) != 0x80;
 	return n;
 }
 
@@ -124,6 +165,15 @@ static const char *cell_at(const struct table *table, size_t row, size_t column)
 	return at < table->count && table->cells[at] ? table->cells[at] : "";
 }
 
+static void put_spaces(size_t count, FILE *out)
+{
+	static const char spaces[] = "                                ";
+
+	for (; count >= sizeof(spaces); count -= sizeof(spaces) - 1)
+		fwrite_unlocked(spaces, 1, sizeof(spaces) - 1, out);
+	fwrite_unlocked(spaces, 1, count, out);
+}
+
 static void print_row(const struct table *table, size_t row, const size_t *widths, FILE *out)
 {
 	size_t last = table->width, pending = 0;
@@ -132,18 +182,29 @@ static void print_row(const struct table *table, size_t row, const size_t *width
 		last--;
 	for (size_t column = 0; column < last; column++) {
 		const char *cell = cell_at(table, row, column);
-		size_t pad = widths[column] - columns_of(cell);
+		size_t bytes = strlen(cell), pad = widths[column] - columns_of(cell, bytes);
 
 		if (table->columns[column] == 'r') {
 			pending += pad;
 			pad = 0;
 		}
-		for (; pending; pending--)
-			putc_unlocked(' ', out);
-		fputs_unlocked(cell, out);
+		put_spaces(pending, out);
+		fwrite_unlocked(cell, 1, bytes, out);
 		pending = pad + GAP;
 	}
-	fputc('\n', out);
+	putc_unlocked('\n', out);
+}
+
+static void free_table(struct table *table)
+{
+	while (table->block) {
+		struct block *block = table->block;
+
+		table->block = block->before;
+		free(block);
+	}
+	free(table->cells);
+	free(table);
 }
 
 void table_print(struct table *table, const char *none, FILE *out)
@@ -154,25 +215,20 @@ void table_print(struct table *table, const char *none, FILE *out)
 		return;
 	rows = (table->count + table->width - 1) / table->width;
 	widths = calloc(table->width + 1, sizeof(*widths));
-	for (size_t i = 0; widths && i < table->count; i++) {
-		size_t width = columns_of(table->cells[i]);
+	for (size_t row = 0; widths && row < rows; row++)
+		for (size_t column = 0; column < table->width; column++) {
+			const char *cell = cell_at(table, row, column);
+			size_t width = columns_of(cell, strlen(cell));
 
-		if (width > widths[i % table->width])
-			widths[i % table->width] = width;
-	}
+			if (width > widths[column])
+				widths[column] = width;
+		}
 	if (rows <= 1)
 		fprintf(out, "%s\n", none);
 	for (size_t row = 0; widths && rows > 1 && row < rows; row++)
 		print_row(table, row, widths, out);
-	while (table->block) {
-		struct block *block = table->block;
-
-		table->block = block->before;
-		free(block);
-	}
 	free(widths);
-	free(table->cells);
-	free(table);
+	free_table(table);
 }
 
 // Three figures and the unit, never rounded up to a figure that needs the next unit.

@@ -2,77 +2,67 @@
 // The source `manifests`: a directory of YAML files, watched.
 //
 // Files that end in .yaml, .yml or .json and do not begin with a dot are read; each is an origin of
-// the model. Whatever is told about the directory leads to one scan of it, shortly after, so that
-// changes that come together are one change. A scan reads what is new or has changed:
+// the model. Whatever is told about the directory leads to a look, shortly after, so that changes
+// that come together are one change: at the files told of, or else through the whole directory:
 //
-//	gone                     its objects go
-//	read, and it is YAML     its objects are those in it now; mistakes in single objects are
-// told 	not YAML, not readable   its objects stay as they were, and that is told still being
-// written left alone until it is closed, or has been quiet for a second 	the directory is
-// gone    everything stays, and that is told, until it is back
+//	gone            its objects go
+//	it is YAML      its objects are those in it now; mistakes in single objects are told
+//	it is not       its objects stay as they were, and that is told
+//	being written   left alone until it is closed, or has been quiet for a second
+//	the directory   is gone: everything stays, and that is told, until it is back
 //
-// A slow timer scans too: network file systems tell nothing.
+// A look through the directory holds the loop for a slice at a time, but for the first; what is
+// told meanwhile is looked at beside it. A slow timer begins one too: network file systems tell
+// nothing.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cluster_internal.h"
-#include "decode.h"
 #include "log.h"
+#include "manifest_file.h"
 #include "watch.h"
-#include "yaml_tree.h"
 
-#define GATHER_MS 20 // from the first event to the scan
+#define GATHER_MS 20 // from the first event to the look
 #define FEW_MS    1  // the same when single files were told of, which are read alone
 #define FEW       64
-#define QUIET_MS  1000 // a file nobody closes is read after this
 #define SLOW_MS   10000
 #define FILES_MAX 65536
 
-struct file {
-	char *name;
-	struct timespec mtime, ctime;
-	off_t size;
-	dev_t dev;
-	ino_t ino;
-	bool seen;    // in this scan
-	bool known;   // read once
-	bool dirty;   // told to have changed: read whatever the times say
-	bool writing; // modified and not closed since `modified_ms`
-	uint64_t modified_ms;
-	size_t object_count;
-};
+// A slice of a look: a millisecond or three.
+#define SLICE     512
+#define READ_COST 16 // of a file that is read, beside one that is looked at
 
 struct manifests {
 	struct cluster *cluster;
+	struct manifest_reader reader;
 	uv_loop_t *loop;
 	char *path;
 	struct watch *watch;
-	uv_timer_t gather, slow;
+	uv_timer_t gather, slow, step;
 	unsigned open_handles;
-	struct file **files; // sorted by name
+	struct manifest_file **files; // sorted by name
 	size_t file_count, file_capacity;
-	struct file *told[FEW]; // of which the watch has told since the last scan
+	struct manifest_file *told[FEW]; // that are to be looked at
 	size_t told_count;
-	bool whole;   // it has told of something else
-	bool links;   // some file is one elsewhere
-	bool missing; // told that the directory is not there
-	bool changed; // in this scan
+	bool whole;       // or all of them
+	DIR *dir;         // of the look under way; NULL: there is none
+	bool found_links; // in it, so far
+	bool links;       // some file is one elsewhere
+	bool missing;     // told that the directory is not there
 };
 
-static void on_timer(uv_timer_t *timer);
+static void on_gather(uv_timer_t *timer);
+static void on_step(uv_timer_t *timer);
 
-// Only an earlier scan may replace one that is due.
-static void scan_within(struct manifests *m, uint64_t ms)
+// Only an earlier look may replace one that is due.
+static void look_within(struct manifests *m, uint64_t ms)
 {
 	if (!uv_is_active((uv_handle_t *)&m->gather) || uv_timer_get_due_in(&m->gather) > ms)
-		uv_timer_start(&m->gather, on_timer, ms, 0);
+		uv_timer_start(&m->gather, on_gather, ms, 0);
 }
 
 static bool is_manifest(const char *name)
@@ -106,11 +96,11 @@ static size_t file_position(const struct manifests *m, const char *name, bool *t
 	return low;
 }
 
-static struct file *file_at(struct manifests *m, const char *name)
+static struct manifest_file *file_at(struct manifests *m, const char *name)
 {
 	bool there;
 	size_t at = file_position(m, name, &there);
-	struct file *file;
+	struct manifest_file *file;
 
 	if (there)
 		return m->files[at];
@@ -118,7 +108,8 @@ static struct file *file_at(struct manifests *m, const char *name)
 		return NULL;
 	if (m->file_count == m->file_capacity) {
 		size_t capacity = m->file_capacity ? m->file_capacity * 2 : 64;
-		struct file **files = realloc(m->files, capacity * sizeof(struct file *));
+		struct manifest_file **files =
+			realloc(m->files, capacity * sizeof(struct manifest_file *));
 
 		if (!files)
 			return NULL;
@@ -133,170 +124,58 @@ static struct file *file_at(struct manifests *m, const char *name)
 		free(file);
 		return NULL;
 	}
-	memmove(m->files + at + 1, m->files + at, (m->file_count - at) * sizeof(struct file *));
+	memmove(m->files + at + 1, m->files + at,
+		(m->file_count - at) * sizeof(struct manifest_file *));
 	m->files[at] = file;
 	m->file_count++;
 	return file;
 }
 
-static void file_free(struct file *file)
+static void file_free(struct manifest_file *file)
 {
 	free(file->name);
 	free(file);
 }
 
-// Keeps the objects of an origin and tells what is wrong with it.
-static void tell(struct manifests *m, const char *origin, unsigned line, const char *text)
+static void look_at_later(struct manifests *m, struct manifest_file *file)
 {
-	char where[PATH_MAX + 16];
-	struct model_problem problem = {.object = origin, .where = where, .text = text};
-
-	snprintf(where, sizeof(where), line ? "%s:%u" : "%s", origin, line);
-	log_warning("manifests", "%s: %s", where, text);
-	model_set_problems(m->cluster->model, m->cluster->name, origin, &problem, 1);
-	m->changed = true;
+	for (size_t i = 0; i < m->told_count; i++)
+		if (m->told[i] == file)
+			return;
+	if (m->told_count < FEW)
+		m->told[m->told_count++] = file;
+	else
+		m->whole = true;
 }
 
-static int visit(const struct tree *document, void *arg)
-{
-	return decode_document(arg, document);
-}
-
-static void take(
-	struct manifests *m, struct file *file, const char *path, const char *bytes, size_t length)
-{
-	struct decode decode = {.cluster = m->cluster->name, .origin = path};
-	struct yaml_error error;
-	char text[sizeof(error.text) + 80];
-	int rc = yaml_read(bytes, length, visit, &decode, &error);
-
-	if (rc == 0)
-		rc = decode_finish(&decode, m->cluster->model);
-	if (rc == 0) {
-		rc = model_replace(m->cluster->model, m->cluster->name, path, decode.objects,
-			decode.object_count, decode.problems, decode.problem_count);
-		if (rc == 0)
-			file->object_count = decode.object_count;
-		decode.object_count = 0; // the model's now, or freed by it
-	}
-	if (rc == 0) {
-		for (size_t i = 0; i < decode.problem_count; i++)
-			log_warning("manifests", "%s: %s", decode.problems[i].where,
-				decode.problems[i].text);
-		m->changed = true;
-	} else if (rc == -EBADMSG) {
-		snprintf(text, sizeof(text), "%s%s", error.text,
-			file->object_count ? "; what the file said before stays until it is mended"
-					   : "");
-		tell(m, path, error.line, text);
-	} else {
-		tell(m, path, 0, "out of memory; what the file said before stays");
-	}
-	decode_clear(&decode);
-}
-
-static bool same_file(const struct file *file, const struct stat *st)
-{
-	return file->known && !file->dirty && file->size == st->st_size &&
-	       file->dev == st->st_dev && file->ino == st->st_ino &&
-	       memcmp(&file->mtime, &st->st_mtim, sizeof(st->st_mtim)) == 0 &&
-	       memcmp(&file->ctime, &st->st_ctim, sizeof(st->st_ctim)) == 0;
-}
-
-static void remember(struct file *file, const struct stat *st)
-{
-	file->known = true;
-	file->dirty = false;
-	file->size = st->st_size;
-	file->dev = st->st_dev;
-	file->ino = st->st_ino;
-	file->mtime = st->st_mtim;
-	file->ctime = st->st_ctim;
-}
-
-static void read_whole(
-	struct manifests *m, struct file *file, const char *path, int fd, size_t size)
-{
-	char text[128];
-	char *bytes;
-	size_t length = 0;
-	ssize_t n = 0;
-
-	if (size > YAML_BYTES_MAX) {
-		tell(m, path, 0, "larger than 64 MB, which is not read; split it");
-		return;
-	}
-	bytes = malloc(size + 1);
-	while (bytes && length < size && (n = read(fd, bytes + length, size - length)) > 0)
-		length += (size_t)n;
-	if (!bytes || n < 0) {
-		snprintf(text, sizeof(text), "cannot be read: %s", strerror(errno));
-		tell(m, path, 0, text);
-	} else {
-		take(m, file, path, bytes, length);
-	}
-	if (bytes)
-		explicit_bzero(bytes, length); // private keys may be in it
-	free(bytes);
-}
-
-// False: there is no such file, or it is none to read.
-static bool scan_file(struct manifests *m, struct file *file, const char *path)
+// False: it is none to read, or is gone.
+static bool look_at(struct manifests *m, struct manifest_file *file, int dir)
 {
 	uint64_t now = uv_now(m->loop);
-	struct stat st;
-	char text[128];
-	int fd;
+	enum manifest_found found = manifest_file_look(&m->reader, file, dir, now);
 
-	if (stat(path, &st) < 0) {
-		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
-			return false;
-		snprintf(text, sizeof(text), "cannot be looked at: %s", strerror(errno));
-		tell(m, path, 0, text);
-		return true;
+	if (found == MANIFEST_BUSY) {
+		look_at_later(m, file);
+		look_within(m, MANIFEST_QUIET_MS - (now - file->modified_ms));
 	}
-	if (!S_ISREG(st.st_mode))
-		return false;
-	if (file->writing && now - file->modified_ms < QUIET_MS) {
-		uv_timer_start(
-			&m->gather, m->gather.timer_cb, QUIET_MS - (now - file->modified_ms), 0);
-		return true;
-	}
-	file->writing = false;
-	if (same_file(file, &st))
-		return true;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno == ENOENT)
-		return false;
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		snprintf(text, sizeof(text), "cannot be opened: %s", strerror(errno));
-		tell(m, path, 0, text);
-	} else if (S_ISREG(st.st_mode)) {
-		read_whole(m, file, path, fd, (size_t)st.st_size);
-	}
-	remember(file, &st);
-	if (fd >= 0)
-		close(fd);
-	return true;
+	file->seen = found != MANIFEST_GONE;
+	return file->seen;
 }
 
 static void drop_unseen(struct manifests *m)
 {
-	char path[PATH_MAX];
 	size_t left = 0;
 
+	for (size_t i = 0; i < m->told_count; i++)
+		m->told[i]->seen = true; // it is seen to when it is looked at
 	for (size_t i = 0; i < m->file_count; i++) {
-		struct file *file = m->files[i];
+		struct manifest_file *file = m->files[i];
 
 		if (file->seen) {
 			m->files[left++] = file;
 			continue;
 		}
-		if (file->known) {
-			snprintf(path, sizeof(path), "%s/%s", m->path, file->name);
-			model_replace(m->cluster->model, m->cluster->name, path, NULL, 0, NULL, 0);
-			m->changed = true;
-		}
+		manifest_file_drop(&m->reader, file);
 		file_free(file);
 	}
 	m->file_count = left;
@@ -312,100 +191,164 @@ static void directory_missing(struct manifests *m, int error)
 	snprintf(text, sizeof(text), "the directory cannot be read: %s; %s", strerror(error),
 		m->cluster->synced ? "what it held stays in force until it is back"
 				   : "it is waited for");
-	tell(m, m->path, 0, text);
+	manifest_tell(&m->reader, m->path, 0, text);
 }
 
-static void scan_directory(struct manifests *m, DIR *dir)
+static void directory_found(struct manifests *m)
 {
+	if (!m->missing)
+		return;
+	model_set_problems(m->cluster->model, m->cluster->name, m->path, NULL, 0);
+	m->missing = false;
+	m->reader.changed = true;
+}
+
+static void look_at_entry(struct manifests *m, const struct dirent *entry)
+{
+	struct manifest_file *file;
 	char path[PATH_MAX];
-	const struct dirent *entry;
 
-	if (m->missing) {
-		model_set_problems(m->cluster->model, m->cluster->name, m->path, NULL, 0);
-		m->missing = false;
-		m->changed = true;
+	if (!is_manifest(entry->d_name))
+		return;
+	file = file_at(m, entry->d_name);
+	if (!file) {
+		manifest_tell(&m->reader, m->path, 0, "more than 65536 files, or out of memory");
+		return;
 	}
-	m->links = false;
-	for (size_t i = 0; i < m->file_count; i++)
-		m->files[i]->seen = false;
-	while ((entry = readdir(dir))) {
-		struct file *file;
+	if ((entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) &&
+		(size_t)snprintf(path, sizeof(path), "%s/%s", m->path, entry->d_name) <
+			sizeof(path)) {
+		watch_target(m->watch, path);
+		m->found_links = m->links = true;
+	}
+	look_at(m, file, dirfd(m->dir));
+}
 
-		if (!is_manifest(entry->d_name) || (size_t)snprintf(path, sizeof(path), "%s/%s",
-							   m->path, entry->d_name) >= sizeof(path))
-			continue;
-		file = file_at(m, entry->d_name);
-		if (!file) {
-			tell(m, m->path, 0, "more than 65536 files, or out of memory");
-			continue;
-		}
-		if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) {
-			watch_target(m->watch, path);
-			m->links = true;
-		}
-		file->seen = scan_file(m, file, path);
-	}
+static void end_look(struct manifests *m)
+{
+	closedir(m->dir);
+	m->dir = NULL;
+	m->links = m->found_links;
 	drop_unseen(m);
+	watch_end(m->watch);
 	if (!m->cluster->synced) {
 		m->cluster->synced = true;
-		m->changed = true;
+		m->reader.changed = true;
 	}
+	if (m->whole)
+		look_within(m, GATHER_MS);
 }
 
-static void scan(struct manifests *m)
+// Goes on with a look; `most`: to its end.
+static void step(struct manifests *m, bool most)
 {
-	DIR *dir;
+	unsigned read = m->reader.read, entries = 0;
+	const struct dirent *entry;
 
+	while ((entry = readdir(m->dir))) {
+		look_at_entry(m, entry);
+		entries++;
+		if (!most && entries + (m->reader.read - read) * READ_COST >= SLICE) {
+			uv_timer_start(&m->step, on_step, 0, 0);
+			return;
+		}
+	}
+	end_look(m);
+}
+
+static void begin_look(struct manifests *m, bool most)
+{
+	m->whole = m->found_links = false;
+	m->told_count = 0;
+	for (size_t i = 0; i < m->file_count; i++)
+		m->files[i]->seen = false;
 	watch_begin(m->watch);
 	watch_directory(m->watch, m->path); // before reading, so that nothing falls in between
-	dir = opendir(m->path);
-	if (dir) {
-		scan_directory(m, dir);
-		closedir(dir);
+	m->dir = opendir(m->path);
+	if (m->dir) {
+		directory_found(m);
+		step(m, most);
 	} else {
 		directory_missing(m, errno);
+		watch_end(m->watch);
 	}
-	watch_end(m->watch);
 }
 
-// The files told of are there, regular, and known: nothing else can have changed.
-static bool scan_told(struct manifests *m)
+// Those told of. False: they are not all there, regular and in a directory without links; then
+// something else may have changed, too.
+static bool look_at_told(struct manifests *m)
 {
-	char path[PATH_MAX];
-	bool all = !m->whole && !m->links && !m->missing && m->told_count;
+	struct manifest_file *told[FEW];
+	size_t count = m->told_count;
 	struct stat st;
+	int dir = -1;
+	bool all;
 
-	for (size_t i = 0; all && i < m->told_count; i++)
-		all = (size_t)snprintf(path, sizeof(path), "%s/%s", m->path, m->told[i]->name) <
-			      sizeof(path) &&
-		      lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-		      scan_file(m, m->told[i], path);
+	memcpy(told, m->told, sizeof(told));
+	m->told_count = 0;
+	if (!m->links && !m->missing && count)
+		dir = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	all = dir >= 0;
+	for (size_t i = 0; all && i < count; i++)
+		all = fstatat(dir, told[i]->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		      S_ISREG(st.st_mode) && look_at(m, told[i], dir);
+	if (dir >= 0)
+		close(dir);
 	return all;
 }
 
-static void on_timer(uv_timer_t *timer)
+static void tell_changed(struct manifests *m)
+{
+	if (!m->reader.changed)
+		return;
+	m->reader.changed = false;
+	m->cluster->handlers.changed(m->cluster->handlers.arg);
+}
+
+static void on_gather(uv_timer_t *timer)
 {
 	struct manifests *m = timer->data;
 
-	m->changed = false;
-	if (timer == &m->slow || !scan_told(m))
-		scan(m);
-	m->told_count = 0;
-	m->whole = false;
-	if (m->changed)
-		m->cluster->handlers.changed(m->cluster->handlers.arg);
+	if (!m->whole && look_at_told(m)) {
+		tell_changed(m);
+		return;
+	}
+	m->whole = true;
+	if (m->dir)
+		return; // there will be another when it has come to its end
+	begin_look(m, false);
+	if (!m->dir)
+		tell_changed(m);
+}
+
+static void on_slow(uv_timer_t *timer)
+{
+	struct manifests *m = timer->data;
+
+	m->whole = true;
+	on_gather(&m->gather);
+}
+
+static void on_step(uv_timer_t *timer)
+{
+	struct manifests *m = timer->data;
+
+	step(m, false);
+	if (!m->dir)
+		tell_changed(m);
 }
 
 static void on_event(void *arg, enum watch_event event, const char *name)
 {
 	struct manifests *m = arg;
-	struct file *file = name && is_manifest(name) ? file_at(m, name) : NULL;
+	struct manifest_file *file = name && is_manifest(name) ? file_at(m, name) : NULL;
 
 	if (name && !is_manifest(name) && !m->links)
 		return;
-	m->whole |= !file || !file->known || event == WATCH_LOST || m->told_count == FEW;
-	if (!m->whole)
-		m->told[m->told_count++] = file;
+	if (!file || event == WATCH_LOST)
+		m->whole = true;
+	else
+		look_at_later(m, file);
 	switch (event) {
 	case WATCH_MODIFIED:
 		if (!file)
@@ -424,7 +367,7 @@ static void on_event(void *arg, enum watch_event event, const char *name)
 			m->files[i]->dirty = true;
 		break;
 	}
-	scan_within(m, m->whole || m->links ? GATHER_MS : FEW_MS);
+	look_within(m, m->whole || m->links ? GATHER_MS : FEW_MS);
 }
 
 static void manifests_free(struct manifests *m)
@@ -473,14 +416,17 @@ static int manifests_open(struct cluster *cluster, uv_loop_t *loop,
 		return rc;
 	}
 	m->cluster = cluster;
+	m->reader = (struct manifest_reader){.cluster = cluster, .path = m->path};
 	m->loop = loop;
 	uv_timer_init(loop, &m->gather);
 	uv_timer_init(loop, &m->slow);
-	m->gather.data = m->slow.data = m;
-	m->open_handles = 3;
+	uv_timer_init(loop, &m->step);
+	m->gather.data = m->slow.data = m->step.data = m;
+	m->open_handles = 4;
 	cluster->state = m;
-	scan(m);
-	uv_timer_start(&m->slow, on_timer, SLOW_MS, SLOW_MS);
+	begin_look(m, true);
+	m->reader.changed = false; // whoever opens it sees that
+	uv_timer_start(&m->slow, on_slow, SLOW_MS, SLOW_MS);
 	return 0;
 }
 
@@ -488,9 +434,13 @@ static void manifests_close(struct cluster *cluster)
 {
 	struct manifests *m = cluster->state;
 
+	if (m->dir)
+		closedir(m->dir);
+	m->dir = NULL;
 	watch_close(m->watch);
 	uv_close((uv_handle_t *)&m->gather, on_timer_closed);
 	uv_close((uv_handle_t *)&m->slow, on_timer_closed);
+	uv_close((uv_handle_t *)&m->step, on_timer_closed);
 }
 
 const struct cluster_kind cluster_manifests = {

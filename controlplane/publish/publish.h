@@ -18,6 +18,7 @@
 // All on the loop's thread. Needs nothing of the caller but plans that are not changed any more.
 #pragma once
 
+#include "arena.h"
 #include "channel.pb-c.h"
 #include "plan.h"
 #include "reason.h"
@@ -88,8 +89,8 @@ int publish_stats(
 typedef void (*publish_packed_fn)(void *arg, const uint8_t *bytes, size_t length, const char *why);
 int publish_stats_packed(
 	struct publish *publish, enum publish_detail detail, publish_packed_fn done, void *arg);
-Sluice__Stats *publish_stats_read(const uint8_t *bytes, size_t length);
-void publish_stats_free(Sluice__Stats *stats);
+// All of it is in the arena.
+Sluice__Stats *publish_stats_read(const uint8_t *bytes, size_t length, struct arena *arena);
 int publish_explain(struct publish *publish, const Sluice__ExplainRequest *question,
 	publish_explain_fn done, void *arg);
 int publish_capture(struct publish *publish, const Sluice__CaptureRequest *question,

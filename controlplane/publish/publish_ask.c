@@ -97,22 +97,23 @@ int publish_stats_packed(
 	return publish_request(p, &request, &(struct reply_to){.packed = done, .arg = arg});
 }
 
-Sluice__Stats *publish_stats_read(const uint8_t *bytes, size_t length)
+static void *take(void *arena, size_t size)
 {
-	Sluice__Reply *reply = sluice__reply__unpack(NULL, length, bytes);
-	Sluice__Stats *stats = NULL;
-
-	if (reply && reply->body_case == SLUICE__REPLY__BODY_STATS) {
-		stats = reply->stats;
-		reply->body_case = SLUICE__REPLY__BODY__NOT_SET;
-	}
-	sluice__reply__free_unpacked(reply, NULL);
-	return stats;
+	return arena_take(arena, size);
 }
 
-void publish_stats_free(Sluice__Stats *stats)
+static void leave(void *arena, void *piece)
 {
-	sluice__stats__free_unpacked(stats, NULL);
+	(void)arena;
+	(void)piece;
+}
+
+Sluice__Stats *publish_stats_read(const uint8_t *bytes, size_t length, struct arena *arena)
+{
+	ProtobufCAllocator allocator = {take, leave, arena};
+	const Sluice__Reply *reply = sluice__reply__unpack(&allocator, length, bytes);
+
+	return reply && reply->body_case == SLUICE__REPLY__BODY_STATS ? reply->stats : NULL;
 }
 
 int publish_flows(

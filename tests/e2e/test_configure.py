@@ -65,6 +65,16 @@ def test_set_compare_commit_rollback(box, terminal):
     assert box.show("config")["text"] == box.config.read_text()
 
 
+def test_what_waits_for_the_dataplane_is_told_as_long_as_it_waits(box, terminal):
+    """What it has not read: not what the last commit changed."""
+    terminal.conf("set dataplane.buffers 16384")
+    assert "dataplane: once" in terminal.conf("commit")
+    terminal.conf("set pools.public.priority 51")
+    assert "dataplane: once" in terminal.conf("commit")  # it still does
+    terminal.conf("rollback 2")
+    assert "once" not in terminal.conf("commit")  # what it runs with is back
+
+
 def test_discard(box, terminal):
     before = box.config.read_text()
     terminal.conf("set pools.public.priority 77")
