@@ -35,6 +35,7 @@
 // A slice of a look: a millisecond or three.
 #define SLICE     512
 #define READ_COST 16 // of a file that is read, beside one that is looked at
+#define NEXT_MS   1  // a timer of none would be run before anything else is
 
 struct manifests {
 	struct cluster *cluster;
@@ -249,7 +250,7 @@ static void step(struct manifests *m, bool most)
 		look_at_entry(m, entry);
 		entries++;
 		if (!most && entries + (m->reader.read - read) * READ_COST >= SLICE) {
-			uv_timer_start(&m->step, on_step, 0, 0);
+			uv_timer_start(&m->step, on_step, NEXT_MS, 0);
 			return;
 		}
 	}

@@ -256,6 +256,7 @@ static void rows_are_read_without_a_tree(void **state)
 	char text[] = "{\"n\":[{\"a\":\"x\\\"\\u0041\",\"b\":18446744073709551615},"
 		      "{\"c\":true,\"b\":null},{\"o\":{\"b\":7},\"a\":\"\"}],\"warning\":\"w\"}";
 	char wrong[] = "{\"n\":[{\"a\":[1]}]}";
+	char lists[] = "{\"n\":[{\"a\":[\"x\",\"\\\"y\", \"z\"],\"b\":true},{\"a\":[]}]}";
 	struct row_field field[2] = {{.name = "a"}, {.name = "b"}};
 	struct rows rows;
 
@@ -274,6 +275,13 @@ static void rows_are_read_without_a_tree(void **state)
 	assert_true(rows_begin(&rows, wrong, strlen(wrong), "n"));
 	assert_false(rows_next(&rows, field, 2));
 	assert_false(rows_begin(&rows, wrong, strlen(wrong), "m"));
+	assert_true(rows_begin(&rows, lists, strlen(lists), "n"));
+	assert_true(rows_next(&rows, field, 2));
+	assert_string_equal(field[0].text, "x, \"y, z");
+	assert_true(field[1].is_true && !field[1].is_number);
+	assert_true(rows_next(&rows, field, 2));
+	assert_string_equal(row_field_text(&field[0]), "-");
+	assert_false(field[1].is_true);
 }
 
 // Whatever the API leaves out or makes null, nothing breaks.
