@@ -28,7 +28,8 @@ struct fixture {
 	struct cluster *cluster;
 	char root[64], path[96];
 	struct source_settings source;
-	unsigned changes;
+	uv_prepare_t prepare; // of one test
+	unsigned changes, turns;
 	bool late;
 };
 
@@ -447,18 +448,16 @@ static void test_many_at_once(void **state)
 
 static void count_turn(uv_prepare_t *prepare)
 {
-	++*(unsigned *)prepare->data;
+	((struct fixture *)prepare->data)->turns++;
 }
 
-#define LARGE 6000
+#define LARGE 5000
 
 // A look through a large directory lets the loop go on again and again, and what is told meanwhile
 // does not wait for its end.
 static void test_large(void **state)
 {
 	struct fixture *f = *state;
-	unsigned turns = 0;
-	uv_prepare_t prepare;
 	char name[32];
 
 	for (unsigned i = 0; i < LARGE; i++) {
@@ -468,18 +467,18 @@ static void test_large(void **state)
 	put(f, "a.yaml", SERVICE("a", "1"));
 	put(f, "b.yaml", SERVICE("b", "1"));
 	begin(f);
-	uv_prepare_init(&f->loop, &prepare);
-	prepare.data = &turns;
-	uv_prepare_start(&prepare, count_turn);
+	uv_prepare_init(&f->loop, &f->prepare);
+	f->prepare.data = f;
+	uv_prepare_start(&f->prepare, count_turn);
 	drop(f, "b.yaml"); // it may be anywhere now: the directory is looked through
-	while (turns < 3)
+	while (f->turns < 3)
 		uv_run(&f->loop, UV_RUN_ONCE); // told of, begun
 	put(f, "a.yaml", SERVICE("a", "2"));
 	UNTIL(f, port_of(f, "a") == 2);
 	assert_int_equal(port_of(f, "b"), 1);
 	UNTIL(f, port_of(f, "b") == 0);
-	assert_true(turns >= 3 + LARGE / 2048);
-	uv_close((uv_handle_t *)&prepare, NULL);
+	assert_true(f->turns >= 3 + LARGE / 2048);
+	uv_close((uv_handle_t *)&f->prepare, NULL);
 }
 
 static void test_wrong_kind(void **state)
