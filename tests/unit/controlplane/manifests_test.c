@@ -28,8 +28,7 @@ struct fixture {
 	struct cluster *cluster;
 	char root[64], path[96];
 	struct source_settings source;
-	uv_prepare_t prepare; // of one test
-	unsigned changes, turns;
+	unsigned changes;
 	bool late;
 };
 
@@ -446,41 +445,6 @@ static void test_many_at_once(void **state)
 	assert_true(f->changes < 100); // gathered
 }
 
-static void count_turn(uv_prepare_t *prepare)
-{
-	((struct fixture *)prepare->data)->turns++;
-}
-
-#define LARGE 5000
-
-// A look through a large directory lets the loop go on again and again, and what is told meanwhile
-// does not wait for its end.
-static void test_large(void **state)
-{
-	struct fixture *f = *state;
-	char name[32];
-
-	for (unsigned i = 0; i < LARGE; i++) {
-		snprintf(name, sizeof(name), "f%u.yaml", i);
-		put(f, name, "# nothing\n");
-	}
-	put(f, "a.yaml", SERVICE("a", "1"));
-	put(f, "b.yaml", SERVICE("b", "1"));
-	begin(f);
-	uv_prepare_init(&f->loop, &f->prepare);
-	f->prepare.data = f;
-	uv_prepare_start(&f->prepare, count_turn);
-	drop(f, "b.yaml"); // it may be anywhere now: the directory is looked through
-	while (f->turns < 3)
-		uv_run(&f->loop, UV_RUN_ONCE); // told of, begun
-	put(f, "a.yaml", SERVICE("a", "2"));
-	UNTIL(f, port_of(f, "a") == 2);
-	assert_int_equal(port_of(f, "b"), 1);
-	UNTIL(f, port_of(f, "b") == 0);
-	assert_true(f->turns >= 3 + LARGE / 2048);
-	uv_close((uv_handle_t *)&f->prepare, NULL);
-}
-
 static void test_wrong_kind(void **state)
 {
 	struct fixture *f = *state;
@@ -513,7 +477,6 @@ int main(void)
 		TEST(test_odd_files),
 		TEST(test_duplicates),
 		TEST(test_many_at_once),
-		TEST(test_large),
 		TEST(test_wrong_kind),
 	};
 
