@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#define PROBLEMS_SHOWN 5 // one screen
+#define PROBLEMS_SHOWN 4 // one screen
 
 static json_int_t age_s(uint64_t realtime_us)
 {

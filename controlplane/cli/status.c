@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-#define LINE_TEXT 90 // of a problem
+// All of it fits a screen of 24 lines and 80 columns.
+#define TRAFFIC_LINES 3
+#define SOURCES_SHOWN 4
+#define PROBLEM_TEXT  300
 
 static void print_dataplane(json_t *row, FILE *out)
 {
@@ -12,7 +15,7 @@ static void print_dataplane(json_t *row, FILE *out)
 	json_t *proxy;
 
 	if (!json_is_true(json_object_get(row, "connected"))) {
-		fprintf(out, "dataplane      down: %s\n", row_text(row, "reason"));
+		print_fitted(out, 2, "dataplane      down: %s", row_text(row, "reason"));
 		return;
 	}
 	fprintf(out, "dataplane      %s, up %s, plan %llu%s\n", row_text(row, "version"),
@@ -21,13 +24,14 @@ static void print_dataplane(json_t *row, FILE *out)
 		json_is_true(json_object_get(row, "current")) ? "" : ", not the newest");
 	if (!json_object_get(row, "workers"))
 		return;
-	fprintf(out, "               %llu workers, %s flows, %s, %llu of %llu buffers free\n",
+	print_fitted(out, 1,
+		"               %llu workers, %s flows, %s, %llu of %llu buffers free\n",
 		(unsigned long long)row_number(row, "workers"), row_count(row, "flows", text),
 		row_text(row, "memory"), (unsigned long long)row_number(row, "buffers_free"),
 		(unsigned long long)row_number(row, "buffers"));
 	proxy = json_object_get(row, "proxy");
 	if (proxy)
-		fprintf(out,
+		print_fitted(out, 1,
 			"               %s connections that end here, %s requests open, %s "
 			"answered\n",
 			row_count(proxy, "connections", text),
@@ -50,7 +54,7 @@ static void print_traffic(json_t *traffic, FILE *out)
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(state, words[i][0]) == 0)
 			state = words[i][1];
-	fprintf(out, "traffic        %s: %s\n", state, row_text(traffic, "text"));
+	print_fitted(out, TRAFFIC_LINES, "traffic        %s: %s", state, row_text(traffic, "text"));
 }
 
 // One line each; the rest is for `show problems`.
@@ -67,9 +71,9 @@ static void print_problems(json_t *answer, FILE *out)
 		const char *text = row_text(row, "text");
 		int length = (int)strcspn(text, "\n");
 
-		fprintf(out, "%-14s %s: %s: %.*s%s\n", i ? "" : "problems", row_text(row, "level"),
-			row_text(row, "object"), length < LINE_TEXT ? length : LINE_TEXT, text,
-			length < LINE_TEXT ? "" : "...");
+		print_fitted(out, 1, "%-14s %s: %s: %.*s", i ? "" : "problems",
+			row_text(row, "level"), row_text(row, "object"),
+			length < PROBLEM_TEXT ? length : PROBLEM_TEXT, text);
 	}
 	if (count > json_array_size(first))
 		fprintf(out, "               and %llu more\n", count - json_array_size(first));
@@ -92,23 +96,46 @@ static void print_next(json_t *answer, FILE *out)
 		fprintf(out, "%-14s show problems\n", json_array_size(list) ? "" : "next");
 }
 
+static void print_source(json_t *row, FILE *out)
+{
+	print_fitted(out, 1, "source         %s: %s%s %s", row_text(row, "name"),
+		json_is_true(json_object_get(row, "synced")) ? "" : "not read yet, ",
+		row_text(row, "kind"), row_text(row, "path"));
+}
+
+// Those that are waited for first.
+static void print_sources(json_t *list, FILE *out)
+{
+	size_t shown = 0, i;
+	json_t *row;
+
+	for (int synced = 0; synced < 2; synced++)
+		json_array_foreach(list, i, row)
+		{
+			if (json_is_true(json_object_get(row, "synced")) == synced &&
+				shown < SOURCES_SHOWN) {
+				print_source(row, out);
+				shown++;
+			}
+		}
+	if (json_array_size(list) > shown)
+		fprintf(out, "               and %zu more: show clusters\n",
+			json_array_size(list) - shown);
+}
+
 static void print_status(json_t *answer, FILE *out)
 {
-	json_t *row, *plan = json_object_get(answer, "plan");
+	json_t *plan = json_object_get(answer, "plan");
 	char text[HUMAN_TEXT];
-	size_t i;
 
 	print_traffic(json_object_get(answer, "traffic"), out);
-	fprintf(out, "control plane  %s, up %s, %s\n", row_text(answer, "version"),
+	print_fitted(out, 1, "control plane  %s, up %s, %s", row_text(answer, "version"),
 		human_seconds(row_number(answer, "uptime_s"), text),
 		row_text(answer, "configuration"));
 	print_dataplane(json_object_get(answer, "dataplane"), out);
-	json_array_foreach(json_object_get(answer, "sources"), i, row)
-		fprintf(out, "source         %s: %s %s%s\n", row_text(row, "name"),
-			row_text(row, "kind"), row_text(row, "path"),
-			json_is_true(json_object_get(row, "synced")) ? "" : ", not read yet");
+	print_sources(json_object_get(answer, "sources"), out);
 	if (json_is_object(plan))
-		fprintf(out,
+		print_fitted(out, 2,
 			"plan           %llu VIPs, %llu listeners, %llu pools, %llu endpoints, "
 			"%llu routes\n",
 			(unsigned long long)row_number(plan, "vips"),

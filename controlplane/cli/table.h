@@ -43,3 +43,8 @@ char *row_address_port(json_t *row, const char *address, const char *port);
 
 // realloc(), for what may become large: in large pages then.
 void *grown(void *before, size_t bytes);
+
+// A line, on a terminal broken between words into at most that many, and cut then: what follows the
+// first is indented as values are.
+void print_fitted(FILE *out, unsigned most, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));

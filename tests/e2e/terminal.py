@@ -13,13 +13,14 @@ ROWS, COLUMNS = 30, 120
 
 
 class Terminal:
-    def __init__(self, program, *words, home, rows=ROWS):
+    def __init__(self, program, *words, home, rows=ROWS, columns=COLUMNS):
         env = dict(os.environ, HOME=str(home), TERM="xterm", LC_ALL="C.UTF-8")
-        self.screen = pyte.HistoryScreen(COLUMNS, rows, history=2000)
+        self.columns = columns
+        self.screen = pyte.HistoryScreen(columns, rows, history=2000)
         self.stream = pyte.Stream(self.screen)
         self.child = pexpect.spawn(
             str(program), [str(word) for word in words], env=env, encoding="utf-8",
-            dimensions=(rows, COLUMNS), timeout=SECONDS)
+            dimensions=(rows, columns), timeout=SECONDS)
         self.child.delaybeforesend = None
         self.prompt("sluice>")
 
@@ -33,7 +34,7 @@ class Terminal:
 
     def rows(self):
         """Everything from the first line on, as it looks now."""
-        gone = ["".join(row[x].data for x in range(COLUMNS)).rstrip()
+        gone = ["".join(row[x].data for x in range(self.columns)).rstrip()
                 for row in self.screen.history.top]
         return gone + [row.rstrip() for row in self.screen.display]
 

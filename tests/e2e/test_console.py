@@ -3,7 +3,9 @@
 
 import json
 
+import objects
 import pytest
+from terminal import Terminal
 from topology import wait_until
 
 NOUNS = ("vips", "services", "endpoints", "flows", "workers", "ports", "drops", "problems")
@@ -92,3 +94,36 @@ class TestStatus:
         text = lab.box.sluice("show", "status").stdout
         assert text.startswith("traffic        DOES NOT FLOW: the dataplane does not answer")
         assert "next           systemctl status sluice-dataplane" in text
+
+    def test_whatever_the_state_one_screen_has_it(self, make_lab, tmp_path):
+        """24 lines of 80 columns, the prompt's among them: many VIPs, clusters and mistakes, a port
+        that is down; then the dataplane gone, too."""
+        lab = make_lab()
+        for number in range(12):
+            (tmp_path / f"cluster-with-a-name-that-says-much-{number}").mkdir()
+        lab.box.settings["sources"] += [
+            {"name": path.name, "kind": "manifests", "path": str(path)} for path in sorted(tmp_path.iterdir())]
+        lab.box.write_settings()
+        lab.apply("many", *(objects.service(f"a-service-of-many-others-{number}", [("echo", "TCP", 7000, 9000)])
+                            for number in range(40)))
+        for number in range(10):
+            lab.write(f"a-file-with-a-mistake-{number}", "apiVersion: v1\nkind: Service\nmetadata: [\n")
+        wait_until(lambda: len(lab.rows("problems")) >= 10 and len(lab.box.show("status")["sources"]) == 13
+                   and lab.box.show("status")["plan"]["vips"] >= 20, "all of it")
+        with Terminal(lab.box.program("sluice"), "--socket", lab.box.api_socket, home=tmp_path,
+                      rows=24, columns=80) as terminal:
+            text = self.one_screen(terminal)
+            assert text.startswith("traffic        flows in part: ") and "more: show clusters" in text, text
+            assert "\nproblems " in text and "\nnext " in text and "show problems" in text, text
+            assert "show endpoints" in text and "and 9 more" in text, text
+            lab.box.kill("sluice-dataplane")
+            wait_until(lambda: not lab.box.show("status")["dataplane"]["connected"], "the loss")
+            assert "DOES NOT FLOW" in self.one_screen(terminal)
+
+    @staticmethod
+    def one_screen(terminal):
+        text = terminal.run("show status")
+        assert len(text.split("\n")) <= 23, text
+        # A line that is broken by the terminal begins anywhere; ours begin with a name or an indentation.
+        assert all(line[14] == " " and (line[15] != " ") for line in text.split("\n")), text
+        return text
