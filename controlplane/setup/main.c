@@ -3,6 +3,7 @@
 #include "apply.h"
 
 #include "core_dump.h"
+#include "volume.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,10 +15,14 @@
 
 static void usage(FILE *out)
 {
-	fputs("usage: sluice-setup [--root DIR] [--again]\n\n"
-	      "  -r, --root DIR  look at the machine, and write files, below DIR: a try\n"
-	      "  -a, --again     ask although the first start is over\n"
-	      "  -h, --help      this\n",
+	fputs("usage: sluice-setup [--root DIR] [--again]\n"
+	      "       sluice-setup --volume DIR --into DIR\n\n"
+	      "  -r, --root DIR    look at the machine, and write files, below DIR: a try\n"
+	      "  -a, --again       ask although the first start is over\n"
+	      "  -v, --volume DIR  ask nothing: of cloud-init's volume that is mounted there make\n"
+	      "                    the files of one of ours\n"
+	      "  -i, --into DIR    there\n"
+	      "  -h, --help        this\n",
 		out);
 }
 
@@ -91,29 +96,53 @@ static int setup(const char *root)
 	return error;
 }
 
+static int unpack(const struct volume *volume)
+{
+	struct reason reason = {0};
+	int error = volume_unpack(volume, &reason);
+
+	if (error)
+		fprintf(stderr, "%s\n", reason.count ? reason_text(&reason) : strerror(-error));
+	reason_clear(&reason);
+	return error ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"root", required_argument, NULL, 'r'},
 		{"again", no_argument, NULL, 'a'},
+		{"volume", required_argument, NULL, 'v'},
+		{"into", required_argument, NULL, 'i'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	struct volume volume = {.told = stderr};
 	const char *root = "";
 	bool again = false;
 	int option;
 
 	core_dump_forbid();
-	while ((option = getopt_long(argc, argv, "r:ah", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "r:av:i:h", options, NULL)) != -1) {
 		if (option == 'r') {
-			root = optarg;
+			root = optarg ? optarg : "";
 		} else if (option == 'a') {
 			again = true;
+		} else if (option == 'v') {
+			volume.from = optarg;
+		} else if (option == 'i') {
+			volume.into = optarg;
 		} else {
 			usage(option == 'h' ? stdout : stderr);
 			return option == 'h' ? 0 : 2;
 		}
 	}
+	if (!volume.from != !volume.into) {
+		usage(stderr);
+		return 2;
+	}
+	if (volume.from)
+		return unpack(&volume);
 	if (is_done(root) && !again) {
 		fputs("The first start is over. sluice-setup --again asks once more.\n", stdout);
 		return 0;

@@ -64,6 +64,9 @@ class Hardware:
     disk_gb: int = 4
     nics: tuple = ("virtio-net-pci", "virtio-net-pci")
     queues: int = 1  # of NICs of virtio
+    management: str = "virtio-net-pci"
+    disk_bus: str = ""  # a SCSI controller; virtio without
+    record: Path | None = None  # what is written to the disk, and when it is flushed, in QEMU's blklogwrites
     iommu: bool = False
     cdrom: Path | None = None
     fresh: bool = False  # each restart of the machine is a new QEMU's: emulated, it is much quicker
@@ -101,8 +104,8 @@ class Machine:
                  "-serial", "chardev:c", "-device", "virtio-rng-pci,addr=7.0",
                  "-device", "i6300esb", "-action", "watchdog=reset",
                  "-netdev", f"user,id=m,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
-                 "-device", "virtio-net-pci,netdev=m,addr=3.0,mac=52:54:00:5c:00:00",
-                 "-drive", f"file={self.disk},if=virtio,format=qcow2,discard=unmap,detect-zeroes=unmap"]
+                 "-device", f"{hardware.management},netdev=m,addr=3.0,mac=52:54:00:5c:00:00",
+                 "-qmp", f"unix:{self.folder}/monitor,server=on,wait=off", *self.drive()]
         if hardware.fresh:
             words.append("-no-reboot")
         if hardware.iommu:  # before the NICs that are behind it
@@ -120,6 +123,23 @@ class Machine:
             words += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
                       "-drive", f"if=pflash,format=raw,file={variables}"]
         return words
+
+    def drive(self):
+        """The disk, and what it is behind."""
+        hardware, how = self.hardware, "discard=unmap,detect-zeroes=unmap"
+        if hardware.record:
+            hardware.record.touch()
+            log = f"driver=file,filename={hardware.record},node-name=log"
+            return ["-blockdev", f"driver=file,filename={self.disk},node-name=file",
+                    "-blockdev", f"driver=qcow2,file=file,node-name=qcow2,{how}", "-blockdev", log,
+                    "-blockdev", "driver=blklogwrites,node-name=disk,file=qcow2,log=log,log-append="
+                    f"{'on' if hardware.record.stat().st_size else 'off'}",
+                    "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        drive = f"file={self.disk},format=qcow2,{how}"
+        if hardware.disk_bus:
+            return ["-drive", f"{drive},if=none,id=disk", "-device", hardware.disk_bus, "-device",
+                    "scsi-hd,drive=disk,bootindex=0"]
+        return ["-drive", f"{drive},if=virtio"]
 
     def nic(self, number, taps):
         """One that carries packets, at a PCI address known beforehand."""

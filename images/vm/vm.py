@@ -102,17 +102,17 @@ def time_without(lab, url, after):
     return time.monotonic() - begin
 
 
-def bring_up(options, lab, folder, machines):
+def bring_up(options, lab, folder, machines, more=(), **hardware):
     """Starts them, each in machines as soon as it runs; the chain of the lab's certificate."""
     files, chain = manifests(folder)
     lab.create()
     lab.serve()
     for number in range(2 if options.pair else 1):
-        more = {"pair": {"interface": "wan", "interval_ms": PAIR_MS}} if options.pair else {}
+        pair = {"pair": {"interface": "wan", "interval_ms": PAIR_MS}} if options.pair else {}
         box = Machine(folder / f"box{number + 1}", options.image,
-                      Hardware(uefi=options.uefi))
-        box.configure(configuration(BOX_HOST + number, **more), **files)
-        box.start(lab.switch)
+                      Hardware(uefi=options.uefi, **hardware))
+        box.configure(configuration(BOX_HOST + number, **pair), **files)
+        box.start(lab.switch, more=more)
         machines.append(box)
     return chain
 
