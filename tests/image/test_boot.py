@@ -39,3 +39,11 @@ def test_installed_then_uefi_and_vfio(images, lab, started, tmp_path):
     assert drivers(box) == {"vfio-pci"}
     check_serves(lab, box, chain)
     assert all(row["queues"] == 2 for row in box.show("ports")["ports"])
+
+
+def test_other_nics(lab, started):
+    """One of Intel's and VMware's, in one machine."""
+    box, chain = started(nics=("e1000e", "vmxnet3"))
+    box.wait_up()
+    assert drivers(box) == {"uio_pci_generic"}
+    check_serves(lab, box, chain)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Started by BIOS, served, updated; what is not ours is refused; what does not come up gives way. The
-update finds other NICs: one of Intel's and VMware's."""
+"""Started by BIOS, served, updated; what is not ours is refused; what does not come up gives way."""
 
 import re
 
@@ -76,9 +75,8 @@ def test_updates(lab, started, volume):
     done = upgrade(box, "good")
     assert done.returncode == 0, done.stdout + done.stderr
     machine_id = box.shell("cat /etc/machine-id").stdout
-    box.hardware.nics = ("e1000e", "vmxnet3")
     restart(box)
-    assert slot(box) == "B" and drivers(box) == {"uio_pci_generic"}
+    assert slot(box) == "B"
     assert box.shell("cat /etc/machine-id").stdout == machine_id
     check_serves(lab, box, chain)
     wait_healthy(box, "B")
