@@ -84,14 +84,16 @@ static void take_hostname(struct unpacking *u, const struct tree *name)
 // Where below `into` a path of the appliance goes; NULL: it is none of those that are taken.
 static const char *place_of(const char *path)
 {
-	static const char manifests[] = "/etc/sluice/manifests/", networks[] = "/etc/systemd/network/";
+	static const char manifests[] = "/etc/sluice/manifests/",
+			  networks[] = "/etc/systemd/network/";
 
 	if (!path)
 		return NULL;
 	if (strcmp(path, "/etc/sluice/sluice.conf") == 0)
 		return "sluice.conf";
-	if (strncmp(path, networks, strlen(networks)) == 0 && !strchr(path + strlen(networks), '/') &&
-		strlen(path) > 8 && strcmp(path + strlen(path) - 8, ".network") == 0)
+	if (strncmp(path, networks, strlen(networks)) == 0 &&
+		!strchr(path + strlen(networks), '/') && strlen(path) > 8 &&
+		strcmp(path + strlen(path) - 8, ".network") == 0)
 		return "management.network";
 	if (strncmp(path, manifests, strlen(manifests)) == 0 && path[strlen(manifests)] &&
 		!strchr(path + strlen(manifests), '/') && path[strlen(manifests)] != '.')
@@ -122,7 +124,8 @@ static int write_file(struct unpacking *u, const struct tree *file)
 
 	if (!place) {
 		refuse(u, file,
-			"expected a path that is /etc/sluice/sluice.conf, in /etc/sluice/manifests, or "
+			"expected a path that is /etc/sluice/sluice.conf, in "
+			"/etc/sluice/manifests, or "
 			"/etc/systemd/network/NAME.network");
 		return -EINVAL;
 	}
