@@ -68,6 +68,7 @@ static void checking_free(struct checking *c)
 	free((char *)(uintptr_t)c->asked.name);
 	free((char *)(uintptr_t)c->asked.mode);
 	free((char *)(uintptr_t)c->asked.why);
+	free((struct addr *)(uintptr_t)c->asked.own);
 	for (unsigned i = 0; i < c->namespace_count; i++)
 		free(c->namespaces[i]);
 	free(c->namespaces);
@@ -110,6 +111,8 @@ static void reach(struct checking *c)
 		.model = c->asked.model,
 		.cluster = c->asked.name,
 		.node_ports = strcmp(c->asked.mode, "nodeport") == 0,
+		.own = c->asked.own,
+		.own_count = c->asked.own_count,
 		.arg = c,
 		.done = on_reached};
 
@@ -329,6 +332,15 @@ static void seen(void *arg, long status, const char *error, const char *body)
 	next_right(c);
 }
 
+static struct addr *copy_addresses(const struct addr *from, unsigned count)
+{
+	struct addr *copy = calloc(count + 1, sizeof(*copy));
+
+	if (copy && count)
+		memcpy(copy, from, count * sizeof(*copy));
+	return copy;
+}
+
 int registry_check(
 	struct registry *registry, const struct registry_check *check, struct reason *reason)
 {
@@ -345,11 +357,12 @@ int registry_check(
 	c->asked.name = strdup(check->name);
 	c->asked.mode = strdup(check->mode);
 	c->asked.why = strdup(check->why);
+	c->asked.own = copy_addresses(check->own, check->own_count);
 	c->chosen = check->namespace_count > 0;
 	for (unsigned i = 0; i < check->namespace_count; i++)
 		if (!add_place(c, check->namespaces[i]))
 			c->chosen = false;
-	if (c->asked.name && c->asked.mode && c->asked.why &&
+	if (c->asked.name && c->asked.mode && c->asked.why && c->asked.own &&
 		c->namespace_count == check->namespace_count)
 		error = ask(c, &write);
 	if (!error)

@@ -15,6 +15,8 @@ struct reach_options {
 	const struct model *model;
 	const char *cluster;
 	bool node_ports; // which of the two is in use, and must work
+	unsigned own_count;
+	const struct addr *own; // the dataplane's, which outlive it; none = not known
 	void *arg;
 	void (*done)(void *arg); // once, never from within
 };

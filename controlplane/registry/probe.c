@@ -12,7 +12,9 @@ struct probe {
 	unsigned open_handles;
 	bool over;
 	enum probe_result result;
-	void (*done)(void *arg, enum probe_result result);
+	struct addr local;
+	bool has_local;
+	void (*done)(void *arg, enum probe_result result, const struct addr *local);
 	void *arg;
 };
 
@@ -22,8 +24,24 @@ static void on_closed(uv_handle_t *handle)
 
 	if (--p->open_handles)
 		return;
-	p->done(p->arg, p->result);
+	p->done(p->arg, p->result, p->has_local ? &p->local : NULL);
 	free(p);
+}
+
+static void read_local(struct probe *p)
+{
+	struct sockaddr_storage from;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&from;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&from;
+	int length = sizeof(from);
+
+	if (uv_tcp_getsockname(&p->tcp, (struct sockaddr *)&from, &length))
+		return;
+	if (from.ss_family == AF_INET)
+		p->local = addr_from_v4(four->sin_addr.s_addr);
+	else if (addr_from_bytes(&p->local, &six->sin6_addr, sizeof(six->sin6_addr)))
+		return;
+	p->has_local = !addr_is_zero(&p->local);
 }
 
 static void finish(struct probe *p, enum probe_result result)
@@ -32,6 +50,7 @@ static void finish(struct probe *p, enum probe_result result)
 		return;
 	p->over = true;
 	p->result = result;
+	read_local(p);
 	uv_close((uv_handle_t *)&p->tcp, on_closed);
 	uv_close((uv_handle_t *)&p->timer, on_closed);
 }
@@ -73,7 +92,7 @@ static void to_sockaddr(const struct addr *address, uint16_t port, struct sockad
 }
 
 int probe_start(uv_loop_t *loop, const struct addr *address, uint16_t port,
-	void (*done)(void *arg, enum probe_result result), void *arg)
+	void (*done)(void *arg, enum probe_result result, const struct addr *local), void *arg)
 {
 	struct probe *p = calloc(1, sizeof(*p));
 	struct sockaddr_storage to;

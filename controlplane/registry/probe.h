@@ -17,6 +17,7 @@ enum probe_result {
 	PROBE_FAILED,   // it could not be tried
 };
 
-// `done` is called once, never from within. -errno: it could not be begun.
+// `done` is called once, never from within; `local` is where it went out from, NULL = nowhere.
+// -errno: it could not be begun.
 int probe_start(uv_loop_t *loop, const struct addr *address, uint16_t port,
-	void (*done)(void *arg, enum probe_result result), void *arg);
+	void (*done)(void *arg, enum probe_result result, const struct addr *local), void *arg);

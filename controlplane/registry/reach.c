@@ -47,7 +47,7 @@ struct attempt {
 	enum kind kind;
 	struct addr address;
 	uint16_t port;
-	char what[300], found[200];
+	char what[300], found[320];
 	const char *mend;
 	bool good;
 };
@@ -66,9 +66,18 @@ static bool is_needed(const struct reach *r, enum kind kind)
 	return (kind == TO_POD) != r->options.node_ports;
 }
 
-static void judge(struct attempt *a, enum probe_result result)
+// What went out elsewhere says nothing of the dataplane.
+static bool is_own(const struct reach *r, const struct addr *local)
 {
-	char at[ADDR_TEXT], port[16];
+	for (unsigned i = 0; i < r->options.own_count; i++)
+		if (addr_compare(&r->options.own[i], local) == 0)
+			return true;
+	return !r->options.own_count;
+}
+
+static void judge(struct attempt *a, enum probe_result result, const struct addr *local)
+{
+	char at[ADDR_TEXT], port[16], from[ADDR_TEXT], elsewhere[120] = "";
 	const char *outcome = "could not be tried";
 
 	switch (result) {
@@ -92,9 +101,16 @@ static void judge(struct attempt *a, enum probe_result result)
 	case PROBE_FAILED:
 		break;
 	}
+	if (local && !is_own(a->reach, local)) {
+		a->good = false;
+		a->mend = "give a port of the dataplane an address in that network, or a route to "
+			  "it: see show host-routes";
+		snprintf(elsewhere, sizeof(elsewhere),
+			", asked from %s, which is no dataplane port's", addr_format(local, from));
+	}
 	snprintf(port, sizeof(port), addr_is_v4(&a->address) ? ":%u" : "]:%u", a->port);
-	snprintf(a->found, sizeof(a->found), "%s%s%s %s%s", addr_is_v4(&a->address) ? "" : "[",
-		addr_format(&a->address, at), port, outcome,
+	snprintf(a->found, sizeof(a->found), "%s%s%s %s%s%s", addr_is_v4(&a->address) ? "" : "[",
+		addr_format(&a->address, at), port, outcome, elsewhere,
 		a->good || is_needed(a->reach, a->kind) ? "" : "; not needed in mode pod");
 }
 
@@ -141,12 +157,12 @@ static void on_freed(uv_handle_t *handle)
 
 static void fly(struct reach *r);
 
-static void on_probed(void *arg, enum probe_result result)
+static void on_probed(void *arg, enum probe_result result, const struct addr *local)
 {
 	struct attempt *a = arg;
 	struct reach *r = a->reach;
 
-	judge(a, result);
+	judge(a, result, local);
 	r->flying--;
 	fly(r);
 }
@@ -157,7 +173,7 @@ static void fly(struct reach *r)
 		struct attempt *a = &r->attempts[r->next++];
 
 		if (probe_start(r->options.loop, &a->address, a->port, on_probed, a))
-			judge(a, PROBE_FAILED);
+			judge(a, PROBE_FAILED, NULL);
 		else
 			r->flying++;
 	}

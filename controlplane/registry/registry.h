@@ -10,6 +10,7 @@
 // drained, registered or not: they get nothing new, what goes on there goes on. Loop thread only.
 #pragma once
 
+#include "addr.h"
 #include "cluster.h"
 #include "reason.h"
 
@@ -82,6 +83,8 @@ struct registry_check {
 	unsigned namespace_count;
 	const char *mode, *why; // of its endpoints, as planned: "pod", "nodeport"; "" = not known
 	bool automatic;         // nobody said so in sluice.conf
+	unsigned own_count;
+	const struct addr *own; // addresses of the dataplane's ports; none = not known
 	void *arg;
 	// Once for each that returned 0, never from within. The rows are an array of objects
 	// {"what", "result": "ok", "warning" or "failed", "found", "mend"}, and taken over.

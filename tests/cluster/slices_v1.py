@@ -17,7 +17,7 @@ import urllib.parse
 
 import http_server
 from control import ApiError
-from topology import wait_until
+from topology import LabError, wait_until
 
 PORT = 7443
 NAMESPACE, SERVICE = "kube-system", "slices"
@@ -210,6 +210,17 @@ class SlicesV1:
         server.end()
         with self.changed:
             self.changed.notify_all()
+
+    @contextlib.contextmanager
+    def then_asked(self, watch=True):
+        """After the block is waited for one request more than before. It may be the second that is
+        tried: a busy machine lets the first have no answer in time."""
+        before, seen = len(self.asked(watch=watch)), len(self.requests)
+        yield
+        try:
+            wait_until(lambda: len(self.asked(watch=watch)) > before, "v1 asked", 100)
+        except LabError as error:
+            raise AssertionError(f"{error}; now {self.status()}; {self.requests[seen:]}") from None
 
     def asked(self, agent="sluice/", watch=True, namespace="default"):
         """Requests of that client for what is in that namespace: (user, path). Each namespace is

@@ -9,7 +9,7 @@ import pytest
 from node_ports import NodePorts
 from test_life import serve, wait_pods
 from test_truth import endpoints, row_of
-from topology import BOX_HOST, LAN4, POD4, wait_until
+from topology import BOX_HOST, LAN4, POD4, cable, wait_until
 
 BOTH = {"node-1", "node-2"}
 
@@ -200,6 +200,36 @@ def test_a_node_whose_node_ports_are_closed_is_told(world, by_node, a):
     assert "firewall" in row["mend"]
     assert rows["node node-2 NodePort"]["result"] == "ok"
     assert not [what for what in rows if what.endswith(" pods")], rows
+
+
+@contextlib.contextmanager
+def management_port(world, address):
+    """Another cable from the box, that the kernel has, and by which it goes to that address."""
+    net = world.lab.net
+    cable(net.switch, "box-mgmt", net.box, "mgmt0")
+    net.switch.ip("link set box-mgmt master lan up")
+    own = LAN4.format(200)
+    net.box.ip("link set mgmt0 up", f"addr add {own}/32 dev mgmt0",
+               f"route add {address}/32 dev mgmt0 src {own}")
+    try:
+        yield own
+    finally:
+        net.switch.ip("link delete box-mgmt")
+
+
+def test_a_node_that_only_the_management_reaches_is_told(world, by_node, a):
+    """It answers, but not to the dataplane."""
+    address = serve(world, a, "ported", 2)
+    settled(world, a, "ported", address, BOTH)
+    by_node.wait_round()
+    node = world.lab.net.node_address(2)[0]
+    with management_port(world, node) as own:
+        rows = checks(world, "a")
+    row = rows["node node-2 NodePort"]
+    assert row["result"] == "failed" and f"answers, asked from {own}" in row["found"], row
+    assert "give a port of the dataplane an address" in row["mend"]
+    assert rows["node node-1 NodePort"]["result"] == "ok"
+    settled(world, a, "ported", address, BOTH)
 
 
 def test_a_node_whose_pods_are_not_reached_is_told(world, proxy, a):

@@ -41,23 +41,21 @@ def test_slices_of_v1_come_and_go(world):
     address = serve(world, b, "sliced", 2)
     assert set(endpoints(world, "b", "sliced").values()) == {"ready"}
     with world.traffic(address) as traffic, SlicesV1(b.api) as v1:
-        wait_until(v1.asked, "v1 watched", 40)
+        wait_until(v1.asked, "v1 watched", 100)
         assert {user for user, _ in v1.asked()} == {"admin"}
         wait_pods(world, b, "sliced", address)
         check_drains(world, b, "sliced", address)
-        lists = len(v1.asked(watch=False))
-        v1.compact()  # 410
-        wait_until(lambda: len(v1.asked(watch=False)) > lists, "listed anew", 40)
+        with v1.then_asked(watch=False):
+            v1.compact()  # 410
         # Who serves it is gone, and so is the version for a while: v1beta1 is there.
         v1.down()
         v1.wait_available(False)
         b.scale("sliced", 3)
         wait_until(lambda: b.rolled("sliced"), "three pods", 40)
         wait_pods(world, b, "sliced", address, 60)
-        watches = len(v1.asked())
-        v1.up()
-        v1.wait_available(True)
-        wait_until(lambda: len(v1.asked()) > watches, "v1 again", 40)
+        with v1.then_asked():
+            v1.up()
+            v1.wait_available(True)
         b.scale("sliced", 2)
         wait_pods(world, b, "sliced", address)
     # Gone for good.
@@ -74,7 +72,7 @@ def test_a_start_while_v1_is_not_there(world, answer):
     b, name = world.b, f"late-{answer}"
     address = serve(world, b, name, 2)
     with world.traffic(address) as traffic, SlicesV1(b.api) as v1:
-        wait_until(v1.asked, "v1 watched", 40)
+        wait_until(v1.asked, "v1 watched", 100)
         if answer == 404:
             v1.unregister()
         else:
@@ -85,13 +83,12 @@ def test_a_start_while_v1_is_not_there(world, answer):
         b.scale(name, 3)
         wait_until(lambda: b.rolled(name), "three pods", 40)
         wait_pods(world, b, name, address)
-        watches = len(v1.asked())
-        if answer == 404:
-            v1.register()
-        else:
-            v1.up()
-            v1.wait_available(True)
-        wait_until(lambda: len(v1.asked()) > watches, "v1 again", 40)
+        with v1.then_asked():
+            if answer == 404:
+                v1.register()
+            else:
+                v1.up()
+                v1.wait_available(True)
         check_drains(world, b, name, address)
     assert not traffic.failed, traffic.failed[:3]
     wait_until(lambda: not problems(world), "no problem left", 40)
