@@ -117,16 +117,16 @@ def test_ingress_class_changed_to_ours_is_served(world, served):
     world.wait_served(served[0], "cf-other", "becomes.conformance.test")
     a.api.patch(f"{path}/cf-becomes", {"spec": {"ingressClassName": "of-another"}})
     world.wait_served(served[0], DEFAULT, "becomes.conformance.test")
-    wait_until(lambda: not a.addresses("ingresses", "cf-becomes"), "its status cleared", 5)
+    wait_until(lambda: not a.addresses("ingresses", "cf-becomes"), "its status cleared", 60)
 
 
 def test_load_balancing(world, served):
-    wait_until(lambda: world.a.rolled("cf-many"), "four pods", 20)
+    wait_until(lambda: world.a.rolled("cf-many"), "four pods", 60)
     counts = {}
 
     def all_of_them():
         return len(world.in_use(served[0], "many.conformance.test")) == 4
-    wait_until(all_of_them, "four pods in use", 20)
+    wait_until(all_of_them, "four pods in use", 60)
     for _ in range(200):
         pod = world.ask(served[0], "many.conformance.test")[1]["pod"]
         counts[pod] = counts.get(pod, 0) + 1
@@ -154,6 +154,6 @@ def test_no_default_backend_answers_404(world, served):
     """The last of the file: the Ingress with the default backend goes."""
     a = world.a
     a.api.delete(f"{a.path('ingresses', 'networking.k8s.io/v1')}/cf-default")
-    wait_until(lambda: world.ask(served[0], "nobody.test")[0] == 404, "404", 10)
+    wait_until(lambda: world.ask(served[0], "nobody.test")[0] == 404, "404", 60)
     expect(world, served[0], None, "a.b.wild.conformance.test")
     expect(world, served[0], EXACT, "exact.conformance.test")

@@ -34,15 +34,15 @@ def test_a_pool_that_is_used_up(world, tiny):
     for name in ("first", "second", "third"):
         a.service(name, annotations={POOL: "tiny"})
         if name != "third":
-            a.wait_address("services", name, 10)
+            a.wait_address("services", name, 60)
     given = {name: a.addresses("services", name) for name in ("first", "second")}
     assert sorted(sum(given.values(), [])) == list(tiny)
-    wait_until(lambda: [text for text in events(a, "third") if "pool tiny" in text], "its Event", 20)
+    wait_until(lambda: [text for text in events(a, "third") if "pool tiny" in text], "its Event", 60)
     restart(world)
     assert {name: a.addresses("services", name) for name in given} == given
     assert not a.addresses("services", "third")
     a.forget("first")
-    assert a.wait_address("services", "third", 20) == given["first"][0]
+    assert a.wait_address("services", "third", 60) == given["first"][0]
     assert a.addresses("services", "second") == given["second"]
 
 
@@ -52,7 +52,7 @@ def test_a_pool_that_is_used_up(world, tiny):
 ])
 def test_an_address_that_is_asked_for(world, tiny, asked):
     world.a.service("asking", **asked)
-    assert world.a.wait_address("services", "asking", 10) == tiny[1]
+    assert world.a.wait_address("services", "asking", 60) == tiny[1]
 
 
 def test_two_that_share_an_address(world, tiny):
@@ -61,7 +61,7 @@ def test_two_that_share_an_address(world, tiny):
     a.service("first", annotations=key)
     a.service("second", annotations=key,
               ports=[{"name": "http", "port": 8080, "targetPort": 8080}])
-    assert a.wait_address("services", "first", 10) == a.wait_address("services", "second", 10)
+    assert a.wait_address("services", "first", 60) == a.wait_address("services", "second", 60)
 
 
 def test_who_may_come(world):
@@ -76,7 +76,7 @@ def test_who_may_come(world):
         except OSError:
             return True
         return False
-    wait_until(refused, "the client refused", 20)
+    wait_until(refused, "the client refused", 60)
     a.api.patch(service, {"spec": {"loadBalancerSourceRanges": ["203.0.113.0/24", "192.0.2.0/24"]}})
     world.wait_served(address, "ranges")
 
@@ -88,7 +88,7 @@ def test_one_client_goes_to_one_pod(world):
 
     def one():
         return len(world.in_use(address, asks=20)) == 1
-    wait_until(one, "one pod", 20)
+    wait_until(one, "one pod", 60)
     assert one()
 
 
@@ -98,7 +98,7 @@ def test_pods_that_are_not_ready_and_published(world):
     a.api.patch(f"{a.path('services')}/published", {"spec": {"publishNotReadyAddresses": True}})
     one = sorted(a.pods("published"))[0]
     a.agent.say_unready(one)
-    wait_until(lambda: not a.rolled("published"), "one not ready", 20)
+    wait_until(lambda: not a.rolled("published"), "one not ready", 60)
     wait_pods(world, a, "published", address)
     a.api.patch(f"{a.path('services')}/published", {"spec": {"publishNotReadyAddresses": False}})
-    wait_until(lambda: one not in world.in_use(address), "in use no more", 20)
+    wait_until(lambda: one not in world.in_use(address), "in use no more", 60)

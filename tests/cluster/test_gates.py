@@ -14,7 +14,7 @@ BOTH = ["IPv4", "IPv6"]
 @pytest.fixture(scope="module")
 def pods(world):
     world.a.deploy("pods", 3)
-    wait_until(lambda: world.a.rolled("pods"), "three pods", 30)
+    wait_until(lambda: world.a.rolled("pods"), "three pods", 60)
     yield
     world.a.scale("pods", 0)
     world.a.forget("pods")
@@ -49,7 +49,7 @@ def refused(world, address):
 def addresses(a, name, count):
     """v4 first."""
     found = wait_until(lambda: len(a.addresses("services", name)) == count
-                       and a.addresses("services", name), f"{count} addresses", 10)
+                       and a.addresses("services", name), f"{count} addresses", 60)
     return sorted(found, key=lambda address: ":" in address)
 
 
@@ -61,13 +61,13 @@ def test_a_service_of_both_families(world, a):
     assert v4.startswith("192.0.2.") and v6.startswith("2001:db8:1:")
     assert serves(world, v4) and serves(world, v6)
     a.scale("pods", 4)
-    wait_until(lambda: a.rolled("pods"), "four pods", 30)
+    wait_until(lambda: a.rolled("pods"), "four pods", 60)
     assert serves(world, v4) and serves(world, v6)
     # Of one family again: the other's address goes, and the first stays.
     a.api.patch(f"{a.path('services')}/gated", {"spec": {
         "ipFamilyPolicy": "SingleStack", "ipFamilies": BOTH[:1], "clusterIPs": spec["clusterIPs"][:1]}})
     assert addresses(a, "gated", 1) == [v4]
-    wait_until(lambda: refused(world, v6), "the other family's address gone", 10)
+    wait_until(lambda: refused(world, v6), "the other family's address gone", 60)
     assert serves(world, v4)
     a.api.patch(f"{a.path('services')}/gated", {"spec": {
         "ipFamilyPolicy": "PreferDualStack", "ipFamilies": BOTH}})
@@ -92,7 +92,7 @@ def test_a_service_without_node_ports(world, a):
     world.lab.box.write_settings()
     try:
         wait_until(lambda: [text for text in events(a, "gated")
-                            if "allocateLoadBalancerNodePorts is false" in text], "its Event", 20)
+                            if "allocateLoadBalancerNodePorts is false" in text], "its Event", 60)
     finally:
         clusters.pop()
         world.lab.box.write_settings()
@@ -118,7 +118,7 @@ def test_a_service_of_two_protocols(world, a):
     # One of them alone goes.
     a.api.patch(f"{a.path('services')}/gated", {"spec": {"ports": [
         {"name": "dgram", "protocol": "UDP", "port": 80, "targetPort": 8080}]}})
-    wait_until(lambda: refused(world, address), "TCP gone", 10)
+    wait_until(lambda: refused(world, address), "TCP gone", 60)
     assert answering() == a.pods("pods")
 
 

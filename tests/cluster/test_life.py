@@ -15,13 +15,13 @@ def serve(world, cluster, name, replicas):
     """A Service of type LoadBalancer with that many pods, in use: its address."""
     cluster.deploy(name, replicas, kind="LoadBalancer")
     address = cluster.wait_address("services", name)
-    wait_until(lambda: cluster.rolled(name), f"{name}'s pods", 30)
+    wait_until(lambda: cluster.rolled(name), f"{name}'s pods", 60)
     world.wait_served(address, name)
     wait_pods(world, cluster, name, address)
     return address
 
 
-def wait_pods(world, cluster, name, address, seconds=30):
+def wait_pods(world, cluster, name, address, seconds=60):
     """The pods that answer are the cluster's, all of them."""
     def in_use():
         try:
@@ -58,7 +58,7 @@ def test_a_refusal_is_an_event_on_the_object(world):
     a.service("refused", selector="none", loadBalancerIP="203.0.113.250")
     uid = a.api.get(f"{a.path('services')}/refused")["metadata"]["uid"]
     rows = wait_until(lambda: a.api.get(
-        f"{a.path('events')}?fieldSelector=involvedObject.uid%3D{uid}")["items"], "its Event", 10)
+        f"{a.path('events')}?fieldSelector=involvedObject.uid%3D{uid}")["items"], "its Event", 60)
     assert any("203.0.113.250" in row["message"] and row["source"]["component"] == "sluice"
                for row in rows), rows
     a.api.delete(f"{a.path('services')}/refused")
@@ -97,7 +97,7 @@ def test_a_deployment_scales_rolls_and_fails(world):
     a = world.a
     address = serve(world, a, "shop", 2)
     a.scale("shop", 6)
-    wait_until(lambda: a.rolled("shop"), "six pods", 30)
+    wait_until(lambda: a.rolled("shop"), "six pods", 60)
     wait_pods(world, a, "shop", address)
     before = a.pods("shop")
     with world.traffic(address) as traffic:
@@ -105,14 +105,14 @@ def test_a_deployment_scales_rolls_and_fails(world):
         wait_until(lambda: a.rolled("shop") and not before & a.pods("shop"), "all replaced", 60)
         wait_pods(world, a, "shop", address)
         a.scale("shop", 3)
-        wait_until(lambda: a.rolled("shop") and len(a.pods("shop")) == 3, "three pods", 30)
+        wait_until(lambda: a.rolled("shop") and len(a.pods("shop")) == 3, "three pods", 60)
         wait_pods(world, a, "shop", address)
     assert not traffic.failed, f"{len(traffic.failed)} of {traffic.count}: {traffic.failed[:3]}"
     broken = sorted(a.pods("shop"))[0]
     a.agent.break_pod(broken)
-    wait_until(lambda: broken not in world_pods(world, address), "the broken pod out of use", 10)
+    wait_until(lambda: broken not in world_pods(world, address), "the broken pod out of use", 60)
     a.scale("shop", 0)
-    wait_until(lambda: not a.pods("shop"), "no pod", 20)
+    wait_until(lambda: not a.pods("shop"), "no pod", 60)
 
 
 def world_pods(world, address):
@@ -131,7 +131,7 @@ def test_nodes_come_and_go(world):
     wait_pods(world, a, "moved", address)
     a.agent.add_node("node-2", 2)
     a.scale("moved", 8)
-    wait_until(lambda: a.rolled("moved"), "eight pods", 30)
+    wait_until(lambda: a.rolled("moved"), "eight pods", 60)
     wait_pods(world, a, "moved", address)
     assert {pod.node for pod in a.agent.pods.values()} == {1, 2}
 
@@ -144,7 +144,7 @@ def test_two_clusters_side_by_side(world):
     assert world.in_use(at_b) == world.b.pods("twin")
     world.a.api.delete(f"{world.a.path('services')}/twin")
     wait_until(lambda: len(world.lab.rows("services")) and not any(
-        row["service"] == "a/default/twin" for row in world.lab.rows("services")), "a's gone", 10)
+        row["service"] == "a/default/twin" for row in world.lab.rows("services")), "a's gone", 60)
     assert world.in_use(at_b) == world.b.pods("twin")
 
 
@@ -157,16 +157,16 @@ def test_the_api_server_is_killed_and_comes_back(world):
     address = serve(world, b, "steady", 2)
     with world.traffic(address) as traffic:
         b.api.kill("kube-apiserver", signal.SIGKILL)
-        wait_until(lambda: problems(world), "the alarm", 20)
+        wait_until(lambda: problems(world), "the alarm", 60)
         traffic.wait_more()
         b.api.start("kube-apiserver")
         b.api.wait_ready()
-        wait_until(lambda: not problems(world), "the alarm gone", 40)
+        wait_until(lambda: not problems(world), "the alarm gone", 60)
         traffic.wait_more()
     assert not traffic.failed, traffic.failed[:3]
     assert b.addresses("services", "steady") == [address]
     b.scale("steady", 3)
-    wait_until(lambda: b.rolled("steady"), "three pods", 40)
+    wait_until(lambda: b.rolled("steady"), "three pods", 60)
     wait_pods(world, b, "steady", address)
 
 
@@ -182,7 +182,7 @@ def test_the_api_server_freezes_under_traffic(world):
         traffic.wait_more()
     assert not traffic.failed, traffic.failed[:3]
     b.scale("frozen", 4)
-    wait_until(lambda: b.rolled("frozen"), "four pods", 40)
+    wait_until(lambda: b.rolled("frozen"), "four pods", 60)
     wait_pods(world, b, "frozen", address)
 
 
@@ -191,7 +191,7 @@ def restart(world):
     world.lab.box.kill("sluice-controlplane", signal.SIGTERM)
     world.lab.box.start("sluice-controlplane")
     world.lab.box.wait_answers()
-    wait_until(world.lab.box.in_force, "the plan in force", 30)
+    wait_until(world.lab.box.in_force, "the plan in force", 60)
 
 
 def test_the_control_plane_comes_back_to_what_was(world):
@@ -212,13 +212,13 @@ def test_ingresses_without_a_class(world):
     def row():
         return next((row for row in world.lab.rows("ingresses")
                      if row["ingress"] == "a/default/plain"), None)
-    wait_until(row, "the Ingress shown", 10)
+    wait_until(row, "the Ingress shown", 60)
     assert "no class" in f"{row()}"
     assert not a.addresses("ingresses", "plain")
     one = "/apis/networking.k8s.io/v1/ingressclasses/sluice"
     default = "ingressclass.kubernetes.io/is-default-class"
     a.api.patch(one, {"metadata": {"annotations": {default: "true"}}})
-    address = a.wait_address("ingresses", "plain", 10)
+    address = a.wait_address("ingresses", "plain", 60)
     world.wait_served(address, "plain", "plain.test")
     a.api.patch(one, {"metadata": {"annotations": {default: None}}})
-    wait_until(lambda: not a.addresses("ingresses", "plain"), "left alone again", 10)
+    wait_until(lambda: not a.addresses("ingresses", "plain"), "left alone again", 60)

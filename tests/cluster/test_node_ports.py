@@ -25,7 +25,7 @@ def proxy(world):
 
 
 def wait_mode(world, mode):
-    wait_until(lambda: row_of(world, "a")["endpoints"] == mode, f"endpoint mode {mode}", 20)
+    wait_until(lambda: row_of(world, "a")["endpoints"] == mode, f"endpoint mode {mode}", 60)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def a(world):
 def settled(world, a, name, address, nodes):
     """Rolled out, those nodes and no others in use, and all pods behind them."""
     wait_until(lambda: a.rolled(name), f"{name} rolled out", 60)
-    wait_until(lambda: endpoints(world, "a", name) == dict.fromkeys(nodes, "ready"), f"{nodes}", 40)
+    wait_until(lambda: endpoints(world, "a", name) == dict.fromkeys(nodes, "ready"), f"{nodes}", 60)
     wait_pods(world, a, name, address)
 
 
@@ -145,13 +145,13 @@ def test_a_node_that_says_no_at_its_health_port(world, by_node, a):
     with world.traffic(address) as traffic:
         by_node.sick.add("node-1")
         wait_until(lambda: endpoints(world, "a", "near")
-                   == {"node-1": "draining", "node-2": "ready"}, "node-1 left out", 30)
-        wait_until(world.lab.box.in_force, "in force", 10)
+                   == {"node-1": "draining", "node-2": "ready"}, "node-1 left out", 60)
+        wait_until(world.lab.box.in_force, "in force", 60)
         taken = taken_while(world, by_node, traffic, number)
         assert taken["node-1"] == 0 and taken["node-2"] >= 60, taken
         by_node.sick.clear()
         settled(world, a, "near", address, BOTH)
-        wait_until(world.lab.box.in_force, "in force", 10)
+        wait_until(world.lab.box.in_force, "in force", 60)
         taken = taken_while(world, by_node, traffic, number)
         assert min(taken.values()) > 0, taken
     assert not traffic.failed, f"{len(traffic.failed)} of {traffic.count}: {traffic.failed[:3]}"

@@ -90,7 +90,7 @@ def test_the_context_that_is_named(world, there, kubeconfig):
     assert 'there is no context "newest" in the file, but old, new' in said, said
     assert "is registered" in register(world, "--kubeconfig", file, "--context", "new").stdout
     try:
-        wait_until(lambda: row_of(world, NAME)["health"] == "live", "live", 30)
+        wait_until(lambda: row_of(world, NAME)["health"] == "live", "live", 60)
         row = row_of(world, NAME)
         assert (row["server"], row["account"]) == (there.api.server, "sluice/sluice"), row
         serve(world, there, "by-context", 1)
@@ -99,7 +99,7 @@ def test_the_context_that_is_named(world, there, kubeconfig):
     finally:
         world.lab.box.sluice("cluster", "unregister", NAME)
     wait_until(lambda: not [row for row in world.lab.rows("services")
-                            if row["service"] == f"{NAME}/{SPACE}/by-context"], "served no more", 20)
+                            if row["service"] == f"{NAME}/{SPACE}/by-context"], "served no more", 60)
 
 
 def test_a_token_that_ended(world, there, kubeconfig):
@@ -118,7 +118,7 @@ def test_a_token_of_an_account_that_is_gone(world, there, kubeconfig):
     # The API server goes on believing it for some seconds.
     file = kubeconfig("it", it=({}, user))
     said = wait_until(lambda: (text := refused(world, "--kubeconfig", file)) and "(401)" in text
-                      and text, "refused", 40)
+                      and text, "refused", 60)
     assert "does not take our credentials" in said and "sluice cluster register" in said, said
 
 

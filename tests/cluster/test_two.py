@@ -14,7 +14,7 @@ INGRESSES = "networking.k8s.io/v1"
 def claim(world, cluster, name, replicas=1):
     cluster.deploy(name, replicas)
     cluster.ingress(name, [(f"{name}.test", "/", "Prefix", name)])
-    wait_until(lambda: cluster.rolled(name), f"{cluster.name}'s pods", 30)
+    wait_until(lambda: cluster.rolled(name), f"{cluster.name}'s pods", 60)
     return cluster.wait_address("ingresses", name)
 
 
@@ -49,12 +49,12 @@ def test_a_host_that_both_claim(world):
     told = "is that of Ingress a/default/claimed, which is older"
     wait_until(lambda: [row for row in world.lab.rows("problems")
                         if row["object"] == "Ingress b/default/claimed" and told in row["text"]],
-               "the problem", 20)
-    wait_until(lambda: [text for text in events(world.b, "claimed") if told in text], "its Event", 20)
+               "the problem", 60)
+    wait_until(lambda: [text for text in events(world.b, "claimed") if told in text], "its Event", 60)
     assert not [text for text in events(world.a, "claimed") if "older" in text]
     assert answering(world, address, "claimed") == {"a": 40, "b": 0}
     give_up(world.a, "claimed")
-    wait_until(lambda: answering(world, address, "claimed") == {"a": 0, "b": 40}, "b's turn", 20)
+    wait_until(lambda: answering(world, address, "claimed") == {"a": 0, "b": 40}, "b's turn", 60)
     give_up(world.b, "claimed")
 
 
@@ -84,7 +84,7 @@ def test_a_pool_of_one_cluster(world, pool_of_b):
     uid = world.a.api.get(f"{world.a.path('services')}/asks")["metadata"]["uid"]
     wait_until(lambda: [row for row in world.a.api.get(
         f"{world.a.path('events')}?fieldSelector=involvedObject.uid%3D{uid}")["items"]
-        if pool_of_b[1] in row["message"]], "its Event", 20)
+        if pool_of_b[1] in row["message"]], "its Event", 60)
     assert not world.a.addresses("services", "asks")
     world.a.forget("asks")
 
@@ -107,15 +107,15 @@ def together(world):
 def test_a_host_that_both_share(world, together):
     address = claim(world, world.a, together, 1)
     assert claim(world, world.b, together, 2) == address
-    wait_until(lambda: all((answering(world, address, together) or {"": 0}).values()), "both", 20)
-    counts = answering(world, address, together, 120)
-    assert 75 <= counts["a"] <= 105, counts  # by the cluster, however many pods it has
+    wait_until(lambda: all((answering(world, address, together) or {"": 0}).values()), "both", 60)
+    counts = answering(world, address, together, 300)
+    assert 188 <= counts["a"] <= 262, counts  # by the cluster, however many pods it has
     with world.traffic(address, f"{together}.test") as traffic:
         world.a.agent.say_unready(sorted(world.a.pods(together))[0])
-        wait_until(lambda: answering(world, address, together, 20) == {"a": 0, "b": 20}, "b alone", 10)
+        wait_until(lambda: answering(world, address, together, 20) == {"a": 0, "b": 20}, "b alone", 60)
         traffic.wait_more()
     assert not traffic.failed, traffic.failed[:3]
     world.a.roll(together)
-    wait_until(lambda: all((answering(world, address, together) or {"": 0}).values()), "both again", 30)
+    wait_until(lambda: all((answering(world, address, together) or {"": 0}).values()), "both again", 60)
     assert not [row for row in world.lab.rows("problems") if row["object"].startswith("Ingress ")
                 and together in row["object"] and row["level"] == "error"]

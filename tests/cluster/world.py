@@ -115,7 +115,7 @@ class Cluster:
         item = self.api.get(f"{self.path(plural, group)}/{name}")
         return [row["ip"] for row in item["status"]["loadBalancer"].get("ingress") or ()]
 
-    def wait_address(self, plural, name, seconds=20):
+    def wait_address(self, plural, name, seconds=60):
         return wait_until(lambda: self.addresses(plural, name), f"{name}'s address", seconds)[0]
 
 
@@ -195,7 +195,7 @@ class World:
         is_json = answer.headers.get("Content-Type") == "application/json"
         return answer.status, json.loads(text) if is_json else None
 
-    def wait_served(self, address, service, host="any.test", path="/", seconds=20, **more):
+    def wait_served(self, address, service, host="any.test", path="/", seconds=60, **more):
         def served():
             with contextlib.suppress(OSError, http.client.HTTPException):
                 status, said = self.ask(address, host, path, **more)

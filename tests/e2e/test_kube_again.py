@@ -35,8 +35,7 @@ class Refusing:
 def refusing(live):  # noqa: F811
     def begin(*words):
         live.api.fault = Refusing(*words)
-        live.api.compact()
-        live.api.break_off()
+        live.api.compact()  # what is watched ends, and the connections stay
         return live.api.fault
     return begin
 
