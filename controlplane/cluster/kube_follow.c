@@ -108,6 +108,12 @@ static void wait_ms(struct follow *f, uint64_t ms)
 		uv_timer_start(&f->timer, on_timer, ms, 0);
 }
 
+// The first path is asked for again then.
+static void probe_later(struct follow *f)
+{
+	f->probe_ms = uv_now(f->options.loop) + jitter(MISSING_MS);
+}
+
 // Longer with each failure.
 static uint64_t back_off_ms(const struct follow *f)
 {
@@ -246,6 +252,7 @@ static bool try_other_path(struct follow *f, const struct kube_answer *answer)
 		answer->status == 503 ? answer->error : "");
 	f->first_served = false;
 	f->path = 1;
+	probe_later(f);
 	set_text(&f->cursor, NULL);
 	f->pages = 0;
 	go(f);
@@ -307,15 +314,13 @@ static void take_first(struct follow *f)
 	go(f);
 }
 
-// Over the ends of watches, too.
+// Over the ends of watches, too: what was due meanwhile is made up for.
 static void wait_probe(struct follow *f)
 {
 	uint64_t now = uv_now(f->options.loop);
 
-	if (f->probe_ms <= now)
-		f->probe_ms = now + jitter(MISSING_MS);
 	if (f->path && f->call)
-		wait_ms(f, f->probe_ms - now);
+		wait_ms(f, f->probe_ms > now ? f->probe_ms - now : 0);
 }
 
 static void probe_done(void *arg, const struct kube_answer *answer)
@@ -323,10 +328,12 @@ static void probe_done(void *arg, const struct kube_answer *answer)
 	struct follow *f = arg;
 
 	f->probe = NULL;
-	if (f->path && !answer->error && !f->listing)
+	if (f->path && !answer->error && !f->listing) {
 		take_first(f);
-	else
-		wait_probe(f);
+		return;
+	}
+	probe_later(f);
+	wait_probe(f);
 }
 
 // While the second path serves: is the first there by now?

@@ -2,6 +2,8 @@
 """EndpointSlices of a live cluster in two versions, of which the newer comes, goes, and is away for
 a moment."""
 
+import time
+
 import objects
 import pytest
 from test_kube import apply_service, klab, problems, wait_problem  # noqa: F401: a fixture
@@ -80,3 +82,23 @@ def test_a_version_of_slices_that_is_not_there_for_a_moment(live, times):
     wait_until(lambda: not problems(live, "cluster prod"), "no problem left", 40)
     assert live.endpoint_state(vip, leaving) == "draining"
     assert not [path for _, path, _ in api.requests[so_far:] if path.startswith(older)]
+
+
+def test_the_newer_is_found_however_watches_end(live):
+    """What is asked from time to time is asked although that time passed between two watches."""
+    api = live.api
+    apply_service(live, "between")
+    count = len(asked(live, "v1beta1"))
+    api.slice_versions = {"v1beta1"}
+    api.compact()
+    api.break_off()
+    wait_until(lambda: len(asked(live, "v1beta1")) > count, "v1beta1 watched", 40)
+
+    def slow(method, path, query):
+        if "/v1beta1/" in path and query.get("watch"):
+            time.sleep(12)  # longer than the watch before it, of 5 s
+    api.fault = slow
+    count = len(asked(live, "v1"))
+    api.slice_versions = {"v1", "v1beta1"}
+    # A watch, the wait for the next, and with it the question.
+    wait_until(lambda: len(asked(live, "v1")) > count, "v1 watched", 60)
