@@ -24,18 +24,22 @@ enum {
 
 static void put_row(struct table *table, const struct row_field *field, bool first)
 {
-	char text[HUMAN_TEXT];
-
-	table_lend(table, first ? row_field_text(&field[POOL]) : "");
+	if (first)
+		table_field(table, &field[POOL]);
+	else
+		table_lend(table, "");
 	table_address_port(table, row_field_text(&field[ADDRESS]), field[PORT].number);
-	table_lend(table, row_field_text(&field[NAME]));
+	table_field(table, &field[NAME]);
 	table_number(table, field[WEIGHT].number);
-	table_lend(table, row_field_text(&field[STATE]));
-	table_lend(table, row_field_text(&field[HEALTH]));
+	table_field(table, &field[STATE]);
+	table_field(table, &field[HEALTH]);
 	for (unsigned i = FLOWS; i < FIELDS; i++)
-		table_put(table, !field[i].is_number ? "-"
-				 : i < BYTES_IN      ? human_count(field[i].number, text)
-						     : human_bytes(field[i].number, text));
+		if (!field[i].is_number)
+			table_lend(table, "-");
+		else if (i < BYTES_IN)
+			table_count(table, field[i].number);
+		else
+			table_bytes(table, field[i].number);
 }
 
 static const char *print(char *bytes, size_t length, FILE *out)

@@ -35,7 +35,7 @@ static const char *print(char *bytes, size_t length, FILE *out)
 	for (bool more = rows_begin(&rows, bytes, length, "ingresses");
 		more && rows_next(&rows, field, FIELDS);) {
 		for (unsigned i = INGRESS; i <= HOSTS; i++)
-			table_lend(table, row_field_text(&field[i]));
+			table_field(table, &field[i]);
 		for (unsigned i = RULES; i <= PROBLEMS; i++)
 			table_number(table, field[i].number);
 		table_cell(table, "%s: %s", field[SERVED].is_true ? "served" : "left alone",

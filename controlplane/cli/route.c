@@ -33,7 +33,6 @@ static const char *print(char *bytes, size_t length, FILE *out)
 		[INGRESS] = {.name = "ingress"}};
 	struct table *table = table_new("llllrrrrrl");
 	const char *before = "";
-	char text[HUMAN_TEXT];
 	struct rows rows;
 
 	table_head(table, (const char *const[]){"HOST", "PATH", "KIND", "SERVICE", "READY", "2xx",
@@ -44,7 +43,7 @@ static const char *print(char *bytes, size_t length, FILE *out)
 
 		for (unsigned i = 0; i < FIELDS; i++)
 			if (field[i].is_number)
-				table_put(table, human_count(field[i].number, text));
+				table_count(table, field[i].number);
 			else
 				table_lend(table, i == HOST && strcmp(host, before) == 0
 							  ? ""

@@ -61,7 +61,7 @@ static bool take_escape(struct rows *r, char **out)
 }
 
 // A text; the byte of its closing quote becomes its zero. NULL: there is none.
-static char *take_text(struct rows *r)
+static char *take_text(struct rows *r, size_t *length)
 {
 	char *start, *out;
 
@@ -84,11 +84,12 @@ static char *take_text(struct rows *r)
 		return NULL;
 	r->at++;
 	*out = '\0';
+	*length = (size_t)(out - start);
 	return start;
 }
 
 // A list of texts as one, which is no longer than the list. NULL: it is none.
-static char *take_list(struct rows *r)
+static char *take_list(struct rows *r, size_t *whole)
 {
 	char *start = r->at, *out = start;
 
@@ -98,18 +99,18 @@ static char *take_list(struct rows *r)
 
 		if (!first && !take(r, ','))
 			return NULL;
-		text = take_text(r);
+		text = take_text(r, &length);
 		if (!text)
 			return NULL;
 		if (!first) {
 			*out++ = ',';
 			*out++ = ' ';
 		}
-		length = strlen(text);
 		memmove(out, text, length);
 		out += length;
 	}
 	*out = '\0';
+	*whole = (size_t)(out - start);
 	return start;
 }
 
@@ -129,11 +130,11 @@ static bool take_value(struct rows *r, struct row_field *field)
 	if (r->at == r->end)
 		return false;
 	if (*r->at == '"') {
-		field->text = take_text(r);
+		field->text = take_text(r, &field->length);
 		return field->text;
 	}
 	if (take(r, '[')) {
-		field->text = take_list(r);
+		field->text = take_list(r, &field->length);
 		return field->text;
 	}
 	if (*r->at < '0' || *r->at > '9') {
@@ -155,9 +156,10 @@ const char *row_field_text(const struct row_field *field)
 bool rows_begin(struct rows *rows, char *bytes, size_t length, const char *noun)
 {
 	const char *name;
+	size_t named;
 
 	*rows = (struct rows){bytes, bytes + length};
-	if (!take(rows, '{') || !(name = take_text(rows)) || strcmp(name, noun) != 0)
+	if (!take(rows, '{') || !(name = take_text(rows, &named)) || strcmp(name, noun) != 0)
 		return false;
 	return take(rows, ':') && take(rows, '[');
 }
@@ -187,10 +189,11 @@ static bool take_members(struct rows *r, struct members *members, bool nested)
 {
 	struct row_field ignored, *field;
 	const char *name;
+	size_t length;
 
 	while (!take(r, '}')) {
 		take(r, ',');
-		name = take_text(r);
+		name = take_text(r, &length);
 		if (!name || !take(r, ':'))
 			return false;
 		if (!nested && take(r, '{')) {
@@ -211,6 +214,7 @@ bool rows_next(struct rows *rows, struct row_field *fields, unsigned count)
 
 	for (unsigned i = 0; i < count; i++) {
 		fields[i].text = NULL;
+		fields[i].length = 0;
 		fields[i].is_number = fields[i].is_true = false;
 	}
 	take(rows, ',');
@@ -221,11 +225,12 @@ const char *rows_text(struct rows *rows, const char *name)
 {
 	struct row_field field = {.name = name};
 	const char *member;
+	size_t length;
 
 	if (!take(rows, ']'))
 		return NULL;
 	while (take(rows, ',')) {
-		member = take_text(rows);
+		member = take_text(rows, &length);
 		field.text = NULL;
 		if (!member || !take(rows, ':') || !take_value(rows, &field))
 			return NULL;

@@ -18,6 +18,7 @@ struct rows {
 struct row_field {
 	const char *name; // what is wanted; set by the caller
 	const char *text; // NULL: no text. Ends with a zero. Of a list "one, two"
+	size_t length;    // of the text
 	uint64_t number;  // of a number
 	bool is_number, is_true;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tables and numbers for people. See cli.h.
 #include "cli.h"
+#include "rows.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,11 +16,16 @@ struct block { // of cells' texts
 	char bytes[BLOCK_BYTES];
 };
 
+struct cell {
+	const char *text;
+	unsigned bytes, columns;
+};
+
 struct table {
 	const char *columns;
 	size_t width; // columns
-	const char **cells;
-	size_t count;
+	struct cell *cells;
+	size_t count, *widths;
 	struct block *block;
 	size_t used; // of the block
 };
@@ -32,6 +38,11 @@ struct table *table_new(const char *columns)
 		return NULL;
 	table->columns = columns;
 	table->width = strlen(columns);
+	table->widths = calloc(table->width + 1, sizeof(*table->widths));
+	if (!table->widths) {
+		free(table);
+		return NULL;
+	}
 	return table;
 }
 
@@ -63,12 +74,29 @@ static char *keep(struct table *table, const char *text, size_t length)
 	return kept;
 }
 
-void table_lend(struct table *table, const char *text)
-{
-	const char **cells;
+#define EIGHT_HIGH UINT64_C(0x8080808080808080)
 
-	if (!table)
-		return;
+// How many columns a text takes on the screen: UTF-8 counts by its first bytes.
+static size_t columns_of(const char *text, size_t bytes)
+{
+	size_t n = 0, i = 0;
+	uint64_t eight;
+
+	for (; bytes - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, text + i, sizeof(eight));
+		if (eight & EIGHT_HIGH)
+			break;
+	}
+	for (n = i; i < bytes; i++)
+		n += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static void add_cell(struct table *table, const char *text, size_t bytes)
+{
+	size_t columns = columns_of(text, bytes), *width;
+	struct cell *cells;
+
 	// Grows by whole powers of two.
 	if ((table->count & (table->count - 1)) == 0) {
 		cells = grown(table->cells, (table->count ? 2 * table->count : 1) * sizeof(*cells));
@@ -76,13 +104,56 @@ void table_lend(struct table *table, const char *text)
 			return;
 		table->cells = cells;
 	}
-	table->cells[table->count++] = text;
+	width = &table->widths[table->count % table->width];
+	if (columns > *width)
+		*width = columns;
+	table->cells[table->count++] = (struct cell){text, (unsigned)bytes, (unsigned)columns};
+}
+
+void table_lend(struct table *table, const char *text)
+{
+	if (table)
+		add_cell(table, text, strlen(text));
 }
 
 void table_put(struct table *table, const char *text)
 {
+	const char *kept = table ? keep(table, text, strlen(text)) : NULL;
+
 	if (table)
-		table_lend(table, keep(table, text, strlen(text)));
+		table_lend(table, kept ? kept : "");
+}
+
+void table_field(struct table *table, const struct row_field *field)
+{
+	if (!table)
+		return;
+	if (field->text && field->length)
+		add_cell(table, field->text, field->length);
+	else
+		add_cell(table, "-", 1);
+}
+
+static const char digits[][2] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+void table_count(struct table *table, uint64_t count)
+{
+	char text[HUMAN_TEXT];
+
+	if (count < 10 && table)
+		add_cell(table, digits[count], 1);
+	else
+		table_put(table, human_count(count, text));
+}
+
+void table_bytes(struct table *table, uint64_t bytes)
+{
+	char text[HUMAN_TEXT];
+
+	if (!bytes && table)
+		add_cell(table, "0 B", 3);
+	else
+		table_put(table, human_bytes(bytes, text));
 }
 
 #define NUMBER_TEXT 21
@@ -104,12 +175,15 @@ void table_number(struct table *table, uint64_t number)
 {
 	char text[NUMBER_TEXT];
 
-	table_put(table, number_text(number, text));
+	if (number < 10 && table)
+		add_cell(table, digits[number], 1);
+	else
+		table_put(table, number_text(number, text));
 }
 
 void table_address_port(struct table *table, const char *address, uint64_t port)
 {
-	char digits[NUMBER_TEXT], text[ADDRESS_TEXT + NUMBER_TEXT + 3], *at = text;
+	char number[NUMBER_TEXT], text[ADDRESS_TEXT + NUMBER_TEXT + 3], *at = text;
 	bool six = strchr(address, ':');
 
 	if (strlen(address) > ADDRESS_TEXT) {
@@ -122,7 +196,7 @@ void table_address_port(struct table *table, const char *address, uint64_t port)
 	if (six)
 		*at++ = ']';
 	*at++ = ':';
-	stpcpy(at, number_text(port, digits));
+	stpcpy(at, number_text(port, number));
 	table_put(table, text);
 }
 
@@ -148,51 +222,57 @@ void table_cell(struct table *table, const char *format, ...)
 	free(text);
 }
 
-// How many columns a text takes on the screen: UTF-8 counts by its first bytes.
-static size_t columns_of(const char *text, size_t bytes)
-{
-	size_t n = 0;
+#define LINES_BYTES 65536
 
-	for (size_t i = 0; i < bytes; i++)
-		n += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return n;
+struct lines { // on their way out
+	FILE *out;
+	size_t used;
+	char bytes[LINES_BYTES];
+};
+
+static void put_bytes(struct lines *lines, const char *bytes, size_t count)
+{
+	if (count > LINES_BYTES - lines->used) {
+		fwrite(lines->bytes, 1, lines->used, lines->out);
+		lines->used = 0;
+		if (count > LINES_BYTES) {
+			fwrite(bytes, 1, count, lines->out);
+			return;
+		}
+	}
+	memcpy(lines->bytes + lines->used, bytes, count);
+	lines->used += count;
 }
 
-static const char *cell_at(const struct table *table, size_t row, size_t column)
-{
-	size_t at = row * table->width + column;
-
-	return at < table->count && table->cells[at] ? table->cells[at] : "";
-}
-
-static void put_spaces(size_t count, FILE *out)
+static void put_spaces(struct lines *lines, size_t count)
 {
 	static const char spaces[] = "                                ";
 
 	for (; count >= sizeof(spaces); count -= sizeof(spaces) - 1)
-		fwrite_unlocked(spaces, 1, sizeof(spaces) - 1, out);
-	fwrite_unlocked(spaces, 1, count, out);
+		put_bytes(lines, spaces, sizeof(spaces) - 1);
+	put_bytes(lines, spaces, count);
 }
 
-static void print_row(const struct table *table, size_t row, const size_t *widths, FILE *out)
+// `cells` are the row's, as many of the table's columns as there are.
+static void print_row(
+	const struct table *table, const struct cell *cells, size_t last, struct lines *lines)
 {
-	size_t last = table->width, pending = 0;
+	size_t pending = 0;
 
-	while (last && !*cell_at(table, row, last - 1))
+	while (last && !cells[last - 1].bytes)
 		last--;
 	for (size_t column = 0; column < last; column++) {
-		const char *cell = cell_at(table, row, column);
-		size_t bytes = strlen(cell), pad = widths[column] - columns_of(cell, bytes);
+		size_t pad = table->widths[column] - cells[column].columns;
 
 		if (table->columns[column] == 'r') {
 			pending += pad;
 			pad = 0;
 		}
-		put_spaces(pending, out);
-		fwrite_unlocked(cell, 1, bytes, out);
+		put_spaces(lines, pending);
+		put_bytes(lines, cells[column].text, cells[column].bytes);
 		pending = pad + GAP;
 	}
-	putc_unlocked('\n', out);
+	put_bytes(lines, "\n", 1);
 }
 
 static void free_table(struct table *table)
@@ -203,31 +283,32 @@ static void free_table(struct table *table)
 		table->block = block->before;
 		free(block);
 	}
+	free(table->widths);
 	free(table->cells);
 	free(table);
 }
 
 void table_print(struct table *table, const char *none, FILE *out)
 {
-	size_t rows, *widths;
+	struct lines *lines;
 
 	if (!table)
 		return;
-	rows = (table->count + table->width - 1) / table->width;
-	widths = calloc(table->width + 1, sizeof(*widths));
-	for (size_t row = 0; widths && row < rows; row++)
-		for (size_t column = 0; column < table->width; column++) {
-			const char *cell = cell_at(table, row, column);
-			size_t width = columns_of(cell, strlen(cell));
-
-			if (width > widths[column])
-				widths[column] = width;
-		}
-	if (rows <= 1)
+	lines = malloc(sizeof(*lines));
+	if (table->count <= table->width) {
 		fprintf(out, "%s\n", none);
-	for (size_t row = 0; widths && rows > 1 && row < rows; row++)
-		print_row(table, row, widths, out);
-	free(widths);
+	} else if (lines) {
+		lines->out = out;
+		lines->used = 0;
+		for (size_t at = 0; at < table->count; at += table->width) {
+			size_t left = table->count - at;
+
+			print_row(table, table->cells + at,
+				left < table->width ? left : table->width, lines);
+		}
+		fwrite(lines->bytes, 1, lines->used, out);
+	}
+	free(lines);
 	free_table(table);
 }
 

@@ -18,6 +18,10 @@ void table_cell(struct table *table, const char *format, ...) __attribute__((for
 void table_put(struct table *table, const char *text); // the same, quicker; it is copied
 // Quicker still: the text must stay until the table is printed.
 void table_lend(struct table *table, const char *text);
+struct row_field;
+void table_field(struct table *table, const struct row_field *field); // a text, lent
+void table_count(struct table *table, uint64_t count);                // as human_count()
+void table_bytes(struct table *table, uint64_t bytes);
 void table_number(struct table *table, uint64_t number);
 void table_address_port(struct table *table, const char *address, uint64_t port); // [::1]:80
 // Prints it without trailing spaces and frees it. With no row but the first, prints `none`.

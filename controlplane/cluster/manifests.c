@@ -32,7 +32,7 @@
 #define SLOW_MS   10000
 #define FILES_MAX 65536
 
-// A slice of a look: a millisecond or three.
+// A slice of a look.
 #define SLICE     512
 #define READ_COST 16 // of a file that is read, beside one that is looked at
 #define NEXT_MS   1  // a timer of none would be run before anything else is
