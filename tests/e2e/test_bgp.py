@@ -186,7 +186,7 @@ class TestRouters:
     def test_a_killed_bird_is_not_missed(self, make_bgp, router):
         """Graceful restart: the router keeps the routes, traffic goes on, BIRD is started again."""
         lab = make_bgp(router, graceful=True, peer={"graceful_restart": True})
-        sock = lab.udp(lab.vips[0], timeout=0.5)
+        sock = lab.udp(lab.vips[0], timeout=2)
         before = boxes.processes(lab.box, "bird")
         boxes.send_signal(lab.box, signal.SIGKILL, "bird")
         for _ in range(300):
