@@ -54,6 +54,19 @@ static void pack(struct packing *p, const void *bytes, size_t length, int flush)
 	} while (!p->error && p->stream.avail_out == 0);
 }
 
+// One that is long is in two parts, cut at a slash. No name of ours is longer than both.
+static void put_name(struct head *head, const char *name)
+{
+	size_t length = strlen(name), most = sizeof(head->name) - 1;
+	const char *cut = length > most ? strchr(name + length - most - 1, '/') : NULL;
+
+	if (cut && (size_t)(cut - name) < sizeof(head->prefix)) {
+		memcpy(head->prefix, name, (size_t)(cut - name));
+		name = cut + 1;
+	}
+	snprintf(head->name, sizeof(head->name), "%.99s", name);
+}
+
 static void pack_file(struct packing *p, const char *folder, const struct archive_file *file)
 {
 	static const uint8_t zeros[BLOCK];
@@ -61,9 +74,8 @@ static void pack_file(struct packing *p, const char *folder, const struct archiv
 	char name[ARCHIVE_NAME_MAX + 120];
 	unsigned sum = 0;
 
-	// No name of ours is longer.
 	snprintf(name, sizeof(name), "%s/%s", folder, file->name + strlen(ARCHIVE_SUPPORT));
-	snprintf(head.name, sizeof(head.name), "%.99s", name);
+	put_name(&head, name);
 	snprintf(head.mode, sizeof(head.mode), "%07o", 0600);
 	snprintf(head.uid, sizeof(head.uid), "%07o", 0);
 	snprintf(head.gid, sizeof(head.gid), "%07o", 0);

@@ -157,6 +157,9 @@ def test_everything_is_in_it_but_secrets(lab):
     for name in ("system/lspci", "system/addresses", "system/etc/os-release", "README"):
         assert files[name], name
     assert b"those that the box knows" in files["README"]
+    for name in files:  # long ones, too, are as they are on the box
+        if name.startswith(("system/sys/", "system/proc/", "system/etc/")):
+            assert Path("/", name.removeprefix("system/")).exists(), name
 
 
 def test_who_asked_is_in_the_log(lab):
