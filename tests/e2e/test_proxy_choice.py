@@ -24,7 +24,7 @@ def answering(name, wait_s):
     return behave
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")  # connections to them are kept, from one test to the next
 def pods(lab):  # noqa: F811
     """The first of them takes its time."""
     servers = [Server(lab, pod, PORT, answering(pod, SLOW_S if pod == PODS[0] else 0)) for pod in PODS]
