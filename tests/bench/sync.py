@@ -2,7 +2,7 @@
 """sync: the object's way, from an event to the dataplane's new table.
 
 Services, Ingresses and endpoints over two clusters, which here are directories of manifests, with
-a file of its own for each EndpointSlice. The control plane has one CPU of its own kind: the other programs keep off.
+a file of its own for each EndpointSlice, or with --source kube scripted API servers (sync_kube.py). The control plane has one CPU of its own kind: the other programs keep off.
 
     cold_s, cold_mb   from the start of the control plane until the dataplane has everything, and
                       the most memory it ever had
@@ -33,6 +33,7 @@ from appliance import Appliance
 from topology import LabError, Machine, destroy, wait_until
 
 TARGET = {"cold_s": 10, "cold_mb": 600, "change_p50_ms": 10, "change_p99_ms": 50}
+CPUS = sorted(os.sched_getaffinity(0))[:2]
 ENDPOINTS = 10      # of a Service
 SIZES = (100, 1000, 10000)
 CLUSTERS = ("one", "two")
@@ -44,15 +45,14 @@ BURST = 1000        # Services that go at once
 SPLIT = 200         # Services up to this one: each object has a file of its own
 
 
-def settings(directory, cpus, main_cpu):
+def settings(directory, cpus, main_cpu, sources):
     return {
         "dataplane": {"workers": [cpus[0]], "main_cpu": main_cpu, "idle": "adaptive",
                       "hugepages": "off", "flows": 4096, "buffers": 4096},
         "ports": [{"name": "wan", "kind": "tap", "device": "sync0", "mtu": 1500,
                    "addresses": ["192.0.2.2/24"]}],
         "pools": [{"name": "public", "addresses": ["10.128.0.0/15"]}],
-        "sources": [{"name": name, "kind": "manifests", "path": f"{directory}/{name}"}
-                    for name in CLUSTERS],
+        "sources": sources,
         "run_dir": f"{directory}/run", "state_dir": f"{directory}/state", "group": "daemon",
     }
 
@@ -106,7 +106,7 @@ class Clusters:
     LISTENERS = None  # of the Services, if not one each
 
     def __init__(self, directory, proto, size, build):
-        cpus = sorted(os.sched_getaffinity(0))[:2]
+        cpus = CPUS
         self.size, self.dir = size, directory / str(size)
         for name in CLUSTERS:
             (self.dir / name).mkdir(parents=True)
@@ -120,7 +120,8 @@ class Clusters:
             self.replace(number, f"new-{number}.yaml", "# nothing yet\n")
         self.replace(0, "in-want.yaml", "# nothing yet\n")
         self.machine = Machine(f"{NAME}-sync").create(forwards=True)
-        self.appliance = Appliance(self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN]), build)
+        self.appliance = Appliance(
+            self.machine, self.dir, settings(self.dir, cpus, cpus[self.MAIN], self.sources()), build)
         self.appliance.start("sluice-dataplane")
         socket = self.dir / "run" / "dataplane.sock"
         self.wait(socket.is_socket, "the dataplane's channel")
@@ -128,6 +129,9 @@ class Clusters:
         self.started = time.monotonic()
         self.control = self.appliance.start("sluice-controlplane")
         os.sched_setaffinity(self.control.pid, {cpus[-1]})
+
+    def sources(self):
+        return [{"name": name, "kind": "manifests", "path": f"{self.dir}/{name}"} for name in CLUSTERS]
 
     def manifest(self, number):
         return manifest(number, self.pair)
@@ -294,14 +298,21 @@ def burst(clusters):
             "before_mb": round(before, 1), "after_mb": round(clusters.memory_mb("VmRSS"), 1)}
 
 
+def kinds(source):
+    if source == "manifests":
+        return Clusters
+    import sync_kube  # which builds on this
+    return sync_kube.KubeClusters
+
+
 def run(args, say):
     directory = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
     destroy(NAME)
     proto = channel.messages(ROOT, directory)
     result = {"endpoints": ENDPOINTS * SIZES[-1], "services": SIZES[-1], "ingresses": SIZES[-1],
-              "certificates": SIZES[-1] // TLS_EVERY, "clusters": len(CLUSTERS), "source": "manifests", "by_size": []}
+              "certificates": SIZES[-1] // TLS_EVERY, "clusters": len(CLUSTERS), "source": args.source, "by_size": []}
     for size in SIZES:
-        clusters = Clusters(directory, proto, size, args.build)
+        clusters = kinds(args.source)(directory, proto, size, args.build)
         try:
             cold_s = cold(clusters)
             cold_mb = clusters.memory_mb("VmHWM")

@@ -5,6 +5,7 @@ It runs in threads of the test, behind a socket made on whatever machine the tes
 switched on by attributes; every request is kept in `requests`."""
 
 import base64
+import bisect
 import contextlib
 import json
 import ssl
@@ -394,7 +395,8 @@ class ApiHandler(http_server.Handler):
                     error = {"kind": "Status", "code": 410, "message": "too old resource version"}
                     new = [(at, plural, "ERROR", error)]
                 else:
-                    new = [] if api.stall else [e for e in api.events if e[0] > at and e[1] == plural]
+                    first = bisect.bisect_left(api.events, (at + 1,))
+                    new = [] if api.stall else [e for e in api.events[first:] if e[1] == plural]
                 seen = api.version
                 if not new:
                     api.lock.wait(0.1)

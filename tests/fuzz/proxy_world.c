@@ -46,8 +46,9 @@ static void plan(struct world *world, const char *chain, const char *key)
 		rule_of(ROUTE_PATTERN, "/away/(.*)", "https://b.example/$1"),
 		rule_of(ROUTE_PREFIX, "/sealed", NULL)};
 	struct plan_host host = {(char *)"main", (char *)"a.example", 4, rules};
-	struct plan_certificate certificate = {(char *)"c", {(const uint8_t *)chain, strlen(chain)},
-		{(const uint8_t *)key, strlen(key)}, {NULL, 0}};
+	struct plan_certificate certificate = {.name = (char *)"c",
+		.chain = {(const uint8_t *)chain, strlen(chain)},
+		.key = {(const uint8_t *)key, strlen(key)}};
 	char *certificates[] = {certificate.name};
 	struct plan_server_name name = {.site = (char *)"main",
 		.name = (char *)"a.example",
