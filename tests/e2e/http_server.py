@@ -11,6 +11,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """HTTP/1.1, silent. Who breaks off is nobody's error. `connections`: those that are open."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as servers do
     timeout = 120
 
     def log_message(self, *_):

@@ -135,6 +135,7 @@ class FakeApi:
         self.stall = False        # watches are taken and nothing comes
         self.endless = False
         self.bookmarks = 1.0
+        self.told = 0.0           # when the last event was sent
         self.accounts = {}        # tokens of service accounts: whose
         self.token_life = 86400
         self.only_newest = False  # of an account's tokens all but the last are refused
@@ -376,6 +377,8 @@ class ApiHandler(http_server.Handler):
         data = json.dumps({"type": kind, "object": thing}).encode() + b"\n"
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()
+        if kind != "BOOKMARK":
+            self.api.told = time.monotonic()
 
     def watch(self, plural, namespace, query):
         api, at = self.api, int(query["resourceVersion"])
