@@ -9,10 +9,11 @@
 #include <time.h>
 
 #include "event_text.h"
+#include "lane.h"
 #include "log.h"
 
 #define ROWS_MOST  5000 // of one plan; the rest is in show problems alone
-#define AT_A_TIME  4
+#define AT_A_TIME  4    // of each cluster
 #define BURST      50
 #define TURN_MS    100
 #define TURNS_EACH 1 // Events a turn after the burst: ten a second
@@ -33,7 +34,8 @@ struct events {
 	uv_timer_t timer;
 	struct row *rows; // sorted by hash, each once
 	size_t count, next;
-	unsigned asking, allowance;
+	struct lanes *lanes;
+	unsigned allowance;
 	bool closing, refused_told;
 	const struct model *model;
 	struct plan_problem *const *problems; // those that the rows are of, or are about to be
@@ -43,6 +45,7 @@ struct events {
 
 struct asking {
 	struct events *events;
+	struct lane *lane;
 	uint64_t hash;
 };
 
@@ -73,14 +76,17 @@ static void done(void *arg, long status, const char *error, const char *body)
 	struct events *e = asking->events;
 	struct row *row = e->closing ? NULL : find(e->rows, e->count, asking->hash);
 
+	// 409: it was told before a restart. 4xx: it will not be taken another time either.
+	bool heard = status >= 200 && status < 500 && status != 401 && status != 429;
+
 	(void)body;
+	if (!e->closing)
+		lane_answered(asking->lane, heard, uv_now(e->loop));
 	free(asking);
-	e->asking--;
 	if (!row)
 		return;
 	row->asking = false;
-	// 409: it was told before a restart. 4xx: it will not be taken another time either.
-	row->told = status >= 200 && status < 500 && status != 401 && status != 429;
+	row->told = heard;
 	row->not_before_ms = uv_now(e->loop) + RETRY_MS;
 	if (status == 403 && !e->refused_told) {
 		e->refused_told = true;
@@ -89,7 +95,7 @@ static void done(void *arg, long status, const char *error, const char *body)
 	}
 }
 
-static void tell(struct events *e, struct row *row)
+static void tell(struct events *e, struct lane *lane, struct row *row)
 {
 	struct cluster *cluster = e->options.cluster(e->options.arg, row->object.cluster);
 	struct asking *asking = cluster ? calloc(1, sizeof(*asking)) : NULL;
@@ -103,13 +109,13 @@ static void tell(struct events *e, struct row *row)
 	int error = path ? -ENOMEM : -EAGAIN;
 
 	if (path) {
-		*asking = (struct asking){e, row->hash};
+		*asking = (struct asking){e, lane, row->hash};
 		error = cluster_write(cluster, &write);
 	}
 	free(path);
 	if (!error) {
 		row->asking = true;
-		e->asking++;
+		lane_asked(lane);
 		e->allowance--;
 		return;
 	}
@@ -127,17 +133,21 @@ static void tell_some(struct events *e)
 		e->allowance += TURNS_EACH;
 	for (size_t i = 0; i < e->count; i++) {
 		struct row *row = &e->rows[(e->next + i) % e->count];
+		struct lane *lane;
 
 		if (row->told)
 			continue;
 		left = true;
-		if (row->asking || row->not_before_ms > now_ms)
+		lane = row->asking || row->not_before_ms > now_ms
+			       ? NULL
+			       : lane_of(e->lanes, row->object.cluster);
+		if (!lane || !lane_is_open(lane, now_ms))
 			continue;
-		if (!e->allowance || e->asking == AT_A_TIME) {
+		if (!e->allowance) {
 			e->next = (e->next + i) % e->count;
 			break;
 		}
-		tell(e, row);
+		tell(e, lane, row);
 	}
 	if (!left && e->allowance == BURST)
 		uv_timer_stop(&e->timer);
@@ -237,6 +247,11 @@ struct events *events_open(uv_loop_t *loop, const struct status_options *options
 
 	if (!e)
 		return NULL;
+	e->lanes = lanes_new(AT_A_TIME);
+	if (!e->lanes) {
+		free(e);
+		return NULL;
+	}
 	e->options = *options;
 	e->loop = loop;
 	e->allowance = BURST;
@@ -250,6 +265,7 @@ static void on_closed(uv_handle_t *handle)
 	struct events *e = handle->data;
 
 	free_rows(e->rows, e->count);
+	lanes_free(e->lanes);
 	free(e);
 }
 

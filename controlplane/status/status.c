@@ -9,14 +9,10 @@
 #include <string.h>
 
 #include "ip_mode.h"
-#include "log.h"
 #include "sorted.h"
-#include "status_row.h"
+#include "status_internal.h"
 
-#define AT_A_TIME     16 // requests, all clusters together
-#define RETRY_MS      2000
-#define LOOK_AGAIN_MS 100
-#define KEY_BYTES     512
+#define AT_A_TIME 16 // requests, of each cluster
 // Rows are compared with what objects say, so that what somebody else has written over is told
 // again; not at once, for what we told comes back to us a moment later.
 #define LOOK_MS        1000
@@ -24,61 +20,11 @@
 #define LOOK_DOUBTS    5
 #define ADDRESSES_MOST 16
 
-struct status {
-	struct status_options options;
-	const struct model *model;
-	const struct plan *plan;
-	uv_timer_t timer, look;
-	size_t looked; // the row where the next look begins
-	unsigned handles;
-	struct row_table table;
-	size_t next; // the row where telling goes on
-	bool untold; // there is something to tell
-	unsigned asking;
-	bool closing;
-};
-
-struct asking {
-	struct status *status;
-	char *key, *body;
-};
-
-struct parts { // of a key "services/cluster/namespace/name"
-	char key[KEY_BYTES];
-	const char *kind, *cluster, *namespace, *name;
-	bool service;
-};
-
-// False when it has not four.
-static bool split(const char *key, struct parts *parts)
-{
-	char *rest = parts->key;
-
-	snprintf(parts->key, sizeof(parts->key), "%s", key);
-	parts->kind = strsep(&rest, "/");
-	parts->cluster = strsep(&rest, "/");
-	parts->namespace = strsep(&rest, "/");
-	parts->name = strsep(&rest, "/");
-	parts->service = strcmp(parts->kind, "services") == 0;
-	return parts->name && !rest;
-}
-
-// The object of the key, if it is there.
-static const struct object *object_of(const struct model *model, const char *key)
-{
-	struct parts parts;
-
-	return split(key, &parts)
-		       ? model_find(model, parts.service ? OBJECT_SERVICE : OBJECT_INGRESS,
-				 parts.cluster, parts.namespace, parts.name)
-		       : NULL;
-}
-
 // Does the object say so already, as it does after a restart of ours, or when another box has
 // written it?
 static bool is_said(const struct status *s, const struct row *row)
 {
-	const struct object *object = object_of(s->model, row->key);
+	const struct object *object = status_object(s->model, row->key);
 
 	return object && object->digest && object->told == row->says;
 }
@@ -87,18 +33,18 @@ static bool is_said(const struct status *s, const struct row *row)
 static void want(struct status *s, const char *key, const struct saying *saying)
 {
 	struct row *row = row_find(&s->table, key);
-
 	bool new = !row;
 
 	if (new)
 		row = row_add(&s->table, key, saying);
 	if (!row)
 		return;
-	if (new || row_say(row, saying)) {
-		row->told = is_said(s, row);
-		s->untold |= !row->told;
-	}
 	row->wanted = saying->count != 0;
+	if (new || row_say(row, saying)) {
+		lane_leave(&row->waiter); // what was refused may be taken now
+		row->told = !row->asking && is_said(s, row);
+		status_settle(s, row);
+	}
 }
 
 // What was told, and is not wanted any more, is taken back where the object is still there.
@@ -109,7 +55,7 @@ static void want_not(struct status *s, const char *key)
 
 	if (!row)
 		return;
-	if ((row->cleared && row->told) || !object_of(s->model, key))
+	if ((row->cleared && row->told) || !status_object(s->model, key))
 		row_remove(&s->table, row); // with the key, if that is the row's
 	else
 		want(s, key, &nothing);
@@ -123,7 +69,7 @@ static bool knows_ip_mode(const struct status *s, const char *cluster)
 static const char *mode_of(
 	const struct status *s, const char *service, const struct addr *addresses, unsigned count)
 {
-	char cluster[KEY_BYTES];
+	char cluster[STATUS_KEY];
 
 	snprintf(cluster, sizeof(cluster), "%.*s", (int)strcspn(service, "/"), service);
 	return knows_ip_mode(s, cluster) ? ip_mode_of(s->plan, service, addresses, count) : "";
@@ -160,7 +106,7 @@ static void look_at_service(struct status *s, const char *service)
 		plan->leases, plan->lease_count, sizeof(*plan->leases), compare_lease};
 	struct addr addresses[ADDRESSES_MOST];
 	struct saying saying = {.addresses = addresses};
-	char key[KEY_BYTES];
+	char key[STATUS_KEY];
 
 	if ((size_t)snprintf(key, sizeof(key), "services/%s", service) >= sizeof(key))
 		return;
@@ -189,7 +135,7 @@ static void look_at_ingress(struct status *s, const char *name)
 		plan->ingress_count ? bsearch(name, plan->ingresses, plan->ingress_count,
 					      sizeof(*plan->ingresses), compare_ingress)
 				    : NULL;
-	char key[KEY_BYTES];
+	char key[STATUS_KEY];
 
 	if ((size_t)snprintf(key, sizeof(key), "ingresses/%s", name) >= sizeof(key))
 		return;
@@ -197,132 +143,6 @@ static void look_at_ingress(struct status *s, const char *name)
 		want(s, key, &(struct saying){(*found)->addresses, (*found)->address_count, ""});
 	else
 		want_not(s, key);
-}
-
-// The path of the object's status, and its cluster; NULL: it is in nobody's cluster.
-static char *path_of(const struct status *s, const char *key, struct cluster **cluster)
-{
-	struct parts parts;
-	char *path = NULL;
-
-	*cluster = NULL;
-	if (!split(key, &parts) || !*parts.namespace)
-		return NULL;
-	*cluster = s->options.cluster(s->options.arg, parts.cluster);
-	if (!*cluster || asprintf(&path, "/%s/namespaces/%s/%s/%s/status",
-				 parts.service ? "api/v1" : "apis/networking.k8s.io/v1",
-				 parts.namespace, parts.kind, parts.name) < 0)
-		return NULL;
-	return path;
-}
-
-static void pump(struct status *s);
-
-static void on_timer(uv_timer_t *timer)
-{
-	pump(timer->data);
-}
-
-static void done(void *arg, long status, const char *error, const char *body)
-{
-	struct asking *asking = arg;
-	struct status *s = asking->status;
-	struct row *row = s->closing ? NULL : row_find(&s->table, asking->key);
-	uint64_t wait_ms = status >= 200 && status < 300 ? 0 : RETRY_MS;
-
-	(void)body;
-	s->asking--;
-	if (row) {
-		row->asking = false;
-		// 404: it is gone, and so is what was to be said.
-		if ((status >= 200 && status < 300) || status == 404)
-			row->told = row->told || strcmp(row->body, asking->body) == 0;
-		else if (status == 409)
-			wait_ms = LOOK_AGAIN_MS; // what it says now is on its way to us
-		else if (status)
-			log_warning("status", "%s: %s", asking->key, error ? error : "refused");
-	}
-	free(asking->key);
-	free(asking->body);
-	free(asking);
-	if (!s->closing)
-		uv_timer_start(&s->timer, on_timer, wait_ms, 0);
-}
-
-// Where other boxes write too, a Service's only as it was when last seen: who comes first wins, and
-// nobody takes an address back that another box has found there.
-static char *body_of(const struct status *s, const struct row *row)
-{
-	const struct object *object = object_of(s->model, row->key);
-
-	if (object && object->kind == OBJECT_SERVICE && *object->status.version &&
-		s->options.has_others(s->options.arg))
-		return row_body_of(row, object->status.version);
-	return strdup(row->body);
-}
-
-static void tell(struct status *s, struct row *row)
-{
-	struct asking *asking = calloc(1, sizeof(*asking));
-	struct cluster_write write = {.method = "PATCH",
-		.content_type = "application/merge-patch+json",
-		.arg = asking,
-		.done = done};
-	struct cluster *cluster;
-	char *path = path_of(s, row->key, &cluster);
-	int rc = -ENOMEM;
-
-	if (!path) {
-		row->told = true; // of nobody who listens
-		free(asking);
-		return;
-	}
-	write.path = path;
-	if (asking) {
-		char *body = body_of(s, row);
-
-		*asking = (struct asking){s, strdup(row->key), strdup(row->body)};
-		write.body = body;
-		rc = asking->key && asking->body && body ? cluster_write(cluster, &write) : -ENOMEM;
-		free(body);
-	}
-	free(path);
-	if (rc == 0) {
-		row->asking = true;
-		s->asking++;
-		return;
-	}
-	if (asking) {
-		free(asking->key);
-		free(asking->body);
-	}
-	free(asking);
-	if (rc == -ENOTSUP)
-		row->told = true;
-	else
-		uv_timer_start(&s->timer, on_timer, RETRY_MS, 0);
-}
-
-// Goes on where it was, so that those who cannot be told hold up nobody.
-static void pump(struct status *s)
-{
-	for (size_t left = s->table.count; left && s->asking < AT_A_TIME; left--) {
-		struct row *row = s->table.rows[s->next < s->table.count ? s->next : (s->next = 0)];
-
-		if (!row->told && !row->asking)
-			tell(s, row);
-		if (row->told && row->cleared)
-			row_remove(&s->table, row);
-		else
-			s->next++;
-	}
-}
-
-static void tell_soon(struct status *s)
-{
-	if (s->untold)
-		uv_timer_start(&s->timer, on_timer, 0, 0);
-	s->untold = false;
 }
 
 static void look_at_all(struct status *s)
@@ -414,26 +234,26 @@ void status_follow(struct status *s, const struct plan *plan, const struct model
 		look_at_all(s);
 	else
 		look_at_rows(s, delta);
-	tell_soon(s);
+	status_pump(s);
 }
 
 // Has its server told its version, or another one, since the row was made?
 static bool is_of_another_server(const struct status *s, const struct row *row)
 {
-	struct parts parts;
+	struct status_parts parts;
 
-	return !row->cleared && split(row->key, &parts) && parts.service &&
+	return !row->cleared && status_split(row->key, &parts) && parts.service &&
 	       knows_ip_mode(s, parts.cluster) != row->with_mode;
 }
 
 static void on_look(uv_timer_t *timer)
 {
 	struct status *s = timer->data;
-	bool again = false, another = false;
+	bool another = false;
 
 	for (size_t i = 0; s->model && i < LOOK_ROWS && i < s->table.count; i++) {
 		struct row *row = s->table.rows[s->looked++ % s->table.count];
-		const struct object *object = object_of(s->model, row->key);
+		const struct object *object = status_object(s->model, row->key);
 
 		another |= is_of_another_server(s, row);
 		if (!row->told || row->asking || !object || !object->digest ||
@@ -442,15 +262,12 @@ static void on_look(uv_timer_t *timer)
 		} else if (++row->doubts >= LOOK_DOUBTS) {
 			row->told = false;
 			row->doubts = 0;
-			again = true;
+			status_settle(s, row);
 		}
 	}
-	if (another && s->plan) {
+	if (another && s->plan)
 		look_at_all(s);
-		tell_soon(s);
-	} else if (again) {
-		pump(s);
-	}
+	status_pump(s);
 }
 
 struct status *status_open(uv_loop_t *loop, const struct status_options *options)
@@ -459,7 +276,13 @@ struct status *status_open(uv_loop_t *loop, const struct status_options *options
 
 	if (!s)
 		return NULL;
+	s->lanes = lanes_new(AT_A_TIME);
+	if (!s->lanes) {
+		free(s);
+		return NULL;
+	}
 	s->options = *options;
+	s->loop = loop;
 	uv_timer_init(loop, &s->timer);
 	uv_timer_init(loop, &s->look);
 	s->timer.data = s->look.data = s;
@@ -475,6 +298,7 @@ static void on_closed(uv_handle_t *handle)
 	if (--s->handles)
 		return;
 	rows_free(&s->table);
+	lanes_free(s->lanes);
 	free(s);
 }
 

@@ -10,6 +10,7 @@
 
 static void row_free(struct row *row)
 {
+	lane_leave(&row->waiter);
 	free(row->key);
 	free(row->body);
 	free(row);
@@ -101,7 +102,7 @@ static void set(struct row *row, const struct saying *saying, char *body)
 	row->says = says(saying);
 	row->cleared = saying->count == 0;
 	row->with_mode = *saying->ip_mode;
-	row->told = row->asking = false;
+	row->told = false;
 }
 
 struct row *row_add(struct row_table *table, const char *key, const struct saying *saying)

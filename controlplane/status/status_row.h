@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "lane.h"
 
 struct row {
-	char *key;     // "services/cluster/namespace/name"
-	char *body;    // the patch
-	uint64_t says; // the digest of what it shall say; see told.h
+	struct waiter waiter; // to be told
+	char *key;            // "services/cluster/namespace/name"
+	char *body;           // the patch
+	uint64_t says;        // the digest of what it shall say; see told.h
 	bool told, asking, cleared;
 	bool wanted;    // by the plan that is looked at
 	bool with_mode; // it says an ipMode
