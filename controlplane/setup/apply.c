@@ -190,7 +190,6 @@ int apply_files(const char *root, const struct first_conf *conf,
 {
 	struct text text = text_of(conf, first_conf_write);
 	struct text network = text_of(conf, first_conf_write_network);
-	const struct text nothing = {0};
 	int error = text.bytes && network.bytes ? check_conf(&text, reason) : -ENOMEM;
 
 	if (!error && network.length)
@@ -199,11 +198,16 @@ int apply_files(const char *root, const struct first_conf *conf,
 		error = write_key(root, secrets->key, reason);
 	if (!error)
 		error = write_at(root, SETUP_CONF, &text, 0640, reason);
-	if (!error)
-		error = write_at(root, SETUP_DONE, &nothing, 0644, reason);
 	free(text.bytes);
 	free(network.bytes);
 	return error;
+}
+
+int apply_done(const char *root, struct reason *reason)
+{
+	const struct text nothing = {0};
+
+	return write_at(root, SETUP_DONE, &nothing, 0644, reason);
 }
 
 int apply_password(const char *password, struct reason *reason)

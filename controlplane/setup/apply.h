@@ -21,4 +21,6 @@ int apply_files(const char *root, const struct first_conf *conf,
 	const struct wizard_secrets *secrets, struct reason *reason);
 // Of the running system.
 int apply_password(const char *password, struct reason *reason);
+// Last of what is written: who loses power before it is asked again.
+int apply_done(const char *root, struct reason *reason);
 int apply_services(struct reason *reason);

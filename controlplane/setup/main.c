@@ -87,6 +87,8 @@ static int setup(const char *root)
 	error = agree(&terminal, root, &hardware, &secrets);
 	if (!error && !*root && *secrets.password)
 		error = apply_password(secrets.password, &reason);
+	if (!error)
+		error = apply_done(root, &reason);
 	if (!error && !*root)
 		error = apply_services(&reason);
 	if (reason.count)
