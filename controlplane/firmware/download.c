@@ -145,6 +145,14 @@ uint64_t download_room(const char *path, uint64_t spare)
 	return free_bytes > spare ? free_bytes - spare : 0;
 }
 
+// In memory of the caller's.
+static char *part_of(const char *path)
+{
+	char *part;
+
+	return asprintf(&part, "%s.part", path) < 0 ? NULL : part;
+}
+
 struct download *download_start(uv_loop_t *loop, const struct download_options *options)
 {
 	struct download *d = calloc(1, sizeof(*d));
@@ -153,8 +161,7 @@ struct download *download_start(uv_loop_t *loop, const struct download_options *
 		return NULL;
 	d->url = strdup(options->url);
 	d->path = strdup(options->path);
-	if (asprintf(&d->part, "%s.part", options->path) < 0)
-		d->part = NULL;
+	d->part = part_of(options->path);
 	d->room = download_room(options->path, options->spare);
 	d->done = options->done;
 	d->arg = options->arg;
@@ -176,4 +183,14 @@ void download_cancel(struct download *d)
 	d->done = NULL;
 	__atomic_store_n(&d->stop, true, __ATOMIC_RELAXED);
 	uv_cancel((uv_req_t *)&d->work);
+}
+
+void download_forget(const char *path)
+{
+	char *part = part_of(path);
+
+	unlink(path);
+	if (part)
+		unlink(part);
+	free(part);
 }

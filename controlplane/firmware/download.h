@@ -26,3 +26,5 @@ struct download *download_start(uv_loop_t *loop, const struct download_options *
 unsigned download_percent(const struct download *download);
 // Ends it; `done` is not called any more. The loop frees the memory.
 void download_cancel(struct download *download);
+// What is there of one that had no end, or whose end was long ago. Not while it runs.
+void download_forget(const char *path);

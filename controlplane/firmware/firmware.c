@@ -58,7 +58,7 @@ struct firmware *firmware_new(uv_loop_t *loop, const char *state_dir)
 		return NULL;
 	f->loop = loop;
 	snprintf(f->fetched, sizeof(f->fetched), "%s/" BUNDLE_FILE, state_dir);
-	unlink(f->fetched); // of an install that had no end
+	download_forget(f->fetched); // of an install that had no end
 	return f;
 }
 

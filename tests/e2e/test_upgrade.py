@@ -179,6 +179,16 @@ def test_what_cannot_be_fetched_changes_nothing(lab, firmware, shop, path, why):
     assert len(installs) == (path == "/foreign")
 
 
+def test_what_had_no_end_is_gone_at_the_next_start(lab, firmware):
+    left = [Path(lab.box.settings["state_dir"], f"upgrade.raucb{end}") for end in ("", ".part")]
+    for file in left:
+        file.write_text("a part")
+    lab.box.kill("sluice-controlplane")
+    lab.box.start("sluice-controlplane")
+    lab.box.wait_answers()
+    assert not [file for file in left if file.exists()]
+
+
 def test_a_full_disk_changes_nothing(lab, firmware, bundle):
     folder, pid = lab.box.settings["state_dir"], lab.box.processes["sluice-controlplane"].pid
     there = ["nsenter", "--mount", "--target", str(pid)]
