@@ -17,6 +17,7 @@
 
 #include "core_dump.h"
 #include "log.h"
+#include "open_files.h"
 #include "service.h"
 
 #include <errno.h>
@@ -458,6 +459,7 @@ int main(int argc, char **argv)
 	int option;
 
 	core_dump_forbid();
+	open_files_allow();
 	log_start("sluice-controlplane");
 	while ((option = getopt_long(argc, argv, "c:nvVh", options, NULL)) != -1) {
 		switch (option) {

@@ -17,6 +17,7 @@
 #include "core_dump.h"
 #include "dataplane.h"
 #include "log.h"
+#include "open_files.h"
 #include "tls.h"
 
 static int start_host(struct dataplane *dataplane, struct reason *reason)
@@ -154,6 +155,7 @@ int main(int argc, char **argv)
 	int error, option;
 
 	core_dump_forbid();
+	open_files_allow();
 	log_start("sluice-dataplane");
 	while ((option = getopt_long(argc, argv, "c:dvh", options, NULL)) != -1) {
 		switch (option) {

@@ -66,7 +66,7 @@ bool twin_has_mac(const struct iface *iface); // now, the port's
 int twin_set_mac(struct netlink *netlink, const struct iface *iface);
 void twin_set_carrier(struct netlink *netlink, const struct iface *iface, bool up);
 // The kernel shall not begin connections from the ports that full NAT uses: both may use the same
-// address.
+// address. Where more of its own ports are left to it above those, it takes them from there.
 void twin_reserve_ports(uint16_t first, uint16_t last);
 
 #define ADDRESSES_MAX 2048 // of full NAT's sources, an interface

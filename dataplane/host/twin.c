@@ -75,12 +75,33 @@ static void set_sysctls(const struct iface *iface, const struct sysctl *list, un
 	}
 }
 
+// The numbers from `first` to `last` that are not from `without` to `to`.
+static int numbers_left(int first, int last, int without, int to)
+{
+	int common_first = first > without ? first : without;
+	int common_last = last < to ? last : to;
+	int common = common_last >= common_first ? common_last - common_first + 1 : 0;
+
+	return last - first + 1 - common;
+}
+
+// The kernel takes its own from 32768 to 60999 by itself: nearly all of those are full NAT's.
 void twin_reserve_ports(uint16_t first, uint16_t last)
 {
+	static const char path[] = "/proc/sys/net/ipv4/ip_local_port_range";
+	int own_first, own_last;
+	FILE *file = fopen(path, "re");
 	char range[16];
 
 	snprintf(range, sizeof(range), "%u-%u", first, last);
 	set_sysctl("/proc/sys/net/ipv4/ip_local_reserved_ports", range);
+	if (file && fscanf(file, "%d %d", &own_first, &own_last) == 2 &&
+		numbers_left(own_first, own_last, first, last) < UINT16_MAX - last) {
+		snprintf(range, sizeof(range), "%u %u", last + 1, UINT16_MAX);
+		set_sysctl(path, range);
+	}
+	if (file)
+		fclose(file);
 }
 
 static int attach(struct iface *iface, struct reason *reason)

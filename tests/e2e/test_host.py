@@ -43,6 +43,18 @@ class TestOwnAddress:
         assert "3 received" in out.stdout
 
 
+def test_ports_of_its_own_are_not_those_of_full_nat(lab):
+    """Thousands of them: a cluster's API server alone may have as many connections as it has Secrets."""
+    with contextlib.ExitStack() as stack:
+        ports = set()
+        for _ in range(3000):
+            sock = stack.enter_context(lab.net.box.socket(kind=socket.SOCK_DGRAM))
+            sock.bind(("127.0.0.1", 0))
+            ports.add(sock.getsockname()[1])
+    assert len(ports) == 3000
+    assert not ports & set(range(10000, 60000))
+
+
 def test_the_twin_keeps_the_mac_of_its_port(lab):
     """udev gives new devices a MAC of its own now and then, after we have: nobody would answer us."""
     def mac():
