@@ -30,13 +30,15 @@ static void mark_path(const struct control *c, char path[static PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/" MARK, c->settings->state_dir);
 }
 
-static void set_drained(struct control *c, bool on)
+static bool set_drained(struct control *c, bool on)
 {
 	struct reason reason = {0};
+	int error = vip_drain(c->vip, NULL, on, &reason);
 
-	if (vip_drain(c->vip, NULL, on, &reason))
+	if (error)
 		log_error("upgrade", "%s", reason_text(&reason));
 	reason_clear(&reason);
+	return !error;
 }
 
 // Drained by us, and not any more.
@@ -46,8 +48,10 @@ static void come_back(struct control *c)
 
 	mark_path(c, path);
 	c->returning = false;
-	if (unlink(path) == 0) {
-		set_drained(c, false);
+	if (access(path, F_OK) == 0) {
+		// Last, so that no loss of power in between leaves the box drained.
+		if (set_drained(c, false))
+			unlink(path);
 		log_notice("upgrade", "back: VIPs are taken again");
 	}
 }

@@ -43,11 +43,9 @@ def device(image, part):
 
 
 def chosen(env):
-    """The slot that grub.cfg starts; None: it has both tried again."""
-    for name in env["ORDER"].split():
-        if env[f"{name}_OK"] == "1" and int(env[f"{name}_TRY"]) < 3:
-            return name
-    return None
+    """The slot that grub.cfg starts; when none has a start left all that are good have theirs again."""
+    good = [name for name in env["ORDER"].split() if env[f"{name}_OK"] == "1"]
+    return next((name for name in good if int(env[f"{name}_TRY"]) < 3), good[0])
 
 
 def check_slot(image, parts):
@@ -56,7 +54,7 @@ def check_slot(image, parts):
     text = quiet("mtype", "-i", place, "::/grub/grubenv").stdout
     assert len(text) == 1024 and text.startswith("# GRUB Environment Block\n"), text[:200]
     env = dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
-    name = chosen(env) or "A"
+    name = chosen(env)
     letter = name.lower()
     with device(image, parts[f"boot-{letter}"]) as boot:
         config = quiet("debugfs", "-R", "cat slot.cfg", boot).stdout
