@@ -9,9 +9,11 @@ import dataclasses
 import fcntl
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -176,10 +178,13 @@ class Machine:
         (self.folder / "qemu.pid").write_text(f"{self.process.pid}\n")
 
     def type(self, text):
-        """On the serial console."""
+        """On the serial console, which takes a few letters at a time: until it has all."""
         with socket.socket(socket.AF_UNIX) as terminal:
             terminal.connect(str(self.socket))
             terminal.sendall(text.encode())
+            while struct.unpack("i", fcntl.ioctl(terminal, termios.TIOCOUTQ, bytes(4)))[0]:
+                if select.select([terminal], [], [], 0.02)[0]:
+                    terminal.recv(65536)
 
     def wait_for(self, text, seconds=240):
         """Until the console has said so."""
