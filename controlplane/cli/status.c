@@ -24,8 +24,7 @@ static void print_dataplane(json_t *row, FILE *out)
 		json_is_true(json_object_get(row, "current")) ? "" : ", not the newest");
 	if (!json_object_get(row, "workers"))
 		return;
-	print_fitted(out, 1,
-		"               %llu workers, %s flows, %s, %llu of %llu buffers free\n",
+	print_fitted(out, 1, "               %llu workers, %s flows, %s, %llu of %llu buffers free",
 		(unsigned long long)row_number(row, "workers"), row_count(row, "flows", text),
 		row_text(row, "memory"), (unsigned long long)row_number(row, "buffers_free"),
 		(unsigned long long)row_number(row, "buffers"));
@@ -33,7 +32,7 @@ static void print_dataplane(json_t *row, FILE *out)
 	if (proxy)
 		print_fitted(out, 1,
 			"               %s connections that end here, %s requests open, %s "
-			"answered\n",
+			"answered",
 			row_count(proxy, "connections", text),
 			row_count(proxy, "requests_open", open),
 			row_count(proxy, "requests", answered));
@@ -137,7 +136,7 @@ static void print_status(json_t *answer, FILE *out)
 	if (json_is_object(plan))
 		print_fitted(out, 2,
 			"plan           %llu VIPs, %llu listeners, %llu pools, %llu endpoints, "
-			"%llu routes\n",
+			"%llu routes",
 			(unsigned long long)row_number(plan, "vips"),
 			(unsigned long long)row_number(plan, "listeners"),
 			(unsigned long long)row_number(plan, "pools"),

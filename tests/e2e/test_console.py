@@ -80,7 +80,7 @@ class TestStatus:
         lab.apply_service("fine", PORTS)
         text = lab.box.sluice("show", "status").stdout
         assert text.startswith("traffic        flows: 1 VIPs answered for, 2 pools")
-        assert "problems       none" in text and "next " not in text
+        assert "problems       none" in text and "next " not in text and "\n\n" not in text
         lab.apply_service("empty", PORTS, pods=())
         lab.write("wrong", "apiVersion: v1\nkind: Service\nmetadata: [\n")
         wait_until(lambda: lab.rows("problems"), "the problem")
