@@ -16,7 +16,9 @@ static json_t *bgp(const struct api_request *request)
 		json_object_set_new(row, "state", json_string(peer.state));
 		json_object_set_new(row, "since", json_string(peer.since));
 		json_object_set_new(row, "info", json_string(peer.info));
+		json_object_set_new(row, "routes", json_integer(peer.routes));
 		json_object_set_new(row, "bfd", json_boolean(peer.settings->bfd));
+		json_object_set_new(row, "bfd_up", json_boolean(vip_peer_bfd_is_up(&peer)));
 		json_array_append_new(rows, row);
 	}
 	json_object_set_new(answer, "bgp", rows);

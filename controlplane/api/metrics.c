@@ -64,7 +64,9 @@ static uint64_t number_at(const void *row, const struct column *column)
 static void process(const struct api_request *request, struct text *text)
 {
 	const struct api_state *state = request->state;
+	json_t *list = api_problems.handler(request), *row;
 	unsigned problems[2] = {0};
+	size_t i;
 
 	metrics_family(text, "sluice_build_info", "gauge", "Versions; always 1.");
 	text_put(text,
@@ -91,10 +93,9 @@ static void process(const struct api_request *request, struct text *text)
 			(unsigned long long)(state->publish.started_us / 1000000));
 	plain(text, "sluice_box_drained", "gauge", "1: `drain box`: no VIP is answered for.",
 		state->vip && vip_box_drained(state->vip));
-	for (unsigned i = 0; i < state->problem_count; i++)
-		problems[state->problems[i].level == PROBLEM_ERROR]++;
-	for (unsigned i = 0; state->plan && i < state->plan->problem_count; i++)
-		problems[state->plan->problems[i]->level == PROBLEM_ERROR]++;
+	json_array_foreach(json_object_get(list, "problems"), i, row)
+		problems[strcmp(json_string_value(json_object_get(row, "level")), "error") == 0]++;
+	json_decref(list);
 	metrics_family(text, "sluice_problems", "gauge", "Lines of `sluice show problems`.");
 	text_format(text,
 		"sluice_problems{level=\"warning\"} %u\nsluice_problems{level=\"error\"} %u\n",
@@ -128,6 +129,30 @@ static void clusters(const struct api_state *state, struct text *text)
 		end_labels(text);
 		text_format(text, " %u\n", plan->clusters[i]->nodes_ready);
 	}
+}
+
+static void announcing(const struct api_state *state, struct text *text)
+{
+	const struct pair_settings *pair = &state->settings->pair;
+	char address[ADDR_TEXT];
+	struct vip_peer peer;
+
+	if (!state->vip)
+		return;
+	metrics_family(
+		text, "sluice_bgp_peer_up", "gauge", "1: the session with the router is up.");
+	for (unsigned i = 0; vip_peer(state->vip, i, &peer); i++) {
+		text_put(text, "sluice_bgp_peer_up{");
+		metrics_label(text, "peer", peer.settings->name);
+		metrics_label(text, "address", addr_format(&peer.settings->address, address));
+		end_labels(text);
+		text_format(text, " %d\n", vip_peer_is_up(&peer));
+	}
+	metrics_family(text, "sluice_vrrp_master", "gauge",
+		"1: this box is master of the virtual router.");
+	for (unsigned i = 0; *pair->interface && i < pair->group_count; i++)
+		text_format(text, "sluice_vrrp_master{id=\"%u\"} %d\n", pair->groups[i].id,
+			strcmp(vip_group_state(state->vip, i), "master") == 0);
 }
 
 #define WORKER(member) offsetof(Sluice__WorkerStats, member)
@@ -282,6 +307,7 @@ static void metrics(const struct api_request *request, struct text *text)
 {
 	process(request, text);
 	clusters(request->state, text);
+	announcing(request->state, text);
 	if (request->stats) {
 		workers(request->stats, text);
 		ports(request->stats, text);

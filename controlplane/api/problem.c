@@ -39,6 +39,26 @@ static void add_publish(json_t *rows, const struct publish_state *state)
 				state->file_reason));
 }
 
+static void add_peers(json_t *rows, const struct vip *vip)
+{
+	struct vip_peer peer;
+	char address[ADDR_TEXT], object[64];
+
+	for (unsigned i = 0; vip_peer(vip, i, &peer); i++) {
+		bool up = vip_peer_is_up(&peer);
+
+		if (up && (!peer.settings->bfd || vip_peer_bfd_is_up(&peer)))
+			continue;
+		snprintf(object, sizeof(object), "BGP peer %s", peer.settings->name);
+		addr_format(&peer.settings->address, address);
+		add(rows, PROBLEM_WARNING, object, "",
+			up ? json_sprintf("no BFD with %s: a box that dies is found by the hold "
+					  "time alone",
+				     address)
+			   : json_sprintf("the session with %s is not up: %s", address, peer.info));
+	}
+}
+
 static void add_stats(json_t *rows, const Sluice__Stats *stats)
 {
 	char object[40];
@@ -85,6 +105,8 @@ static json_t *problems(const struct api_request *request)
 				json_string(state->sources[i].registered->problem));
 	for (unsigned i = 0; state->plan && i < state->plan->problem_count; i++)
 		add_problem(rows, state->plan->problems[i]);
+	if (state->vip)
+		add_peers(rows, state->vip);
 	if (request->stats)
 		add_stats(rows, request->stats);
 	answer = json_object();

@@ -39,8 +39,9 @@ static void next(struct traffic *traffic, const char *command)
 }
 
 struct vip_count { // gateways apart
-	unsigned all, owned, standby, withdrawn;
-	char why[160]; // of the first that is withdrawn, else of the first on standby
+	unsigned all, owned, standby, withdrawn, untold;
+	char why[160];    // of the first that is withdrawn, else of the first on standby
+	char silent[160]; // of the first that no router is told of
 };
 
 static void count_vips(const struct api_state *state, struct vip_count *count)
@@ -58,6 +59,8 @@ static void count_vips(const struct api_state *state, struct vip_count *count)
 		if ((verdict.state == VIP_WITHDRAWN && !count->withdrawn) ||
 			(verdict.state == VIP_STANDBY && !count->standby && !count->withdrawn))
 			memcpy(count->why, verdict.reason, sizeof(count->why));
+		if (verdict.untold && !count->untold++)
+			memcpy(count->silent, verdict.reason, sizeof(count->silent));
 		count->owned += verdict.state == VIP_OWNED;
 		count->standby += verdict.state == VIP_STANDBY;
 		count->withdrawn += verdict.state == VIP_WITHDRAWN;
@@ -103,6 +106,12 @@ static unsigned say_obstacles(
 		say(traffic, "%u of %u VIPs %s withdrawn: %s", vips->withdrawn, vips->all,
 			is_are(vips->withdrawn), vips->why);
 		next(traffic, "show vips");
+		said++;
+	}
+	if (vips->untold) {
+		say(traffic, "no router is told of %u of %u VIPs: %s", vips->untold, vips->all,
+			vips->silent);
+		next(traffic, "show bgp");
 		said++;
 	}
 	if (empty) {
@@ -178,7 +187,7 @@ static const char *judge(struct traffic *traffic, const struct api_request *requ
 		return "none";
 	}
 	if (say_obstacles(traffic, request, &vips))
-		return "partly";
+		return vips.untold == vips.owned ? "none" : "partly";
 	say(traffic, "%u VIPs answered for, %u pools, each with a ready endpoint", vips.owned,
 		plan->pool_count);
 	return "flows";

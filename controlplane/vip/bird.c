@@ -15,15 +15,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PROTOCOLS_MAX 512
-#define ANSWER_MAX    (256 * 1024)
-#define LOOK_MS       1000
-#define PATIENCE_MS   3000
+#define PARTS       2 // of what is asked each second
+#define ANSWER_MAX  (256 * 1024)
+#define LOOK_MS     1000
+#define PATIENCE_MS 3000
 
 struct bird {
 	uv_loop_t *loop;
-	void (*changed)(void *arg);
-	void *arg;
 	char *conf, *beside, *said, *socket, *pid_file;
 	struct program *program;
 	char *waiting, *trying, *used; // texts
@@ -39,8 +37,8 @@ struct bird {
 	size_t answer_bytes;
 	unsigned code; // of the last line
 
-	unsigned protocol_count, next_count;
-	struct bird_protocol *protocols, *next;
+	unsigned parts; // of the answer that have come
+	struct bird_rows *rows, *next;
 	unsigned handles;
 };
 
@@ -72,21 +70,15 @@ static void hang_up(struct bird *b)
 	free(b->answer);
 	b->answer = NULL;
 	b->answer_bytes = 0;
-	b->next_count = 0;
+	b->next->protocol_count = b->next->session_count = 0;
 }
 
-static void take_protocols(struct bird *b)
+static void take_rows(struct bird *b)
 {
-	struct bird_protocol *before = b->protocols;
-	bool same = b->protocol_count == b->next_count &&
-		    (b->next_count == 0 ||
-			    memcmp(before, b->next, b->next_count * sizeof(*before)) == 0);
+	struct bird_rows *before = b->rows;
 
-	b->protocols = b->next;
+	b->rows = b->next;
 	b->next = before;
-	b->protocol_count = b->next_count;
-	if (!same && b->changed)
-		b->changed(b->arg);
 }
 
 // The end of the answer has come, with this code.
@@ -102,7 +94,7 @@ static void answered(struct bird *b, unsigned code, const char *line, size_t len
 		b->telling = false;
 		advance(b);
 	} else {
-		take_protocols(b);
+		take_rows(b);
 		hang_up(b);
 	}
 }
@@ -130,12 +122,10 @@ static bool take_line(struct bird *b, const char *line, size_t length)
 	b->code = code;
 	if (code == 1) // the greeting
 		return true;
-	if (code == 1002 && b->next_count < PROTOCOLS_MAX) {
-		memset(&b->next[b->next_count], 0, sizeof(*b->next));
-		if (bird_protocol_parse(line, length, &b->next[b->next_count]))
-			b->next_count++;
-	}
+	bird_rows_add(b->next, code, line, length);
 	if (more || code == 2 || code == 1002 || code == 2002)
+		return true;
+	if (!b->configuring && ++b->parts < PARTS)
 		return true;
 	answered(b, code, line, length);
 	return false;
@@ -209,7 +199,7 @@ static int ask(struct bird *b, const char *question)
 	b->fd = fd;
 	b->poll->data = b;
 	b->answer_bytes = 0;
-	b->next_count = 0;
+	b->parts = 0;
 	uv_poll_start(b->poll, UV_READABLE, on_readable);
 	uv_timer_start(&b->patience, on_patience, PATIENCE_MS, 0);
 	return 0;
@@ -238,7 +228,7 @@ static void on_look(uv_timer_t *timer)
 		return;
 	}
 	b->configuring = false;
-	ask(b, "show protocols\n");
+	ask(b, "show protocols all\nshow bfd sessions\n");
 }
 
 // The text is tried
@@ -285,8 +275,6 @@ static void on_tried(uv_process_t *process, int64_t status, int number)
 			tell(b);
 	}
 	advance(b);
-	if (b->changed)
-		b->changed(b->arg);
 }
 
 static bool write_beside(struct bird *b)
@@ -363,7 +351,7 @@ void bird_configure(struct bird *b, char *text)
 	uv_timer_stop(&b->look);
 	free(b->used);
 	b->used = NULL;
-	b->protocol_count = 0;
+	b->rows->protocol_count = b->rows->session_count = 0;
 	set_mistake(b, "");
 }
 
@@ -374,16 +362,22 @@ static void on_program(void *arg, bool running)
 	if (!running) {
 		hang_up(b);
 		b->telling = false;
-		b->protocol_count = 0;
+		b->rows->protocol_count = b->rows->session_count = 0;
 		advance(b);
 	}
-	if (b->changed)
-		b->changed(b->arg);
 }
 
 const struct bird_protocol *bird_protocol(const struct bird *b, unsigned i)
 {
-	return i < b->protocol_count ? &b->protocols[i] : NULL;
+	return i < b->rows->protocol_count ? &b->rows->protocols[i] : NULL;
+}
+
+const char *bird_bfd_state(const struct bird *b, const struct addr *address)
+{
+	for (unsigned i = 0; i < b->rows->session_count; i++)
+		if (addr_compare(&b->rows->sessions[i].address, address) == 0)
+			return b->rows->sessions[i].state;
+	return "";
 }
 
 const char *bird_mistake(const struct bird *b)
@@ -406,7 +400,7 @@ static void bird_free(struct bird *b)
 	free(b->waiting);
 	free(b->trying);
 	free(b->used);
-	free(b->protocols);
+	free(b->rows);
 	free(b->next);
 	free(b);
 }
@@ -426,24 +420,22 @@ static char *path(const char *dir, const char *name)
 	return asprintf(&text, "%s/%s", dir, name) < 0 ? NULL : text;
 }
 
-struct bird *bird_new(uv_loop_t *loop, const char *run_dir, void (*changed)(void *arg), void *arg)
+struct bird *bird_new(uv_loop_t *loop, const char *run_dir)
 {
 	struct bird *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
 	b->loop = loop;
-	b->changed = changed;
-	b->arg = arg;
 	b->fd = -1;
 	b->conf = path(run_dir, "bird.conf");
 	b->beside = path(run_dir, "bird.conf.new");
 	b->said = path(run_dir, "bird.said");
 	b->socket = path(run_dir, "bird.ctl");
 	b->pid_file = path(run_dir, "bird.pid");
-	b->protocols = calloc(PROTOCOLS_MAX, sizeof(*b->protocols));
-	b->next = calloc(PROTOCOLS_MAX, sizeof(*b->next));
-	if (!b->conf || !b->beside || !b->said || !b->socket || !b->pid_file || !b->protocols ||
+	b->rows = calloc(1, sizeof(*b->rows));
+	b->next = calloc(1, sizeof(*b->next));
+	if (!b->conf || !b->beside || !b->said || !b->socket || !b->pid_file || !b->rows ||
 		!b->next) {
 		bird_free(b);
 		return NULL;

@@ -16,13 +16,14 @@
 
 struct bird;
 
-// changed() may be NULL.
-struct bird *bird_new(uv_loop_t *loop, const char *run_dir, void (*changed)(void *arg), void *arg);
+struct bird *bird_new(uv_loop_t *loop, const char *run_dir);
 // Takes the text over. NULL: BIRD is to end.
 void bird_configure(struct bird *bird, char *text);
 // BIRD's own protocols, as it last said; asked again every second while it runs.
 const struct bird_protocol *bird_protocol(const struct bird *bird, unsigned i); // NULL: no more
-const char *bird_mistake(const struct bird *bird);                              // "" = none
+// State of the BFD session with that router: "Up", "Down", "Init"; "" = there is none.
+const char *bird_bfd_state(const struct bird *bird, const struct addr *address);
+const char *bird_mistake(const struct bird *bird); // "" = none
 bool bird_running(const struct bird *bird);
 // BIRD goes on. The loop frees the memory.
 void bird_release(struct bird *bird);

@@ -93,30 +93,44 @@ __attribute__((format(printf, 2, 3))) static struct vip_verdict verdict(
 	return result;
 }
 
-static unsigned peers_up(const struct vip *v)
-{
-	struct vip_peer peer;
-	unsigned up = 0;
+struct peer_count { // of the routers that are to be told of a VIP
+	unsigned all, up;
+};
 
-	for (unsigned i = 0; vip_peer(v, i, &peer); i++)
-		up += strcmp(peer.info, "Established") == 0;
-	return up;
+static struct peer_count count_peers(
+	const struct vip *v, const struct bgp_policy *policy, const struct addr *address)
+{
+	struct peer_count count = {0};
+	struct vip_peer peer;
+
+	for (unsigned i = 0; vip_peer(v, i, &peer); i++) {
+		if (!bgp_peer_gets(policy, peer.settings, addr_is_v4(address)))
+			continue;
+		count.all++;
+		count.up += vip_peer_is_up(&peer);
+	}
+	return count;
 }
 
 static struct vip_verdict owned(const struct vip *v, const struct plan_vip *row)
 {
 	const struct bgp_policy *policy = bgp_policy_of(v->settings, row->pool);
 	const char *where = row->interface_count ? row->interfaces[0] : "every port";
+	struct peer_count count;
+	struct vip_verdict result;
 
-	if (policy && policy->l2)
+	if (!policy)
+		return verdict(VIP_OWNED, "answered on %s%s", where,
+			row->interface_count > 1 ? ", ..." : "");
+	count = count_peers(v, policy, &row->address);
+	if (policy->l2)
 		return verdict(VIP_OWNED, "answered on %s%s, BGP: %u of %u peers up", where,
-			row->interface_count > 1 ? ", ..." : "", peers_up(v),
-			v->settings->bgp.peer_count);
-	if (policy)
-		return verdict(VIP_OWNED, "BGP: %u of %u peers up", peers_up(v),
-			v->settings->bgp.peer_count);
-	return verdict(
-		VIP_OWNED, "answered on %s%s", where, row->interface_count > 1 ? ", ..." : "");
+			row->interface_count > 1 ? ", ..." : "", count.up, count.all);
+	result = count.all ? verdict(VIP_OWNED, "BGP: %u of %u peers up", count.up, count.all)
+			   : verdict(VIP_OWNED, "BGP: none of its peers has an %s address",
+				     addr_is_v4(&row->address) ? "IPv4" : "IPv6");
+	result.untold = !count.up;
+	return result;
 }
 
 struct vip_verdict vip_verdict(
@@ -371,11 +385,24 @@ bool vip_peer(const struct vip *v, unsigned i, struct vip_peer *peer)
 
 	if (i >= v->settings->bgp.peer_count)
 		return false;
-	*peer = (struct vip_peer){&v->settings->bgp.peers[i], "down", "", "BIRD has not said"};
+	*peer = (struct vip_peer){
+		&v->settings->bgp.peers[i], "down", "", "BIRD has not said", 0, ""};
 	for (unsigned j = 0; (p = bird_protocol(v->bird, j)); j++)
-		if (strcmp(p->name, peer->settings->name) == 0)
-			*peer = (struct vip_peer){peer->settings, p->state, p->since, p->info};
+		if (strncmp(p->name, BIRD_PEER, strlen(BIRD_PEER)) == 0 &&
+			strcmp(p->name + strlen(BIRD_PEER), peer->settings->name) == 0)
+			*peer = (struct vip_peer){peer->settings, p->state, p->since, p->info,
+				p->exported, bird_bfd_state(v->bird, &peer->settings->address)};
 	return true;
+}
+
+bool vip_peer_is_up(const struct vip_peer *peer)
+{
+	return strcmp(peer->info, "Established") == 0;
+}
+
+bool vip_peer_bfd_is_up(const struct vip_peer *peer)
+{
+	return strcmp(peer->bfd, "Up") == 0;
 }
 
 const char *vip_group_state(const struct vip *v, unsigned i)
@@ -407,7 +434,7 @@ int vip_open(struct vip **out, uv_loop_t *loop, const struct settings *settings,
 	v->loop = loop;
 	v->options = *options;
 	v->settings = settings;
-	v->bird = bird_new(loop, settings->run_dir, NULL, NULL);
+	v->bird = bird_new(loop, settings->run_dir);
 	v->vrrp = vrrp_new(loop, settings->run_dir, changed, v);
 	if (vip_drains_open(&v->drained, settings->state_dir) || !v->bird || !v->vrrp) {
 		vip_close(v);

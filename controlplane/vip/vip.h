@@ -29,12 +29,15 @@ enum vip_state {
 
 struct vip_verdict {
 	enum vip_state state;
+	bool untold; // owned, but the network finds it by BGP alone, and no router is told of it
 	char reason[160];
 };
 
 struct vip_peer { // a router, as BIRD sees it
 	const struct bgp_peer *settings;
 	const char *state, *since, *info; // "up", "2026-01-01", "Established"
+	unsigned routes;                  // it is told of
+	const char *bfd;                  // "Up", "Down", "Init"; "" = there is no such session
 };
 
 struct vip_options {
@@ -68,6 +71,8 @@ const struct addr *vip_drained(const struct vip *vip, unsigned i); // NULL: ther
 
 // False: there is no such peer.
 bool vip_peer(const struct vip *vip, unsigned i, struct vip_peer *peer);
+bool vip_peer_is_up(const struct vip_peer *peer);
+bool vip_peer_bfd_is_up(const struct vip_peer *peer);
 // State of the virtual router of the settings' i-th group: "master", ...
 const char *vip_group_state(const struct vip *vip, unsigned i);
 // Of BIRD, keepalived and the disk, a line each.

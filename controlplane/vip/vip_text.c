@@ -54,8 +54,10 @@ static unsigned policy_count(const struct settings *s)
 	return s->bgp.policy_count ? s->bgp.policy_count : 1;
 }
 
-static bool peer_gets(const struct bgp_policy *policy, const struct bgp_peer *peer)
+bool bgp_peer_gets(const struct bgp_policy *policy, const struct bgp_peer *peer, bool v4)
 {
+	if (addr_is_v4(&peer->address) != v4)
+		return false;
 	for (unsigned i = 0; i < policy->peer_count; i++)
 		if (strcmp(policy->peers[i], peer->name) == 0)
 			return true;
@@ -109,7 +111,8 @@ static void print_peer(FILE *f, const struct settings *s, const struct bgp_peer 
 	bool v4 = addr_is_v4(&peer->address);
 	char text[ADDR_TEXT];
 
-	fprintf(f, "\nprotocol bgp %s {\n\tlocal as %u;\n\tneighbor %s port %u as %u;\n",
+	fprintf(f,
+		"\nprotocol bgp " BIRD_PEER "%s {\n\tlocal as %u;\n\tneighbor %s port %u as %u;\n",
 		peer->name, s->bgp.asn, addr_format(&peer->address, text), peer->port, peer->asn);
 	if (*peer->password)
 		fprintf(f, "\tpassword \"%s\";\n", peer->password);
@@ -129,7 +132,7 @@ static void print_peer(FILE *f, const struct settings *s, const struct bgp_peer 
 	for (unsigned i = 0; i < policy_count(s); i++) {
 		const struct bgp_policy *policy = s->bgp.policy_count ? &s->bgp.policies[i] : NULL;
 
-		if (policy && !peer_gets(policy, peer))
+		if (policy && !bgp_peer_gets(policy, peer, v4))
 			continue;
 		fprintf(f, "\t\t\tif proto = \"vips%u_%s\" then {", i, v4 ? "v4" : "v6");
 		print_attributes(f, policy);
@@ -287,21 +290,68 @@ bool bird_protocol_parse(const char *line, size_t length, struct bird_protocol *
 {
 	const char *at = line, *end = line + length;
 	char table[64];
-	size_t n;
+	size_t n = 0;
 
 	at = take_word(at, end, p->name, sizeof(p->name));
 	at = take_word(at, end, p->kind, sizeof(p->kind));
 	at = take_word(at, end, table, sizeof(table));
 	at = take_word(at, end, p->state, sizeof(p->state));
 	at = take_word(at, end, p->since, sizeof(p->since));
-	while (at < end && *at == ' ')
-		at++;
-	while (end > at && end[-1] == ' ')
-		end--;
-	n = (size_t)(end - at) < sizeof(p->info) ? (size_t)(end - at) : sizeof(p->info) - 1;
-	memcpy(p->info, at, n);
+	for (; at < end; at++) { // its columns are filled up with spaces
+		if (*at == ' ' && (at + 1 == end || at[1] == ' ' || !n))
+			continue;
+		if (n + 1 < sizeof(p->info))
+			p->info[n++] = *at;
+	}
 	p->info[n] = '\0';
+	p->exported = 0;
 	return *p->state != '\0';
+}
+
+bool bird_routes_parse(const char *line, size_t length, unsigned *exported)
+{
+	const char *at = line, *end = line + length;
+	char number[12], word[12];
+
+	at = take_word(at, end, word, sizeof(word));
+	if (strcmp(word, "Routes:") != 0)
+		return false;
+	while (at < end) { // "4 exported,"
+		at = take_word(at, end, number, sizeof(number));
+		at = take_word(at, end, word, sizeof(word));
+		if (strncmp(word, "exported", 8) == 0) {
+			*exported = (unsigned)strtoul(number, NULL, 10);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool bird_session_parse(const char *line, size_t length, struct bird_session *session)
+{
+	const char *at = line, *end = line + length;
+	char word[64];
+
+	at = take_word(at, end, word, sizeof(word));
+	if (addr_parse(&session->address, word) != 0)
+		return false;
+	at = take_word(at, end, word, sizeof(word)); // the interface
+	take_word(at, end, session->state, sizeof(session->state));
+	return *session->state != '\0';
+}
+
+void bird_rows_add(struct bird_rows *rows, unsigned code, const char *line, size_t length)
+{
+	unsigned n = rows->protocol_count;
+
+	if (code == 1002 && n < BIRD_ROWS_MAX &&
+		bird_protocol_parse(line, length, &rows->protocols[n]))
+		rows->protocol_count++;
+	if (code == 1006 && n) // of the protocol before
+		bird_routes_parse(line, length, &rows->protocols[n - 1].exported);
+	if (code == 1020 && rows->session_count < BIRD_ROWS_MAX &&
+		bird_session_parse(line, length, &rows->sessions[rows->session_count]))
+		rows->session_count++;
 }
 
 static const char *const vrrp_states[] = {"stopped", "backup", "master", "fault"};

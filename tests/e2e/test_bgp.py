@@ -1,91 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """VIPs announced by BGP to real routers: BIRD, and FRR, on the client's machine."""
 
-import json
 import re
-import shutil
 import signal
 
 import pytest
 
 import boxes
 import harness
-from router import Bird
-from topology import CLIENT_HOST, run, wait_until
+from routers import ROUTERS
+from test_metrics import fetch, samples
+from topology import CLIENT_HOST, wait_until
 
 PORTS = [("echo", "TCP", 9000, 9000), ("http", "TCP", 8080, 8080), ("dgram", "UDP", 9000, 9000)]
 POOL4, POOL6 = "203.0.113.0/28", "2001:db8:99::/124"
 PASSWORD = "not a secret, is it?"
+PEERS = {4: "router", 6: "bgp"}  # words of BIRD's own language
 
 
-def with_bgp(number, wanted, **peer):
+def with_bgp(number, wanted, change=None, **peer):
     policy = peer.pop("policy", {})
     wanted["pools"] = [{"name": "public", "addresses": [POOL4, POOL6], "interfaces": ["wan"]}]
     wanted["bgp"] = {
         "asn": 65001, "router_id": harness.wan(1 + number), "bfd_interval_ms": 50,
         "peers": [
-            {"name": f"router{family}", "address": harness.wan(CLIENT_HOST, family), "asn": 65000, **peer}
+            {"name": PEERS[family], "address": harness.wan(CLIENT_HOST, family), "asn": 65000, **peer}
             for family in (4, 6)
         ],
         "pools": [{"name": "public", **policy}],
     }
-
-
-class Frr:
-    """The router: FRR's zebra, bfdd and bgpd."""
-
-    def __init__(self, lab, numbers=(1,), bfd=False, password="", graceful=False):
-        self.machine, self.dir = lab.client, lab.net.dir / "frr"
-        self.dir.mkdir()
-        shutil.chown(self.dir, "frr", "frr")
-        lines = ["frr defaults datacenter", "no zebra nexthop kernel enable", "router bgp 65000",
-                 f" bgp router-id {harness.wan(CLIENT_HOST)}", " no bgp ebgp-requires-policy",
-                 " bgp bestpath as-path multipath-relax", " timers bgp 3 9"]
-        if graceful:
-            lines += [" bgp graceful-restart", " bgp graceful-restart stalepath-time 60"]
-        peers = [(number, family) for number in numbers for family in (4, 6)]
-        for number, family in peers:
-            address = harness.wan(number, family)
-            lines += [f" neighbor {address} remote-as 65001", f" neighbor {address} timers connect 1"]
-            lines += [f" neighbor {address} password {password}"] if password else []
-            lines += [f" neighbor {address} bfd 3 50 50"] if bfd else []
-        for family in (4, 6):
-            lines.append(f" address-family ipv{family} unicast")
-            for number, of in peers:
-                lines.append(f"  {'' if of == family else 'no '}neighbor {harness.wan(number, of)} activate")
-            lines.append(" exit-address-family")
-        (self.dir / "frr.conf").write_text("\n".join(lines) + "\n")
-        self.processes = []
-        zserv = self.dir / "zserv.api"
-        for name in ("zebra", "bfdd", "bgpd"):
-            words = [f"/usr/lib/frr/{name}", "-f", self.dir / "frr.conf", "--vty_socket", self.dir, "-i",
-                     self.dir / f"{name}.pid", "-z", zserv, "-P", "0"]
-            words += ["--bfdctl", self.dir / "bfdd.sock"] if name == "bfdd" else []
-            words += ["-p", "179"] if name == "bgpd" else []
-            self.processes.append(lab.client.start(*words, log=self.dir / f"{name}.log"))
-            wait_until((self.dir / f"{name}.vty").exists, f"{name}; see {self.dir}/{name}.log")
-
-    def ask(self, *words):
-        return run("vtysh", "--vty_socket", self.dir, "-c", " ".join(words)).stdout
-
-    def bfd_up(self):
-        peers = json.loads(self.ask("show", "bfd", "peers", "json"))
-        return sum(peer["status"] == "up" for peer in peers)
-
-    route = Bird.route
-
-    def attributes(self, vip):
-        family = "ipv6" if ":" in vip else "ipv4"
-        return json.loads(self.ask("show", "bgp", family, "unicast", vip, "json"))
-
-    def stop(self):
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait(timeout=10)
-
-
-ROUTERS = {"bird": lambda lab, *words, **options: Bird(lab.client, lab.net.dir, *words, **options), "frr": Frr}
+    if change:
+        change(wanted)
 
 
 @pytest.fixture
@@ -94,18 +39,19 @@ def make_bgp(make_lab):
     started = []
 
     def make(router="bird", count=1, **options):
-        peer = options.pop("peer", {})
+        peer, change = options.pop("peer", {}), options.pop("change", None)
+        families = options.pop("families", (4, 6))  # that the router is to hear of
         lab = make_lab(start=False, pods=(1, 1))
-        both = boxes.Boxes(lab, lambda number, wanted: with_bgp(number, wanted, **dict(peer)))
+        both = boxes.Boxes(lab, lambda number, wanted: with_bgp(number, wanted, change, **dict(peer)))
         if count == 1:
             both.boxes = both.boxes[:1]
-        lab.router = ROUTERS[router](lab, range(1, count + 1), **options)
+        lab.router = ROUTERS[router](lab.client, lab.net.dir, range(1, count + 1), **options)
         both.start()
         lab.both = both
         started.append((lab, both))
         found = lab.apply_service("web", PORTS, families=(4, 6))
         lab.vips = sorted(set(found), key=lambda text: ":" in text)
-        for vip in lab.vips:
+        for vip in (vip for vip in lab.vips if (6 if ":" in vip else 4) in families):
             try:
                 wait_until(lambda vip=vip: len(lab.router.route(vip)) == count, f"routes to {vip}", 20)
             except Exception:
@@ -142,6 +88,26 @@ def wait_established(lab):
         print(rows)
 
 
+def found(lab, vip):
+    """Does somebody answer for the address on the wire?"""
+    return lab.client.run("arping", "-c", "1", "-w", "1", "-I", "eth0", vip, check=False).returncode == 0
+
+
+def addresses_of(box):
+    """Of its port to the router."""
+    return re.findall(r"inet6? ([^/ ]+)/", box.machine.run("ip", "addr", "show", "wan").stdout)
+
+
+def traffic(lab):
+    return lab.box.show("status")["traffic"]
+
+
+def told(lab):
+    """{peer: is its session up, by /metrics}"""
+    rows = samples(fetch(lab))
+    return {dict(pairs)["peer"]: number for (name, pairs), number in rows.items() if name == "sluice_bgp_peer_up"}
+
+
 def works(lab):
     for vip in lab.vips:
         assert lab.connect_once(vip, 9000)
@@ -155,13 +121,7 @@ class TestRouters:
                        peer={"bfd": True, "password": PASSWORD.replace(" ", "") if router == "frr" else PASSWORD,
                              "policy": {"communities": ["65001:7", "65001:1:2"], "med": 42}})
         works(lab)
-        if router == "bird":
-            seen = lab.router.ask("show", "route", "all", "for", lab.vips[0])
-            assert "(65001,7)" in seen and "(65001, 1, 2)" in seen and re.search(r"med: 42\b", seen)
-        else:
-            path = wait_until(lambda: lab.router.attributes(lab.vips[0]).get("paths"), "a path")[0]
-            assert path["community"]["string"] == "65001:7" and path["metric"] == 42
-            assert path["largeCommunity"]["string"] == "65001:1:2"
+        assert wait_until(lambda: lab.router.policy(f"{lab.vips[0]}/32"), "attributes") == ("65001:7", "65001:1:2", 42)
         wait_established(lab)
         assert {row["state"] for row in lab.rows("vips")} == {"owned"}
 
@@ -183,6 +143,37 @@ class TestRouters:
         wait_until(lambda: all(lab.router.route(vip) for vip in lab.vips), "routes again", 20)
         works(lab)
 
+    def test_each_pool_has_its_policy(self, make_bgp, router):
+        """Attributes, which peers are told, one route for a whole pool, and the wire beside BGP; a pool that BGP does
+        not know is the wire's alone."""
+        def change(wanted):
+            for name, net in (("gold", 112), ("whole", 111), ("near", 110)):
+                wanted["pools"].append({"name": name, "addresses": [f"203.0.{net}.0/29", f"2001:db8:{net}::/125"],
+                                        "interfaces": ["wan"], "auto_assign": False})
+            wanted["bgp"]["pools"] = [
+                {"name": "public", "communities": ["65001:1"], "med": 10},
+                {"name": "gold", "communities": ["65001:2", "65001:3"], "med": 20, "l2": True, "peers": [PEERS[4]]},
+                {"name": "whole", "aggregate": True},
+            ]
+        lab = make_bgp(router, change=change)
+        vips = {pool: lab.apply_service(pool, PORTS, families=(4, 6), annotations={"metallb.io/address-pool": pool})
+                for pool in ("gold", "whole", "near")}
+        for prefix in ("203.0.111.0/29", "2001:db8:111::/125", f"{vips['gold'][0]}/32"):
+            wait_until(lambda prefix=prefix: lab.router.route(prefix), f"a route to {prefix}")
+        assert [lab.router.policy(f"{vip}/{length}") for vip, length in zip(lab.vips, (32, 128))] == [
+            ("65001:1", "", 10)] * 2
+        assert lab.router.policy(f"{vips['gold'][0]}/32") == ("65001:2 65001:3", "", 20)
+        assert lab.router.policy("203.0.111.0/29")[0] == ""
+        for absent in (vips["gold"][1], *vips["whole"], *vips["near"]):
+            assert not lab.router.route(absent), absent
+        on_wire = {pool: found(lab, vips[pool][0]) for pool in vips}
+        assert on_wire == {"gold": True, "whole": False, "near": True} and not found(lab, lab.vips[0])
+        rows = {row["address"]: row for row in lab.rows("vips")}
+        assert rows[vips["gold"][0]]["reason"] == "answered on wan, BGP: 1 of 1 peers up"
+        assert rows[vips["near"][0]]["reason"] == "answered on wan"
+        told = {row["peer"]: row["routes"] for row in lab.rows("bgp")}
+        assert told == {PEERS[4]: 3, PEERS[6]: 2}
+
     def test_a_killed_bird_is_not_missed(self, make_bgp, router):
         """Graceful restart: the router keeps the routes, traffic goes on, BIRD is started again."""
         lab = make_bgp(router, graceful=True, peer={"graceful_restart": True})
@@ -199,21 +190,59 @@ class TestRouters:
 
 
 class TestBoxes:
-    def test_two_boxes_share_by_ecmp(self, make_bgp):
-        lab = make_bgp("bird", count=2, bfd=True, peer={"bfd": True})
-        hops = {4: [harness.wan(1), harness.wan(2)], 6: [harness.wan(1, 6), harness.wan(2, 6)]}
-        assert lab.router.route(lab.vips[0]) == hops[4]
-        assert lab.router.route(lab.vips[1]) == hops[6]
+    @pytest.mark.parametrize("router", ROUTERS)
+    def test_two_boxes_share_by_ecmp(self, make_bgp, router):
+        lab = make_bgp(router, count=2, bfd=True, peer={"bfd": True})
+        addresses = [addresses_of(box) for box in lab.both]
+        for vip in lab.vips:  # FRR goes by link-local addresses
+            assert [any(hop in own for own in addresses) for hop in lab.router.route(vip)] == [True, True]
+            assert all(any(hop in own for hop in lab.router.route(vip)) for own in addresses)
         works(lab)
         since = harness.now()
         lab.box.kill("sluice-dataplane", signal.SIGKILL)
-        wait_until(lambda: lab.router.route(lab.vips[0]) == [harness.wan(2)], "the dead one left out", 5,
+        wait_until(lambda: all(len(lab.router.route(vip)) == 1 for vip in lab.vips), "the dead one left out", 5,
                    pause=0.005)
         took = harness.now() - since
         print(f"BFD: {took * 1000:.0f} ms")
         assert took < 1
+        assert all(lab.router.route(vip)[0] in addresses[1] for vip in lab.vips)
         for _ in range(20):
             works(lab)
+
+
+class TestNobodyHears:
+    def test_sessions_that_are_down_are_told_of(self, make_bgp):
+        """Nobody finds a VIP that no router knows: that is what `show status` says first."""
+        lab = make_bgp("bird", bfd=True, peer={"bfd": True})
+        wait_until(lambda: all(row["bfd_up"] for row in lab.rows("bgp")), "BFD as the box sees it")
+        text = lab.box.sluice("show", "bgp").stdout
+        assert re.search(r"^router .* up +1 +up .*Established$", text, re.MULTILINE), text
+        assert traffic(lab)["state"] == "flows" and not lab.rows("problems")
+        assert told(lab) == {peer: 1 for peer in PEERS.values()}
+
+        lab.router.ask("disable", "box1_4")
+        wait_until(lambda: told(lab) == {PEERS[4]: 0, PEERS[6]: 1}, "the one that is down")
+        assert traffic(lab)["state"] == "partly" and traffic(lab)["next"] == ["show bgp"]
+        assert traffic(lab)["text"] == "no router is told of 1 of 2 VIPs: BGP: 0 of 1 peers up"
+        problem, = lab.rows("problems")
+        assert problem["object"] == f"BGP peer {PEERS[4]}" and "the session with 192.0.2.10 is not up" in problem["text"]
+
+        lab.router.ask("disable", "box1_6")
+        wait_until(lambda: traffic(lab)["state"] == "none", "nobody is told")
+        assert "traffic        DOES NOT FLOW: no router is told of 2 of 2 VIPs" in lab.box.sluice("show", "status").stdout
+        assert len(lab.rows("problems")) == 2
+        lab.router.ask("enable", "all")
+        wait_until(lambda: not lab.rows("problems") and traffic(lab)["state"] == "flows", "all is well", 20)
+
+    def test_no_peer_of_that_family_and_no_bfd_there(self, make_bgp):
+        def change(wanted):
+            wanted["bgp"]["peers"] = [peer for peer in wanted["bgp"]["peers"] if peer["name"] == PEERS[4]]
+        lab = make_bgp("bird", families=(4,), change=change, peer={"bfd": True})
+        rows = {row["address"]: row["reason"] for row in lab.rows("vips")}
+        assert rows[lab.vips[1]] == "BGP: none of its peers has an IPv6 address"
+        wait_until(lambda: traffic(lab)["state"] == "partly", "the other family flows")
+        assert [row["text"] for row in lab.rows("problems")] == [
+            "no BFD with 192.0.2.10: a box that dies is found by the hold time alone"]
 
 
 class TestControlPlane:

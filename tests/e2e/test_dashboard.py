@@ -23,6 +23,9 @@ def panels(rows):
 
 
 DASHBOARD = json.loads((CONFIG / "sluice-dashboard.json").read_text())
+ALARMS = re.findall(r"^\| (.*) \| `(.*)` \|$",
+                    re.search(r"\| Alarm \|.*?\n\n", (ROOT / "docs/operator/metrics.md").read_text(), re.DOTALL).group(0),
+                    re.MULTILINE)
 QUESTIONS = [(panel["title"], target["expr"]) for panel in panels(DASHBOARD["panels"])
              for target in panel.get("targets", ())]
 
@@ -65,7 +68,10 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def prometheus(make_module_lab, tmp_path_factory):
-    lab = make_module_lab(settings={**SETTINGS, "api": {"https": {"port": PORT}}})
+    # A router that is not there: its session is what there is to be told of.
+    bgp = {"asn": 65001, "router_id": ADDRESS, "peers": [{"name": "tor1", "address": "192.0.2.10", "asn": 65000}],
+           "pools": [{"name": "public", "l2": True}]}
+    lab = make_module_lab(settings={**SETTINGS, "api": {"https": {"port": PORT}}, "bgp": bgp})
     lab.apply("dashboard", *web_service(lab, "web", list(lab.pods)),
               ingress("web", {"dash.example": [path("/", "web")]}))
     lab.apply_service("counted", [("echo", "TCP", 7000, 9000)])
@@ -79,16 +85,47 @@ def test_the_example_scrapes(prometheus):
                "a scrape that succeeds", 30)
 
 
-@pytest.mark.parametrize("title, question", QUESTIONS)
-def test_every_panel_has_an_answer(prometheus, title, question):
+@pytest.mark.parametrize("title, question", [*QUESTIONS, *ALARMS])
+def test_every_panel_and_alarm_has_an_answer(prometheus, title, question):
     # What is shown only when it is there (a drop, a pool without an endpoint) is asked for anyway.
-    question = re.sub(r" *(>|==) 0$", "", question.replace("$box", f"{ADDRESS}:{PORT}"))
+    question = re.sub(r" *(>|==) [\d.]+$", "", question.replace("$box", f"{ADDRESS}:{PORT}"))
 
     def answer():
         assert curl(prometheus.lab, "http://dash.example/")[0] == 200
         rows = prometheus.ask(question)
         return [row for row in rows if row["value"][1] not in ("NaN", "+Inf", "-Inf")]
     wait_until(answer, f"{title}: {question}", 30)
+
+
+def test_the_dashboard_is_one():
+    """As Grafana takes it: panels with numbers and places of their own, and the source of data that is chosen."""
+    rows = list(panels(DASHBOARD["panels"]))
+    assert DASHBOARD["schemaVersion"] >= 36 and DASHBOARD["title"] and DASHBOARD["uid"]
+    assert len({row["id"] for row in rows}) == len(rows)
+    source, box = DASHBOARD["templating"]["list"]
+    assert (source["type"], source["query"], box["type"]) == ("datasource", "prometheus", "query")
+    cells = set()
+    for row in (box, *rows):
+        assert row["datasource"] == {"type": "prometheus", "uid": f"${{{source['name']}}}"}, row
+    for row in rows:
+        place = row["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        own = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+               for y in range(place["y"], place["y"] + place["h"])}
+        assert not own & cells, row["title"]
+        cells |= own
+        assert len({target["refId"] for target in row["targets"]}) == len(row["targets"]) > 0
+
+
+def legends():
+    return [(panel["title"], target["expr"], label) for panel in panels(DASHBOARD["panels"])
+            for target in panel["targets"] for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", ""))]
+
+
+@pytest.mark.parametrize("title, question, label", legends())
+def test_every_legend_is_a_label(prometheus, title, question, label):
+    question = re.sub(r" *(>|==) [\d.]+$", "", question.replace("$box", f"{ADDRESS}:{PORT}"))
+    wait_until(lambda: [row for row in prometheus.ask(question) if row["metric"].get(label)], f"{title}: {label}", 30)
 
 
 def test_boxes_to_choose_from(prometheus):

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from topology import ROOT
 
 
 def fetch(lab, path="/metrics"):
@@ -58,5 +59,36 @@ def test_everything_is_there(busy):
     assert value(rows, "sluice_worker_packets_total", worker="0") > 0
     assert value(rows, "sluice_port_receive_packets_total", port="wan") > 0
     assert value(rows, "sluice_cluster_synced", cluster="lab") == 1
+    problems = [row["level"] for row in busy.rows("problems")]
+    assert {level: value(rows, "sluice_problems", level=level) for level in ("warning", "error")} == {
+        level: problems.count(level) for level in ("warning", "error")}
     drops = {row["reason"] for row in busy.box.show("drops", "all")["drops"]}
     assert drops == {dict(pairs)["reason"] for name, pairs in rows if name == "sluice_drops_total"}
+
+
+def spread(name):
+    """`a_{b,c}_d`: a_b_d and a_c_d."""
+    found = re.fullmatch(r"(.*)\{(.*)\}(.*)", name)
+    return [found[1] + part + found[3] for part in found[2].split(",")] if found else [name]
+
+
+def documented():
+    """Every family that docs/operator/metrics.md names."""
+    text = (ROOT / "docs/operator/metrics.md").read_text()
+    table = re.search(r"\| Of \|.*\n((?:\|.*\n)+)", text).group(1).split("\n")[1:-1]
+    common = {"layer 4": re.search(r"Layer 4: ((?:`_\w+`\s*)+)", text).group(1),
+              "HTTP": re.search(r"HTTP: (.*?)\.\n", text, re.DOTALL).group(1)}
+    names = set()
+    for row in table:
+        of, _, metrics = (cell.strip() for cell in row.strip("|").split("|"))
+        alone = re.sub(r"\(.*?\)|: every .*", "", metrics)
+        names |= {name for word in re.findall(r"`([^`]+)`", alone) for name in spread(word)}
+        for word, members in common.items():
+            if word in metrics:
+                names |= {of.lower() + name for name in re.findall(r"`(_\w+)`", re.sub(r"\(.*?\)", "", members))}
+    return {f"sluice_{name}" for name in names}
+
+
+def test_each_is_documented_and_there_is_no_other(busy):
+    told = set(re.findall(r"^# TYPE (\w+) ", fetch(busy), re.MULTILINE))
+    assert told == documented()

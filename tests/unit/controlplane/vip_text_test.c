@@ -140,7 +140,15 @@ static void lines_are_read(void **state)
 	};
 	static const char up[] = "tor1       BGP        ---        up     12:00:00.123  "
 				 "Established   ";
+	static const char down[] = "tor1       BGP        ---        start  12:00:00.123  "
+				   "Active        Socket: Connection refused";
+	static const char routes[] = "    Routes:         0 imported, 4 exported, 0 preferred";
+	static const char session[] = "2001:db8:1::10            wan        Up         "
+				      "10:21:09.627    0.050    0.150";
+	static const char head[] = "IP address                Interface  State      Since";
 	struct bird_protocol p;
+	struct bird_session s;
+	unsigned exported;
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -160,7 +168,17 @@ static void lines_are_read(void **state)
 	assert_string_equal(p.state, "up");
 	assert_string_equal(p.since, "12:00:00.123");
 	assert_string_equal(p.info, "Established");
+	assert_true(bird_protocol_parse(down, sizeof(down) - 1, &p));
+	assert_string_equal(p.info, "Active Socket: Connection refused");
 	assert_false(bird_protocol_parse("tor1 BGP", 8, &p));
+	assert_true(bird_routes_parse(routes, sizeof(routes) - 1, &exported));
+	assert_int_equal(exported, 4);
+	assert_false(bird_routes_parse("Routes: 0 imported", 18, &exported));
+	assert_false(bird_routes_parse(up, sizeof(up) - 1, &exported));
+	assert_true(bird_session_parse(session, sizeof(session) - 1, &s));
+	assert_string_equal(s.state, "Up");
+	assert_false(addr_is_v4(&s.address));
+	assert_false(bird_session_parse(head, sizeof(head) - 1, &s));
 	assert_false(bird_protocol_parse("", 0, &p));
 }
 
