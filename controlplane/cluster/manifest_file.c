@@ -31,21 +31,36 @@ static int visit(const struct tree *document, void *arg)
 	return decode_document(arg, document);
 }
 
+// What the file holds now, by kind.
+static void set_counts(struct manifest_reader *reader, struct manifest_file *file,
+	const uint32_t counts[static OBJECT_KINDS])
+{
+	file->object_count = 0;
+	for (size_t i = 0; i < OBJECT_KINDS; i++) {
+		reader->objects[i] += (size_t)counts[i] - file->objects[i];
+		file->objects[i] = counts[i];
+		file->object_count += counts[i];
+	}
+}
+
 static void take(struct manifest_reader *reader, struct manifest_file *file, const char *path,
 	const char *bytes, size_t length)
 {
 	struct decode decode = {.cluster = reader->cluster->name, .origin = path};
 	struct yaml_error error;
 	char text[sizeof(error.text) + 80];
+	uint32_t counts[OBJECT_KINDS] = {0};
 	int rc = yaml_read(bytes, length, visit, &decode, &error);
 
 	if (rc == 0)
 		rc = decode_finish(&decode, reader->cluster->model);
 	if (rc == 0) {
+		for (size_t i = 0; i < decode.object_count; i++)
+			counts[decode.objects[i]->kind]++;
 		rc = model_replace(reader->cluster->model, reader->cluster->name, path,
 			decode.objects, decode.object_count, decode.problems, decode.problem_count);
 		if (rc == 0)
-			file->object_count = decode.object_count;
+			set_counts(reader, file, counts);
 		decode.object_count = 0; // the model's now, or freed by it
 	}
 	if (rc == 0) {
@@ -163,7 +178,7 @@ enum manifest_found manifest_file_look(
 	return MANIFEST_THERE;
 }
 
-void manifest_file_drop(struct manifest_reader *reader, const struct manifest_file *file)
+void manifest_file_drop(struct manifest_reader *reader, struct manifest_file *file)
 {
 	char path[PATH_MAX];
 
@@ -171,5 +186,6 @@ void manifest_file_drop(struct manifest_reader *reader, const struct manifest_fi
 		return;
 	snprintf(path, sizeof(path), "%s/%s", reader->path, file->name);
 	model_replace(reader->cluster->model, reader->cluster->name, path, NULL, 0, NULL, 0);
+	set_counts(reader, file, (const uint32_t[OBJECT_KINDS]){0});
 	reader->changed = true;
 }

@@ -21,13 +21,15 @@ struct manifest_file {
 	bool writing; // modified and not closed since `modified_ms`
 	uint64_t modified_ms;
 	size_t object_count;
+	uint32_t objects[OBJECT_KINDS]; // the same by kind
 };
 
 struct manifest_reader {
 	struct cluster *cluster;
-	const char *path; // of the directory
-	bool changed;     // the model, since this was false
-	unsigned read;    // files, so far
+	const char *path;             // of the directory
+	bool changed;                 // the model, since this was false
+	unsigned read;                // files, so far
+	size_t objects[OBJECT_KINDS]; // of all files
 };
 
 enum manifest_found {
@@ -40,7 +42,7 @@ enum manifest_found {
 enum manifest_found manifest_file_look(
 	struct manifest_reader *reader, struct manifest_file *file, int dir, uint64_t now_ms);
 // The file is gone, and what it held goes with it.
-void manifest_file_drop(struct manifest_reader *reader, const struct manifest_file *file);
+void manifest_file_drop(struct manifest_reader *reader, struct manifest_file *file);
 // Keeps the objects of an origin and tells what is wrong with it.
 void manifest_tell(
 	struct manifest_reader *reader, const char *origin, unsigned line, const char *text);

@@ -444,8 +444,17 @@ static void manifests_close(struct cluster *cluster)
 	uv_close((uv_handle_t *)&m->step, on_timer_closed);
 }
 
+// Its problems are the model's.
+static void manifests_state(const struct cluster *cluster, struct cluster_state *state)
+{
+	const struct manifests *m = cluster->state;
+
+	memcpy(state->objects, m->reader.objects, sizeof(state->objects));
+}
+
 const struct cluster_kind cluster_manifests = {
-	"manifests", manifests_open, manifests_close,
-	NULL,       // its problems are the model's
-	NULL, NULL, // nothing is written to files that people keep, nobody is asked
+	.name = "manifests",
+	.open = manifests_open,
+	.close = manifests_close,
+	.state = manifests_state, // nothing is written to files that people keep, nobody is asked
 };

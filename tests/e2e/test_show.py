@@ -2,8 +2,11 @@
 """Pools, neighbours and the box's own routes, as the console shows them."""
 
 import json
+import re
 
 import harness
+import pytest
+from test_ingress import SETTINGS, ingress, path, web_service
 from topology import LAN4, LAN6, NODE_HOST, wait_until
 
 
@@ -54,3 +57,48 @@ class TestKernel:
         assert hole["origin"] == "rejected"
         shown = lab.box.sluice("show", "host-routes")
         assert "203.0.113.0/24" in shown.stdout and shown.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def full(make_module_lab):
+    """A bit of everything."""
+    lab = make_module_lab(pods=(1, 1), settings=SETTINGS)
+    vip = lab.apply_service("web", [("http", "TCP", 80, 8080), ("echo", "TCP", 7000, 9000)])[0]
+    lab.apply("shop", *web_service(lab, "shop", ["web-1a"]), ingress("shop", {"shop.example": [path("/", "shop")]}))
+    wait_until(lambda: lab.rows("routes"), "the route")
+    lab.wait_in_force()
+    lab.connect_once(vip, 7000)
+    return lab
+
+
+def test_every_noun_is_shown_as_a_table_and_as_json(full):
+    """All that `help` has, so that none is forgotten here; rows have what the table has columns for."""
+    nouns = re.findall(r"^  show (\S+) ", full.box.sluice("help").stdout, re.MULTILINE)
+    assert len(nouns) >= 24 and {"status", "log", "host-routes", "vrrp", "history"} <= set(nouns)
+    for noun in nouns:
+        if noun == "upgrade":  # of an appliance's image
+            continue
+        assert full.box.sluice("show", noun).stdout.strip(), noun
+        answer = json.loads(full.box.sluice("show", noun, "--json").stdout)
+        rows = answer.get(noun.replace("-", "_"))
+        if noun == "requests":
+            assert rows["connections_accepted"] == 0
+        elif noun in ("status", "version", "config"):
+            assert len(answer) > 1, noun
+        else:
+            assert isinstance(rows, list), noun
+            assert rows or noun in ("drops", "problems", "bgp", "vrrp"), noun
+
+
+def test_what_a_directory_holds_is_counted(full):
+    def counts():
+        row, = rows(full, "clusters")
+        return row["services"], row["ingresses"], row["nodes"], row["nodes_ready"]
+    assert counts() == (2, 1, 2, 2)
+    full.apply("more", harness.objects.service("more", [("echo", "TCP", 7001, 9000)]))
+    wait_until(lambda: counts()[0] == 3, "one more")
+    full.write("more", "metadata: [\n")  # spoilt: what it said before stays
+    wait_until(lambda: full.rows("problems"), "the mistake")
+    assert counts()[0] == 3
+    full.remove("more")
+    wait_until(lambda: counts()[0] == 2, "one less")
