@@ -415,15 +415,15 @@ int console_run(const char *socket, bool json)
 		el_resize(console.edit);
 		line = el_gets(console.edit, &length);
 		interrupt_forget();
+		if (console.aborted) {
+			console.aborted = false;
+			printf("^C\n");
+			continue;
+		}
 		if (!line || length <= 0) { // Ctrl-D
 			putchar('\n');
 			console.done = !console.configuring;
 			console.configuring = false;
-			continue;
-		}
-		if (console.aborted) {
-			console.aborted = false;
-			printf("^C\n");
 			continue;
 		}
 		copy = strndup(line, strcspn(line, "\n"));
