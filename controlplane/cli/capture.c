@@ -168,4 +168,5 @@ const struct cli_command cli_capture = {
 	.changes = true,
 	.own = WRITE_ARGUMENT + 1,
 	.run = run,
+	.values = {&cli_values_ports},
 };

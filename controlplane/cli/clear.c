@@ -38,7 +38,7 @@ const struct cli_command cli_clear_flows = {
 		{"protocol", "tcp|udp", "only of this protocol"}, {"all", NULL, "every flow"}},
 	.changes = true,
 	.print = print_flows,
-	.values = {NULL, &cli_values_vips},
+	.values = {NULL, &cli_values_vips, NULL, &cli_values_endpoints},
 };
 
 const struct cli_command cli_clear_neighbours = {
@@ -49,4 +49,5 @@ const struct cli_command cli_clear_neighbours = {
 		{"address", "ADDRESS", "only this one"}},
 	.changes = true,
 	.print = print_neighbours,
+	.values = {&cli_values_interfaces},
 };

@@ -100,7 +100,8 @@ extern const struct cli_command cli_backup, cli_restore, cli_support, cli_upgrad
 extern const struct cli_command *const cli_commands[]; // the last is NULL
 
 // What several commands complete.
-extern const struct cli_values cli_values_vips, cli_values_services, cli_values_clusters;
+extern const struct cli_values cli_values_vips, cli_values_services, cli_values_clusters,
+	cli_values_endpoints, cli_values_ports, cli_values_interfaces;
 
 // The whole program. Answers to `out`, mistakes to `err`. An enum cli_exit.
 int cli_run(int argc, char **argv, FILE *out, FILE *err);

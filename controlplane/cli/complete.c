@@ -48,6 +48,45 @@ static void add_word(struct hints *hints, const char *word, const char *help)
 	add(hints, word, help, false, false);
 }
 
+static int compare_words(const void *a, const void *b)
+{
+	const struct hint *const *x = a, *const *y = b;
+	int order = strcmp((*x)->word, (*y)->word);
+
+	return order ? order : (*x > *y) - (*x < *y);
+}
+
+// Each word once, where it came first: an endpoint is in several pools.
+static void drop_repeated(struct hints *hints)
+{
+	struct hint **sorted = calloc(hints->count + 1, sizeof(*sorted));
+	const char *before = "";
+	unsigned left = 0;
+
+	if (!sorted)
+		return;
+	for (unsigned i = 0; i < hints->count; i++)
+		sorted[i] = &hints->list[i];
+	qsort(sorted, hints->count, sizeof(struct hint *), compare_words);
+	for (unsigned i = 0; i < hints->count; i++) {
+		if (strcmp(sorted[i]->word, before) != 0) {
+			before = sorted[i]->word;
+			continue;
+		}
+		sorted[i]->repeated = true;
+	}
+	for (unsigned i = 0; i < hints->count; i++) {
+		if (!hints->list[i].repeated) {
+			hints->list[left++] = hints->list[i];
+			continue;
+		}
+		free(hints->list[i].word);
+		free(hints->list[i].help);
+	}
+	hints->count = left;
+	free(sorted);
+}
+
 static void add_rows(struct hints *hints, const struct cli_values *values, json_t *answer)
 {
 	json_t *row;
@@ -67,14 +106,16 @@ static void add_rows(struct hints *hints, const struct cli_values *values, json_
 				json_is_true(json_object_get(row, "value")),
 				json_is_true(json_object_get(row, "goes_on")));
 	}
+	drop_repeated(hints);
 }
 
-// "tcp|udp" are words to complete; anything else that stands for a value is only told.
+// "tcp|udp" are words to complete; anything else that stands for a value ("ADDRESS|NAME") is only
+// told.
 static void add_choices(struct hints *hints, const struct cli_argument *argument)
 {
 	char copy[80], *rest = copy;
 
-	if (!strchr(argument->value, '|')) {
+	if (!strchr(argument->value, '|') || (*argument->value >= 'A' && *argument->value <= 'Z')) {
 		if (!*hints->typed)
 			add(hints, argument->value, argument->help, true, false);
 		return;
@@ -139,6 +180,8 @@ static void add_arguments(struct line *line, const struct cli_command *command)
 
 		if (strcmp(word, "--json") == 0)
 			continue;
+		if (cli_begins(word, "--")) // as in `commit --file`
+			word += 2;
 		if (bare < command->bare && strcmp(word, command->arguments[bare].name) != 0) {
 			if (command->tail == bare + 1)
 				return;

@@ -31,6 +31,7 @@ struct hint { // what may come next
 	char *word, *help;
 	bool goes_on; // more of the same word may follow: a path, not a word
 	bool value;   // only told, not completed: "ADDRESS"
+	bool repeated;
 };
 
 struct hints {

@@ -32,9 +32,6 @@ const struct cli_command cli_drain_box = {
 	.print = print,
 };
 
-static const struct cli_values endpoints = {
-	.path = "/v1/endpoints", .rows = "endpoints", .member = "address", .help = "name"};
-
 const struct cli_command cli_drain_endpoint = {
 	.words = {"drain", "endpoint"},
 	.help = "give an endpoint no new connections; established ones live on",
@@ -43,7 +40,7 @@ const struct cli_command cli_drain_endpoint = {
 	.changes = true,
 	.bare = 1,
 	.print = print,
-	.values = {&endpoints},
+	.values = {&cli_values_endpoints},
 };
 
 const struct cli_command cli_undrain_endpoint = {
@@ -54,7 +51,7 @@ const struct cli_command cli_undrain_endpoint = {
 	.changes = true,
 	.bare = 1,
 	.print = print,
-	.values = {&endpoints},
+	.values = {&cli_values_endpoints},
 };
 
 const struct cli_command cli_undrain_vip = {

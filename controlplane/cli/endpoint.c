@@ -85,5 +85,12 @@ const struct cli_command cli_endpoints = {
 		},
 	.print_text = print,
 	.shorter = "brief=true",
-	.values = {&cli_values_services},
+	.values = {&cli_values_services, &cli_values_endpoints},
+};
+
+const struct cli_values cli_values_endpoints = {
+	.path = "/v1/endpoints",
+	.rows = "endpoints",
+	.member = "address",
+	.help = "name",
 };

@@ -66,5 +66,5 @@ const struct cli_command cli_flows = {
 			{"limit", "NUMBER", "at most so many"},
 		},
 	.print = print,
-	.values = {NULL, &cli_values_vips},
+	.values = {NULL, &cli_values_vips, NULL, &cli_values_endpoints},
 };

@@ -44,18 +44,22 @@ static void print_level(json_t *answer, FILE *out)
 	fprintf(out, "%s: %s\n", row_text(answer, "subsystem"), row_text(answer, "level"));
 }
 
+static const struct cli_values subsystems = {
+	.path = "/v1/log", .rows = "log", .member = "subsystem"};
+
 const struct cli_command cli_log = {
 	.words = {"show", "log"},
 	.help = "the last lines of the log, of both processes",
 	.path = "/v1/log",
-	.arguments = {{"level", "LEVEL", "this level and worse"},
+	.arguments = {{"level", "error|warning|notice|info|debug", "this level and worse"},
 		{"subsystem", "NAME", "only of this subsystem"},
-		{"process", "NAME", "controlplane or dataplane"},
+		{"process", "controlplane|dataplane", "only of this process"},
 		{"since", "TIME", "90s, 5m, 2h, 1d or a time in UTC, 2026-01-31T12:00:00Z"},
 		{"text", "TEXT", "only with this text in them"},
 		{"last", "NUMBER", "so many at most, the newest"},
 		{"levels", NULL, "which levels are written, instead"}},
 	.print = print,
+	.values = {NULL, &subsystems},
 };
 
 const struct cli_command cli_log_level = {
@@ -63,9 +67,11 @@ const struct cli_command cli_log_level = {
 	.help = "which lines of a subsystem are written, until the restart",
 	.path = "/v1/log/level",
 	.arguments = {{"subsystem", "NAME", "all, or one of `show log`"},
-		{"level", "LEVEL", "error, warning, notice, info, debug; default: that of all"},
-		{"process", "NAME", "controlplane or dataplane; both when there is none"}},
+		{"level", "error|warning|notice|info|debug|default",
+			"this level and worse; default: that of all"},
+		{"process", "controlplane|dataplane", "both when there is none"}},
 	.changes = true,
 	.bare = 2,
 	.print = print_level,
+	.values = {&subsystems},
 };

@@ -46,6 +46,7 @@ const struct cli_command cli_neighbours = {
 	.path = "/v1/neighbours",
 	.arguments = {{"interface", "NAME", "only on this interface"}},
 	.print = print_neighbours,
+	.values = {&cli_values_interfaces},
 };
 
 const struct cli_command cli_host_routes = {
@@ -54,4 +55,12 @@ const struct cli_command cli_host_routes = {
 	.path = "/v1/host-routes",
 	.arguments = {{"interface", "NAME", "only out of this interface"}},
 	.print = print_routes,
+	.values = {&cli_values_interfaces},
+};
+
+// VLANs, too: each has the route of its own network.
+const struct cli_values cli_values_interfaces = {
+	.path = "/v1/host-routes",
+	.rows = "host_routes",
+	.member = "interface",
 };

@@ -51,3 +51,10 @@ const struct cli_command cli_ports = {
 	.path = "/v1/ports",
 	.print = print,
 };
+
+const struct cli_values cli_values_ports = {
+	.path = "/v1/ports",
+	.rows = "ports",
+	.member = "name",
+	.help = "kind",
+};

@@ -54,10 +54,13 @@ static const char *print(char *bytes, size_t length, FILE *out)
 	return rows_text(&rows, "warning");
 }
 
+static const struct cli_values hosts = {.path = "/v1/routes", .rows = "routes", .member = "host"};
+
 const struct cli_command cli_routes = {
 	.words = {"show", "routes"},
 	.help = "hosts and paths of the Ingresses, and where they lead",
 	.path = "/v1/routes",
 	.arguments = {{"host", "NAME", "only of this host; \"*\" = all others"}},
 	.print_text = print,
+	.values = {&hosts},
 };

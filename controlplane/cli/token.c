@@ -41,11 +41,14 @@ const struct cli_command cli_token_create = {
 	.help = "make a token for the API over HTTPS; it is told this once",
 	.path = "/v1/token/create",
 	.arguments = {{"name", "NAME", "of the token, as it stands in the log"},
-		{"role", "ROLE", "view (asks), which is the default, or admin (changes)"}},
+		{"role", "view|admin", "view asks, which is the default; admin changes"}},
 	.changes = true,
 	.bare = 1,
 	.print = print_created,
 };
+
+static const struct cli_values tokens = {
+	.path = "/v1/tokens", .rows = "tokens", .member = "name", .help = "role"};
 
 const struct cli_command cli_token_delete = {
 	.words = {"token", "delete"},
@@ -55,4 +58,5 @@ const struct cli_command cli_token_delete = {
 	.changes = true,
 	.bare = 1,
 	.print = print_deleted,
+	.values = {&tokens},
 };

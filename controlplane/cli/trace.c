@@ -248,5 +248,5 @@ const struct cli_command cli_trace = {
 		[SECONDS] = {"seconds", "NUMBER", "end after this time"}},
 	.changes = true,
 	.run = run,
-	.values = {[VIP] = &cli_values_vips},
+	.values = {[PORT] = &cli_values_ports, [VIP] = &cli_values_vips},
 };

@@ -10,7 +10,7 @@ from terminal import Terminal
 
 @pytest.fixture(scope="module")
 def shown(lab):
-    lab.vip = lab.apply_service("shown", [("dgram", "UDP", 7000, 9000)])[0]
+    lab.vip = lab.apply_service("shown", [("dgram", "UDP", 7000, 9000), ("echo", "TCP", 7000, 9000)])[0]
     return lab
 
 
@@ -43,6 +43,38 @@ def test_tab_completes_what_the_api_knows(terminal, shown):
     terminal.shows("sluice> show endpoints service lab/default/shown")
     terminal.type("\x15show flows protocol t\t")
     terminal.shows("sluice> show flows protocol tcp")
+
+
+@pytest.mark.parametrize("typed, whole", (
+    ("capture port w", "wan"), ("trace port l", "lan"), ("show neighbours interface w", "wan"),
+    ("clear neighbours interface w", "wan"), ("show log level w", "warning"), ("show log process d", "dataplane"),
+    ("show log subsystem publ", "publish"), ("log level publ", "publish"), ("log level publish de", None),
+    ("token create x role a", "admin"), ("token delete kn", "known"), ("show flows endpoint 10.244.1.11", "10.244.1.11"),
+    ("trace host ", ""),
+))
+def test_tab_completes_values(terminal, shown, typed, whole):
+    if "known" == whole:
+        shown.box.sluice("token", "create", "known")
+    terminal.type(f"{typed}\t")
+    if whole is None:  # several begin so
+        terminal.sees(r"(?m)^  debug ")
+        terminal.sees(r"(?m)^  default ")
+    else:
+        terminal.shows(f"sluice> {typed[:len(typed) - len(typed.split(' ')[-1])]}{whole}")
+
+
+def test_each_value_is_offered_once(terminal, shown):
+    terminal.type("drain endpoint ?")
+    terminal.shows("sluice> drain endpoint")
+    offered = [row.split()[0] for row in terminal.filled() if row.startswith("  10.244.")]
+    assert sorted(offered) == sorted(pod.v4 for pod in shown.pods.values())
+
+
+def test_a_flag_with_dashes_is_known(terminal):
+    terminal.type("commit --file ?")
+    terminal.sees(r"(?m)^  FILE ")
+    terminal.type("\x15commit --file /tmp/x com\t")
+    terminal.shows("sluice> commit --file /tmp/x comment")
 
 
 def test_question_mark_helps_anywhere(terminal):
@@ -113,6 +145,20 @@ def test_ctrl_c_ends_the_line_only(terminal):
     terminal.sees(r"(?m)^sluice> show nonsense\^C$")
     terminal.prompt("sluice>")
     assert "console" in terminal.run("show version")
+
+
+def test_ctrl_c_on_an_empty_line_leaves_nothing(terminal):
+    """Neither the console nor `configure`: Ctrl-D and `exit` do."""
+    for prompt, typed in (("sluice>", "configure\r"), ("sluice(config)>", None)):
+        for _ in range(2):
+            terminal.clear()
+            terminal.type("\x03")
+            terminal.until(lambda prompt=prompt: terminal.filled() == [f"{prompt} ^C", prompt], "a new prompt")
+        if typed:
+            terminal.type(typed)
+            terminal.prompt("sluice(config)>")
+    terminal.type("\x04")
+    terminal.prompt("sluice>")
 
 
 def test_ctrl_c_ends_a_command_that_waits(shown, tmp_path):
