@@ -120,13 +120,39 @@ def make_token(namespace, name, ends=0, number=0):
     return ".".join((*parts, "c2lnbmF0dXJl"))
 
 
+class Watchers:
+    """Who waits for what becomes of a kind, each with a condition of its own: an event wakes those
+    alone whom it is for, however many there are."""
+
+    def __init__(self, lock):
+        self.lock, self.rows = lock, {}
+
+    @contextlib.contextmanager
+    def waiting(self, plural, name):
+        condition = threading.Condition(self.lock)
+        with self.lock:
+            self.rows.setdefault((plural, name), []).append(condition)
+        try:
+            yield condition
+        finally:
+            with self.lock:
+                self.rows[plural, name].remove(condition)
+
+    def wake(self, *keys):
+        for key in keys or list(self.rows):
+            for condition in self.rows.get(key, ()):
+                condition.notify()
+
+
 class FakeApi:
     def __init__(self, make_socket, folder, token="a-token", port=6443):
         self.make_socket, self.folder, self.token, self.port = make_socket, folder, token, port
         self.ca = make_certificates(folder)
-        self.lock = threading.Condition()
+        self.lock = threading.RLock()
+        self.watchers = Watchers(self.lock)
         self.objects = {plural: {} for plural in PLURALS}
-        self.events = []  # (version, plural, type, object)
+        self.texts = {plural: {} for plural in PLURALS}  # the objects, as they are sent
+        self.events = []  # (version, plural, type, object, its text)
         self.version, self.oldest = 1000, 0
         self.requests, self.writes = [], []
         self.fault = None         # a function of (method, path, query): (status, headers, text)
@@ -164,18 +190,23 @@ class FakeApi:
                 thing["metadata"]["resourceVersion"] = str(self.version)
                 if old and "status" in old:
                     thing.setdefault("status", old["status"])
-                self.objects[plural][key] = thing
-                self.events.append((self.version, plural, "MODIFIED" if old else "ADDED", thing))
-            self.lock.notify_all()
+                self._happened(key, "MODIFIED" if old else "ADDED", plural, thing)
+
+    def _happened(self, key, what, plural, thing):
+        text = json.dumps(thing)
+        if what != "DELETED":
+            self.objects[plural][key], self.texts[plural][key] = thing, text
+        self.events.append((self.version, plural, what, thing, text))
+        self.watchers.wake((plural, None), (plural, key[1]))
 
     def delete(self, plural, name, namespace="default"):
         with self.lock:
             self.version += 1
             thing = self.objects[plural].pop((namespace, name))
+            del self.texts[plural][namespace, name]
             thing = json.loads(json.dumps(thing))
             thing["metadata"]["resourceVersion"] = str(self.version)
-            self.events.append((self.version, plural, "DELETED", thing))
-            self.lock.notify_all()
+            self._happened((namespace, name), "DELETED", plural, thing)
 
     def get(self, plural, name, namespace="default"):
         with self.lock:
@@ -191,7 +222,9 @@ class FakeApi:
     def restore(self, objects, version):
         """From a backup: other objects, and versions that go back."""
         with self.lock:
-            self.objects = json.loads(objects, object_hook=None) if isinstance(objects, str) else objects
+            self.objects = objects
+            self.texts = {plural: {key: json.dumps(thing) for key, thing in rows.items()}
+                          for plural, rows in objects.items()}
             self.version, self.oldest = version, 0
             self.events.clear()
 
@@ -231,7 +264,7 @@ class FakeApi:
 
     def wake(self):
         with self.lock:
-            self.lock.notify_all()
+            self.watchers.wake()
 
     def kubeconfig(self, name="kubeconfig", **changes):
         """user=..., cluster=... replace what it would say. Its path."""
@@ -340,12 +373,12 @@ class ApiHandler(http_server.Handler):
             return version.removeprefix("discovery.k8s.io/") in self.api.slice_versions
         return version == PLURALS[plural][0]
 
-    def of_version(self, thing):
+    def of_version(self, thing, text):
         """As the version that is asked for has it: slices of v1beta1 leave out pods that end."""
         if "/discovery.k8s.io/v1beta1/" not in self.path or "endpoints" not in thing:
-            return thing
-        return {**thing, "endpoints": [row for row in thing["endpoints"]
-                                       if not row["conditions"].get("terminating")]}
+            return text
+        return json.dumps({**thing, "endpoints": [row for row in thing["endpoints"]
+                                                  if not row["conditions"].get("terminating")]})
 
     @staticmethod
     def selected(thing, namespace, query):
@@ -360,21 +393,23 @@ class ApiHandler(http_server.Handler):
     def list(self, plural, namespace, query):
         api = self.api
         with api.lock:
-            rows = [thing for _, thing in sorted(api.objects[plural].items())
-                    if self.selected(thing, namespace, query)]
+            things, texts = api.objects[plural], api.texts[plural]
+            keys = sorted(key for key, thing in things.items()
+                          if self.selected(thing, namespace, query))
+            first = int(query.get("continue") or 0)
+            limit = int(query.get("limit") or 0) or len(keys) or 1
+            page = [self.of_version(things[key], texts[key]) for key in keys[first:first + limit]]
             version = api.version
-        first = int(query.get("continue") or 0)
-        limit = int(query.get("limit") or 0) or len(rows) or 1
         metadata = {"resourceVersion": str(version)}
         if api.endless:
             metadata["continue"] = "0"
-        elif first + limit < len(rows):
+        elif first + limit < len(keys):
             metadata["continue"] = str(first + limit)
-        self.answer(200, {"kind": f"{PLURALS[plural][1]}List", "metadata": metadata,
-                          "items": [self.of_version(row) for row in rows[first:first + limit]]})
+        self.answer(200, f'{{"kind": "{PLURALS[plural][1]}List", "metadata": {json.dumps(metadata)}, '
+                         f'"items": [{", ".join(page)}]}}')
 
-    def line(self, kind, thing):
-        data = json.dumps({"type": kind, "object": thing}).encode() + b"\n"
+    def line(self, kind, text):
+        data = f'{{"type": "{kind}", "object": {text}}}\n'.encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()
         if kind != "BOOKMARK":
@@ -382,8 +417,6 @@ class ApiHandler(http_server.Handler):
 
     def watch(self, plural, namespace, query):
         api, at = self.api, int(query["resourceVersion"])
-        ends = time.monotonic() + float(query.get("timeoutSeconds", 60))
-        marked = time.monotonic()
         if at < api.oldest:
             return self.refuse(410, "too old resource version")
         self.send_response(200)
@@ -391,31 +424,41 @@ class ApiHandler(http_server.Handler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
+        name = query.get("fieldSelector", "").partition("=")[2] or None
+        with api.watchers.waiting(plural, name) as news:
+            return self.follow(plural, namespace, query, news)
+
+    def follow(self, plural, namespace, query, news):
+        """Until the end of a watch."""
+        api, at = self.api, int(query["resourceVersion"])
+        ends = time.monotonic() + float(query.get("timeoutSeconds", 60))
+        marked = time.monotonic()
         server = api.server
         while time.monotonic() < ends or api.stall:
             with api.lock:
                 if at < api.oldest and not api.stall:
                     error = {"kind": "Status", "code": 410, "message": "too old resource version"}
-                    new = [(at, plural, "ERROR", error)]
+                    new = [(at, plural, "ERROR", error, json.dumps(error))]
                 else:
                     first = bisect.bisect_left(api.events, (at + 1,))
                     new = [] if api.stall else [e for e in api.events[first:] if e[1] == plural]
                 seen = api.version
                 if not new:
-                    api.lock.wait(0.1)
+                    at = at if api.stall else seen
+                    news.wait(api.bookmarks / 10)
             if api.server is not server:
                 return None
-            for version, _, kind, thing in new:
+            for version, _, kind, thing, text in new:
                 if kind == "ERROR" or self.selected(thing, namespace, query):
-                    self.line(kind, self.of_version(thing))
+                    self.line(kind, self.of_version(thing, text))
                 at = max(at, version)
                 if kind == "ERROR":
                     ends = 0
             if time.monotonic() - marked > api.bookmarks and not api.stall:
                 marked = time.monotonic()
                 at = max(at, seen)
-                self.line("BOOKMARK", {"kind": PLURALS[plural][1],
-                                       "metadata": {"resourceVersion": str(at)}})
+                self.line("BOOKMARK", json.dumps({"kind": PLURALS[plural][1],
+                                                  "metadata": {"resourceVersion": str(at)}}))
         self.wfile.write(b"0\r\n\r\n")
         return None
 
