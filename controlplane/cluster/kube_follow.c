@@ -480,6 +480,7 @@ static void ask(struct follow *f, struct kube_question *question, const char *qu
 	f->started_ms = uv_now(o->loop);
 	question->arg = f;
 	question->path = path;
+	question->of_one = o->of_one;
 	f->call = path ? kube_http_ask(o->http, question) : NULL;
 	free(path);
 	if (!f->call)

@@ -35,6 +35,7 @@ struct follow_options {
 	struct kube_http *http;
 	const char *paths[2]; // the first that the server knows; the second may be NULL
 	const char *selector; // "labelSelector=a%3Db", or ""
+	bool of_one;          // object, that it selects
 	uint32_t page;        // objects in a page
 	uint32_t watch_s;     // a watch is opened anew after this
 	void *arg;

@@ -220,7 +220,7 @@ struct kube_call *kube_http_ask(struct kube_http *http, const struct kube_questi
 	// Until the first connection says whether it takes them all.
 	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(call->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-	curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, 65536L);
+	curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, question->of_one ? 4096L : 65536L);
 	curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_TIME,

@@ -30,6 +30,7 @@ struct kube_question {
 	const char *body, *content_type; // body NULL = none
 	uint32_t stall_s;                // given up when nothing at all came for so long; 0 = 30
 	bool any_length;                 // a watch: it goes on
+	bool of_one;                     // object: little comes at a time
 	void *arg;
 	// Part of an answer. Not 0 ends the request.
 	int (*data)(void *arg, const struct kube_call *call, const char *bytes, size_t length);

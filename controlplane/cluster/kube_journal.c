@@ -41,8 +41,6 @@ static FILE *open_at(struct journal *j, const char *path, int flags)
 		trouble(j, path);
 		if (fd >= 0)
 			close(fd);
-	} else {
-		setvbuf(file, NULL, _IOFBF, 65536);
 	}
 	return file;
 }
@@ -189,26 +187,34 @@ void journal_add(struct journal *j, const char *bytes, size_t length)
 	j->added_bytes += length;
 }
 
+// Whole, as far as the kernel is concerned.
+static bool end_written(FILE **file)
+{
+	bool failed = ferror(*file);
+
+	failed |= fclose(*file) != 0;
+	*file = NULL;
+	return !failed;
+}
+
 void journal_commit(struct journal *j)
 {
 	if (!j->new_file)
 		return;
-	if (fflush(j->new_file) || ferror(j->new_file) || rename(j->new_path, j->path) < 0) {
+	if (!end_written(&j->new_file) || rename(j->new_path, j->path) < 0) {
 		trouble(j, j->new_path);
-		end(&j->new_file);
 		unlink(j->new_path);
 		return;
 	}
-	end(&j->file);
-	j->file = j->new_file;
-	j->new_file = NULL;
+	end(&j->file); // of what is no more
 	j->added_bytes = 0;
 	j->told = false;
 }
 
+// It is opened again when there is more: of a thousand journals few are written to.
 void journal_flush(struct journal *j)
 {
-	if (j->file && fflush(j->file))
+	if (j->file && !end_written(&j->file))
 		trouble(j, j->path);
 }
 

@@ -224,6 +224,7 @@ int resource_start(struct resource *r)
 		.http = k->http,
 		.page = kind->page,
 		.watch_s = k->settings->watch_s,
+		.of_one = *r->secret != '\0',
 		.arg = r,
 		.ready = on_ready,
 		.begin = on_begin,
