@@ -68,7 +68,8 @@ static void collect(const struct kube *k, struct lines *lines)
 	for (unsigned i = 0; i < k->resource_count; i++)
 		add_line(lines, follow_problem(k->resources[i].follow), false);
 	for (unsigned i = 0; i < k->secret_count; i++)
-		add_line(lines, follow_problem(k->secrets[i]->follow), true); // it alone
+		if (k->secrets[i]->follow)
+			add_line(lines, follow_problem(k->secrets[i]->follow), true); // it alone
 	if (llabs((long long)k->skew_s) > SKEW_MOST_S) {
 		snprintf(text, sizeof(text),
 			"its clock is %lld s %s ours: tokens and certificates may be refused; "
@@ -146,10 +147,8 @@ static void on_gather(uv_timer_t *timer)
 {
 	struct kube *k = timer->data;
 
-	if (k->ingresses_changed) {
-		k->ingresses_changed = false;
+	if (k->secrets_changed)
 		kube_secrets_update(k);
-	}
 	if (k->problems_changed)
 		tell_problems(k);
 	if (all_tried(k))
@@ -174,7 +173,8 @@ static void retry(struct kube *k)
 	for (unsigned i = 0; i < k->resource_count; i++)
 		follow_retry(k->resources[i].follow);
 	for (unsigned i = 0; i < k->secret_count; i++)
-		follow_retry(k->secrets[i]->follow);
+		if (k->secrets[i]->follow)
+			follow_retry(k->secrets[i]->follow);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -413,8 +413,7 @@ static int kube_open(struct cluster *cluster, uv_loop_t *loop,
 	rc = make_resources(k);
 	if (rc)
 		log_error("kube", "%s: out of memory", settings->name);
-	kube_secrets_update(k);
-	k->ingresses_changed = false;
+	kube_secrets_begin(k);
 	for (unsigned i = 0; i < k->resource_count; i++)
 		loaded &= k->resources[i].loaded ||
 			  k->resources[i].kind->kind == OBJECT_INGRESS_CLASS;

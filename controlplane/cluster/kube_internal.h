@@ -26,9 +26,9 @@ struct resource { // one list and watch
 	struct follow *follow;
 	struct kube_names names;
 	struct journal *journal;
-	bool tried;  // it has been listed, or it was told why not
-	bool loaded; // from the disk
-	bool wanted; // of a Secret: some Ingress names it
+	bool tried;     // it has been listed, or it was told why not
+	bool loaded;    // from the disk
+	unsigned users; // of a Secret: how often Ingresses name it
 };
 
 struct kube {
@@ -45,7 +45,8 @@ struct kube {
 	struct seal *seal;         // of those of Secrets
 	uv_timer_t gather, slow, patience;
 	struct kube_call *ping;
-	bool ingresses_changed, problems_changed, closing;
+	bool secrets_counted; // each by how often Ingresses name it
+	bool secrets_changed, problems_changed, closing;
 	unsigned open_handles, slow_turns;
 	char ping_problem[1024];
 	char version[64];
@@ -64,7 +65,10 @@ void resource_end(struct resource *resource);
 // Its objects leave the model, too.
 void resource_drop(struct resource *resource);
 
-// Follows the Secrets that the cluster's Ingresses name, and no others.
+// The Secrets that the cluster's Ingresses name are followed, and no others. Those of the model's
+// Ingresses to begin with; then of each Ingress that comes, or goes, and with update() it is so.
+void kube_secrets_begin(struct kube *kube);
+void kube_secrets_count(struct kube *kube, const char *namespace, const char *ingress, bool comes);
 void kube_secrets_update(struct kube *kube);
 void kube_secrets_end(struct kube *kube);
 

@@ -39,10 +39,12 @@ static const char *text_at(const struct tree *map, const char *key)
 	return tree && tree->kind == TREE_TEXT ? tree->text : "";
 }
 
-static void touched(struct resource *r)
+// Before an Ingress changes, and after.
+static void count_secrets(
+	const struct resource *r, const char *namespace, const char *name, bool after)
 {
 	if (r->kind->kind == OBJECT_INGRESS)
-		r->kube->ingresses_changed = true;
+		kube_secrets_count(r->kube, namespace, name, after);
 }
 
 static void take(struct resource *r, const struct tree *object, const char *origin)
@@ -63,7 +65,6 @@ static void take(struct resource *r, const struct tree *object, const char *orig
 		log_error("kube", "%s: %s: out of memory: it stays what it was", k->cluster->name,
 			origin);
 	decode_clear(&decode);
-	touched(r);
 }
 
 static void forget(void *arg, const char *namespace, const char *name)
@@ -72,8 +73,8 @@ static void forget(void *arg, const char *namespace, const char *name)
 	char origin[ORIGIN_BYTES];
 
 	origin_of(r, namespace, name, origin);
+	count_secrets(r, namespace, name, false);
 	model_replace(r->kube->cluster->model, r->kube->cluster->name, origin, NULL, 0, NULL, 0);
-	touched(r);
 }
 
 // `looks` 0: an event's, or not known.
@@ -94,7 +95,9 @@ static void put(struct resource *r, const struct tree *object, uint64_t looks)
 		return; // as it was
 	known->looks = looks;
 	origin_of(r, namespace, name, origin);
+	count_secrets(r, namespace, name, false);
 	take(r, object, origin);
+	count_secrets(r, namespace, name, true);
 }
 
 static void remove_object(struct resource *r, const struct tree *object)

@@ -37,73 +37,90 @@ static bool make_room(struct kube *k)
 	return true;
 }
 
-static void want(struct kube *k, const char *namespace, const char *name)
+// NULL: it is not there, or no name of one, and cannot be part of a path either.
+static struct resource *find(struct kube *k, const struct secret_key *key, bool make)
 {
-	const struct secret_key key = {namespace, name};
 	const struct sorted sorted = {k->secrets, k->secret_count, sizeof(*k->secrets), compare};
 	struct resource *r;
 	size_t at;
 	bool there;
 
-	// A name that cannot be one is no part of a path either.
-	if (!name_is_subdomain(name) || !name_is_label(namespace))
-		return;
-	at = sorted_place(&sorted, &key, &there);
-	if (there) {
-		k->secrets[at]->wanted = true;
-		return;
-	}
-	r = make_room(k) ? calloc(1, sizeof(*r)) : NULL;
+	if (!name_is_subdomain(key->name) || !name_is_label(key->namespace))
+		return NULL;
+	at = sorted_place(&sorted, key, &there);
+	if (there)
+		return k->secrets[at];
+	r = make && make_room(k) ? calloc(1, sizeof(*r)) : NULL;
 	if (!r)
-		return;
+		return NULL;
 	*r = (struct resource){.kube = k,
 		.kind = &kube_secret,
-		.namespace = strdup(namespace),
-		.secret = strdup(name),
-		.wanted = true};
-	if (!r->namespace || !r->secret || resource_start(r)) {
+		.namespace = strdup(key->namespace),
+		.secret = strdup(key->name)};
+	if (!r->namespace || !r->secret) {
 		resource_end(r);
 		free(r);
-		return;
+		return NULL;
 	}
 	memmove(k->secrets + at + 1, k->secrets + at,
 		(k->secret_count - at) * sizeof(struct resource *));
 	k->secrets[at] = r;
 	k->secret_count++;
+	return r;
 }
 
-static void want_all(struct kube *k)
+static void count(struct kube *k, const struct object *object, bool comes)
+{
+	const struct ingress *ingress = (const struct ingress *)object;
+
+	for (unsigned i = 0; i < ingress->tls_count; i++) {
+		const struct secret_key key = {object->namespace, ingress->tls[i].secret};
+		struct resource *r = *key.name ? find(k, &key, comes) : NULL;
+
+		if (!r)
+			continue;
+		r->users += comes ? 1 : r->users ? -1 : 0;
+		k->secrets_changed |= !r->users || !r->follow;
+	}
+}
+
+void kube_secrets_count(struct kube *k, const char *namespace, const char *ingress, bool comes)
+{
+	const struct object *object = k->secrets_counted
+					      ? model_find(k->cluster->model, OBJECT_INGRESS,
+							k->cluster->name, namespace, ingress)
+					      : NULL;
+
+	if (object)
+		count(k, object, comes);
+}
+
+void kube_secrets_begin(struct kube *k)
 {
 	const struct model *model = k->cluster->model;
-	size_t count = model_count(model, OBJECT_INGRESS);
-	const struct object **list = calloc(count + 1, sizeof(struct object *));
+	size_t length = model_count(model, OBJECT_INGRESS);
+	const struct object **list = calloc(length + 1, sizeof(struct object *));
 
 	if (!list)
 		return;
 	model_list(model, OBJECT_INGRESS, list);
-	for (size_t i = 0; i < count; i++) {
-		const struct ingress *ingress = (const struct ingress *)list[i];
-
-		if (strcmp(list[i]->cluster, k->cluster->name) != 0)
-			continue;
-		for (unsigned j = 0; j < ingress->tls_count; j++)
-			if (*ingress->tls[j].secret)
-				want(k, list[i]->namespace, ingress->tls[j].secret);
-	}
+	for (size_t i = 0; i < length; i++)
+		if (strcmp(list[i]->cluster, k->cluster->name) == 0)
+			count(k, list[i], true);
 	free(list);
+	k->secrets_counted = true;
+	kube_secrets_update(k);
 }
 
 void kube_secrets_update(struct kube *k)
 {
 	unsigned left = 0;
 
-	for (unsigned i = 0; i < k->secret_count; i++)
-		k->secrets[i]->wanted = false;
-	want_all(k);
+	k->secrets_changed = false;
 	for (unsigned i = 0; i < k->secret_count; i++) {
 		struct resource *r = k->secrets[i];
 
-		if (r->wanted) {
+		if (r->users && (r->follow || resource_start(r) == 0)) {
 			k->secrets[left++] = r;
 			continue;
 		}
