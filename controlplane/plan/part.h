@@ -16,8 +16,8 @@
 struct part {
 	struct arena arena;
 	struct plan_rows rows[ROW_KINDS];
-	struct part *next; // whoever keeps it may use these two
-	uint64_t number;
+	struct part *next; // whoever keeps it may use these three
+	uint64_t born, number;
 };
 
 struct part *part_new(void); // NULL: out of memory

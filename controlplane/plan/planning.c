@@ -156,6 +156,8 @@ bool planning_add(struct planning *g, struct part *part)
 {
 	bool ok = part && !part->arena.failed;
 
+	if (part)
+		part->born = g->number + 1;
 	for (unsigned kind = 0; ok && kind < ROW_KINDS; kind++)
 		ok = append(&g->added[kind], &part->rows[kind]);
 	return ok;
@@ -199,6 +201,8 @@ void planning_keep_leases(struct planning *g, struct part *memory)
 {
 	retire(g, g->lease_memory);
 	g->lease_memory = memory;
+	if (memory)
+		memory->born = g->number + 1;
 }
 
 bool planning_remove_addresses(struct planning *g)
@@ -230,28 +234,44 @@ bool planning_tabulate(struct planning *g)
 			part_free(memory);
 			return false;
 		}
+		memory->born = g->number + 1;
 		retire(g, g->table_memory[kind]);
 		g->table_memory[kind] = memory;
 	}
 	return true;
 }
 
-static bool may_go(const struct planning *g, const struct part *part)
+// Who follows the plans has been told of it, or is told nothing.
+static bool is_told(const struct planning *g, const struct part *part)
 {
-	return !g->oldest ||
-	       (g->oldest->number > part->number && (g->delta.all || part->number + 1 < g->number));
+	return !g->oldest || g->delta.all || part->number + 1 < g->number;
+}
+
+// The oldest plan that has it keeps it: that is the one that is held for longest.
+static void let_go(struct planning *g, struct part *part)
+{
+	struct kept_plan *kept = g->oldest;
+
+	while (kept && kept->number < part->born)
+		kept = kept->newer;
+	if (!kept || kept->number > part->number) {
+		part_free(part);
+		return;
+	}
+	part->next = kept->held;
+	kept->held = part;
 }
 
 static void reap(struct planning *g)
 {
 	g->delta.all |= !g->oldest;
-	while (g->retired && may_go(g, g->retired)) {
+	while (g->retired && is_told(g, g->retired)) {
 		struct part *part = g->retired;
 
 		g->retired = part->next;
 		if (!g->retired)
 			g->retired_tail = &g->retired;
-		part_free(part);
+		let_go(g, part);
 	}
 }
 
@@ -439,6 +459,12 @@ void plan_free(struct plan *plan)
 		kept->newer->older = kept->older;
 	else
 		g->newest = kept->older;
+	while (kept->held) {
+		struct part *part = kept->held;
+
+		kept->held = part->next;
+		let_go(g, part);
+	}
 	free(kept);
 	reap(g);
 	if (g->orphan && !g->oldest)

@@ -3,9 +3,10 @@
 // of it, and the tables of all rows. For plan.c.
 //
 // A row that is not in the newest plan any more may be in older ones that somebody still holds. It
-// is put on a list with the number of the last plan that had it, and goes when no plan of that
-// number or an older one is left; not before the next plan, though, for who follows the plans is
-// told of rows that went (struct plan_delta). So a plan costs nothing but the tables that changed.
+// knows the first and the last plan that had it, and goes when none of those is left; not before
+// the next plan, though, for who follows the plans is told of rows that went (struct plan_delta).
+// So a plan costs nothing but the tables that changed, and one that is held for long keeps its own
+// rows alone, not those of all that came after it.
 #pragma once
 
 #include "plan_internal.h"
@@ -46,6 +47,7 @@ struct kept_plan { // one that was given out
 	struct planning *planning;
 	uint64_t number;
 	struct kept_plan *older, *newer;
+	struct part *held; // retired, and still its own
 };
 
 struct planning {
@@ -104,8 +106,9 @@ struct planning {
 	bool cleared;    // what was kept, since the newest plan was given
 	struct plan_delta delta;
 	struct kept_plan *oldest, *newest;
-	struct part *retired, **retired_tail; // by the number of the last plan that has them
-	bool orphan;                          // goes with its last plan
+	struct part *retired,
+		**retired_tail; // by the number of the last plan that has them; not yet told of
+	bool orphan;            // goes with its last plan
 };
 
 // Wants by name.

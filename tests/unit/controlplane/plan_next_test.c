@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // plan_next(): after any sequence of changes it gives what plan_make() makes of nothing, byte for
-// byte; older plans stay what they were for as long as they are held; and what did not change is
-// shared.
+// byte; older plans stay what they were for as long as they are held. What it costs:
+// plan_cost_test.c.
 #include "plan.h"
 
 #include <arpa/inet.h>
@@ -401,99 +401,11 @@ static void test_quiet_sequence(void **state)
 	assert_true(alone > 4000 && with_others > 4000 && in_want > 2000);
 }
 
-static void put_service(struct model *model, unsigned number, unsigned endpoints)
-{
-	unsigned seed = 1;
-	char name[32], origin[48];
-	struct object *objects[2];
-	struct service *s;
-	struct endpoint_slice *slice;
-	struct slice_endpoint *list;
-	static const struct slice_port port = {"", IPPROTO_TCP, 8080};
-
-	snprintf(name, sizeof(name), "service-%u", number);
-	objects[0] = random_service("c", name, &crowded, &seed);
-	s = (struct service *)objects[0];
-	s->type = SERVICE_LOAD_BALANCER;
-	s->class = s->requested = "";
-	s->port_count = 1;
-	s->family_policy = FAMILY_SINGLE;
-	((struct service_port *)(uintptr_t)s->ports)->name = "";
-	((struct service_port *)(uintptr_t)s->ports)->protocol = IPPROTO_TCP;
-	s->object.annotation_count = 0;
-	objects[1] = random_slice("c", name, name, &seed);
-	slice = (struct endpoint_slice *)objects[1];
-	slice->family = FAMILY_V4;
-	slice->ports = &port;
-	slice->port_count = 1;
-	list = arena_take_array(&slice->object.arena, endpoints, sizeof(*list));
-	for (unsigned i = 0; i < endpoints; i++)
-		list[i] = (struct slice_endpoint){
-			.address = addr_from_v4(htonl(0x0a000001 + number * 16 + i)),
-			.conditions = ENDPOINT_IS_READY,
-			.node = "",
-			.name = "pod",
-		};
-	slice->endpoints = list;
-	slice->endpoint_count = endpoints;
-	for (unsigned i = 0; i < 2; i++) {
-		snprintf(origin, sizeof(origin), "%u/%s", i, name);
-		model_replace(model, "c", origin, &objects[i], 1, NULL, 0);
-	}
-}
-
-// A changed endpoint costs the same among a hundred Services and among ten thousand, but for the
-// copy of a table of addresses.
-static void test_shares(void **state)
-{
-	static const unsigned sizes[] = {100, 1000, 10000};
-	struct settings *settings = settings_of("\"10.128.0.0/16\"", "");
-
-	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
-		struct planning *planning = planning_new();
-		struct model *model = model_new();
-		struct plan *last, *next;
-		usec_t started;
-		unsigned differ = 0;
-
-		for (unsigned j = 0; j < sizes[i]; j++)
-			put_service(model, j, 10);
-		last = plan_next(planning, model, settings, NULL, 0);
-		next = plan_next(planning, model, settings, last->leases, last->lease_count);
-		plan_free(last);
-		last = next;
-		started = clock_now_us();
-		for (unsigned j = 0; j < 100; j++) {
-			put_service(model, j, 9 + j % 2);
-			next = plan_next(
-				planning, model, settings, last->leases, last->lease_count);
-			assert_non_null(next);
-			if (j == 0) {
-				assert_ptr_equal(next->vips, last->vips);
-				assert_ptr_equal(next->leases, last->leases);
-				for (unsigned k = 0; k < next->pool_count; k++)
-					differ += next->pools[k] != last->pools[k];
-				assert_int_equal(differ, 1);
-			}
-			plan_free(last);
-			last = next;
-		}
-		print_message("%u Services: %.3f ms a change\n", sizes[i],
-			(double)(clock_now_us() - started) / 100e3);
-		planning_free(planning);
-		plan_free(last);
-		model_free(model);
-	}
-	settings_free(settings);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_sequence),
 		cmocka_unit_test(test_quiet_sequence),
-		cmocka_unit_test(test_shares),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
