@@ -71,17 +71,19 @@ static json_t *sources(const struct api_state *state)
 static json_t *plan_counts(const struct plan *plan)
 {
 	json_t *row = json_object();
-	unsigned endpoints = 0, vips = 0;
+	unsigned endpoints = 0, vips = 0, routes = 0;
 
 	for (unsigned i = 0; i < plan->pool_count; i++)
 		endpoints += plan->pools[i]->endpoint_count;
 	for (unsigned i = 0; i < plan->vip_count; i++)
 		vips += *plan->vips[i]->pool != '\0'; // gateways apart
+	for (unsigned i = 0; i < plan->host_count; i++)
+		routes += plan->hosts[i]->rule_count;
 	json_object_set_new(row, "vips", json_integer(vips));
 	json_object_set_new(row, "listeners", json_integer(plan->listener_count));
 	json_object_set_new(row, "pools", json_integer(plan->pool_count));
 	json_object_set_new(row, "endpoints", json_integer(endpoints));
-	json_object_set_new(row, "routes", json_integer(plan->route_count));
+	json_object_set_new(row, "routes", json_integer(routes));
 	return row;
 }
 
@@ -117,6 +119,15 @@ const struct api_command api_status = {
 	.help = "does traffic flow, what is wrong, what to type next",
 	.need = WANT_STATS,
 	.handler = status,
+	.answer = "{traffic: {state, text, next: [text]}, version, configuration, started, "
+		  "uptime_s: number, dataplane: {connected: bool, reason, version, generation: "
+		  "number, current: bool, kept: bool, refused, transactions: number, started?, "
+		  "uptime_s?: number, workers?: number, flows?: number, memory?, buffers?: "
+		  "number, buffers_free?: number, proxy?: {connections: number, requests_open: "
+		  "number, requests: number}}, sources: [{name, kind, path, synced: bool}], "
+		  "plan: {vips: number, listeners: number, pools: number, endpoints: number, "
+		  "routes: number}?, problems: number, first_problems: [{level, object, where, "
+		  "text}]}",
 };
 
 static json_t *version(const struct api_request *request)
@@ -138,4 +149,6 @@ const struct api_command api_version = {
 	.help = "versions of both processes and the image, and its slot",
 	.need = NEED_NOTHING,
 	.handler = version,
+	.answer = "{controlplane, dataplane: text?, channel: number, start, image: text?, slot: "
+		  "text?}",
 };

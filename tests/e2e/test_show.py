@@ -90,6 +90,12 @@ def test_every_noun_is_shown_as_a_table_and_as_json(full):
             assert rows or noun in ("drops", "problems", "bgp", "vrrp"), noun
 
 
+def test_status_counts_what_the_nouns_show(full):
+    plan = full.box.show("status")["plan"]
+    assert plan == {"vips": len(full.rows("vips")), "pools": len(full.rows("pools")), "routes": len(full.rows("routes")),
+                    "endpoints": len(full.rows("endpoints")), "listeners": sum(len(row["ports"]) for row in full.rows("vips"))}
+
+
 def test_what_a_directory_holds_is_counted(full):
     def counts():
         row, = rows(full, "clusters")
