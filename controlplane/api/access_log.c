@@ -117,4 +117,5 @@ const struct api_command api_requests_log = {
 	.need = NEED_NOTHING,
 	.admin = true,
 	.handler = lines,
+	.answer = "{requests: [any], after: number}",
 };

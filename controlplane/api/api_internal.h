@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api.h"
+#include "api_answer.h"
 #include "api_rows.h"
 #include "counters.h"
 #include "text_out.h"
@@ -29,6 +30,7 @@ struct api_argument {
 	const char *name;
 	enum api_argument_kind kind;
 	const char *help;
+	bool needed; // without it the answer is 400
 };
 
 // "tcp|udp"; NULL: it is no choice.
@@ -107,7 +109,9 @@ struct api_command {
 	// Instead: begins what takes its time. When nothing was refused, exchange_finish() is
 	// called once for it, never from within.
 	void (*begin)(struct api_request *request);
-	const char *posted; // what the body is, for the documents; NULL = there is none
+	const char *posted;      // what the body is, for the documents; NULL = there is none
+	const char *posted_type; // its type; NULL = JSON
+	const char *answer;      // what the JSON is, for the documents: see api_answer.h
 };
 
 // Every row; the last has no path.
@@ -118,6 +122,9 @@ json_t *api_help(void);
 // Sets one value; -EINVAL with the reason when the row has no such argument or takes no such value.
 int api_request_set(struct api_request *request, const struct api_command *command,
 	const char *name, const char *value, struct reason *reason);
+// Tells of each argument that the row needs and that has no value.
+void api_request_check(const struct api_request *request, const struct api_command *command,
+	struct reason *reason);
 // The question to the dataplane that the values ask for. `address` has room for three addresses.
 // False: those to be ended are not named.
 bool api_flows_filter(const struct api_command *command, const struct api_request *request,

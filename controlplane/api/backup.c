@@ -97,5 +97,9 @@ const struct api_command api_restore = {
 	.local = true,
 	.again = true,
 	.body = ARCHIVE_BYTES_MAX,
+	.posted = "what backup gave",
+	.posted_type = "application/octet-stream",
 	.handler = restore,
+	.answer = "{files: number, host: text?, version: text?, made: text?, waiting: [any], "
+		  "dataplane_restarts: bool}",
 };

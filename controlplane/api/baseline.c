@@ -153,4 +153,5 @@ const struct api_command api_counters_clear = {
 	.need = NEED_STATS,
 	.changes = true,
 	.handler = clear,
+	.answer = "{counted_since}",
 };

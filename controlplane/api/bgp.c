@@ -30,4 +30,6 @@ const struct api_command api_bgp = {
 	.help = "routers that are told of VIPs, and the sessions with them",
 	.need = NEED_NOTHING,
 	.handler = bgp,
+	.answer = "{bgp: [{peer, address, asn: number, state, since, info, routes: number, bfd: "
+		  "bool, bfd_up: bool}]}",
 };

@@ -164,8 +164,6 @@ static void next(const struct api_request *request, struct text *text)
 {
 	const Sluice__Captured *captured = request->captured;
 
-	if (!request->values[CAPTURE])
-		reason_add(request->refused, "capture: expected the number that its begin gave");
 	text_open(text, '{');
 	text_key_number(text, "capture", captured->capture);
 	text_key(text, "over");
@@ -196,6 +194,7 @@ const struct api_command api_capture = {
 	.need = NEED_CAPTURED,
 	.changes = true,
 	.handler = begin,
+	.answer = "{capture: number}",
 };
 
 const struct api_command api_trace = {
@@ -216,22 +215,29 @@ const struct api_command api_trace = {
 	.need = NEED_CAPTURED,
 	.changes = true,
 	.handler = begin,
+	.answer = "{capture: number}",
 };
 
 const struct api_command api_capture_next = {
 	.path = "/v1/capture/next",
 	.help = "what a capture or trace has taken since it was last asked",
-	.arguments = {[CAPTURE] = {"capture", ARGUMENT_NUMBER, "its number"}},
+	.arguments = {[CAPTURE] = {"capture", ARGUMENT_NUMBER, "its number", true}},
 	.need = NEED_CAPTURED,
 	.admin = true,
 	.write = next,
+	.answer = "{capture: number, over: bool, more: bool, lost: number, packets: [{time_ns: "
+		  "number, stage, port, worker: number, drop: text?, length: number, frame}], "
+		  "traces: [{time_ns: number, port, worker: number, steps: [{stage, text}]}]}",
 };
 
 const struct api_command api_capture_end = {
 	.path = "/v1/capture/end",
 	.help = "end a capture or trace",
-	.arguments = {[CAPTURE] = {"capture", ARGUMENT_NUMBER, "its number"}},
+	.arguments = {[CAPTURE] = {"capture", ARGUMENT_NUMBER, "its number", true}},
 	.need = NEED_CAPTURED,
 	.changes = true,
 	.write = next,
+	.answer = "{capture: number, over: bool, more: bool, lost: number, packets: [{time_ns: "
+		  "number, stage, port, worker: number, drop: text?, length: number, frame}], "
+		  "traces: [{time_ns: number, port, worker: number, steps: [{stage, text}]}]}",
 };

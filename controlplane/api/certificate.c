@@ -100,4 +100,6 @@ const struct api_command api_certificates = {
 	.need = NEED_NOTHING,
 	.handler = certificates,
 	.large = true,
+	.answer = "{certificates: [{certificate, names: [text], subject, issuer, key, "
+		  "not_before, not_after, fingerprint, stapled: bool, used_by: [text], where}]}",
 };

@@ -79,6 +79,7 @@ const struct api_command api_cluster_check = {
 	.help = "its API, our rights in it, its clock, its nodes and pods: what is wrong, and what "
 		"to "
 		"do about it",
-	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster"}},
+	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster", true}},
 	.begin = begin,
+	.answer = "{checks: [{what, result, found, mend}]}",
 };

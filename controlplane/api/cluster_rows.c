@@ -256,12 +256,13 @@ const struct api_command api_cluster_manifests = {
 	.arguments = {[NAMESPACES] = {"namespaces", ARGUMENT_TEXT, "that alone are served"},
 		[SECRETS_IN] = {"secrets_in", ARGUMENT_TEXT, "where Secrets may be read"}},
 	.handler = manifests,
+	.answer = "{manifests}",
 };
 
 const struct api_command api_cluster_register = {
 	.path = "/v1/cluster/register",
 	.help = "serve a cluster: makes our account in it, and keeps that one's token",
-	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "what the cluster is called here"}},
+	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "what the cluster is called here", true}},
 	.changes = true,
 	.begin = begin,
 	.posted =
@@ -269,28 +270,32 @@ const struct api_command api_cluster_register = {
 		"are used this once: \"token\", or \"cert_pem\" and \"key_pem\"; \"by_hand\": true "
 		"when the account is there already and the token is its own; where its rights are: "
 		"\"namespaces\" or \"secrets_in\", \"a,b\"}",
+	.answer = "{registered, server}",
 };
 
 const struct api_command api_cluster_unregister = {
 	.path = "/v1/cluster/unregister",
 	.help = "serve a cluster no more and forget its credentials",
-	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster"}},
+	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster", true}},
 	.changes = true,
 	.handler = unregister,
+	.answer = "{unregistered, namespaces, secrets_in}",
 };
 
 const struct api_command api_cluster_drain = {
 	.path = "/v1/cluster/drain",
 	.help = "send nothing new to a cluster",
-	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster"}},
+	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster", true}},
 	.changes = true,
 	.handler = drain,
+	.answer = "{drained: bool, what}",
 };
 
 const struct api_command api_cluster_undrain = {
 	.path = "/v1/cluster/undrain",
 	.help = "send to it again",
-	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster"}},
+	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster", true}},
 	.changes = true,
 	.handler = undrain,
+	.answer = "{drained: bool, what}",
 };

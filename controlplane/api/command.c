@@ -211,3 +211,12 @@ int api_request_set(struct api_request *request, const struct api_command *comma
 	reason_add(reason, "%s has no argument \"%.80s\"", command->path, name);
 	return -EINVAL;
 }
+
+void api_request_check(
+	const struct api_request *request, const struct api_command *command, struct reason *reason)
+{
+	for (unsigned i = 0; i < API_ARGUMENTS_MAX && command->arguments[i].name; i++)
+		if (command->arguments[i].needed && !request->values[i])
+			reason_add(reason, "\"%s\" is missing: %s", command->arguments[i].name,
+				command->arguments[i].help);
+}

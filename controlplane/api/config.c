@@ -69,6 +69,7 @@ const struct api_command api_config = {
 	.need = NEED_NOTHING,
 	.admin = true,
 	.handler = config,
+	.answer = "{file, text: text?}",
 };
 
 static json_t *history(const struct api_request *request)
@@ -103,6 +104,7 @@ const struct api_command api_history = {
 	.help = "who changed the configuration when",
 	.need = NEED_NOTHING,
 	.handler = history,
+	.answer = "{history: [{ago: number, revision: number, time, who, comment, undone_at?}]}",
 };
 
 // Between what is compared and what runs; without anything, the candidate, or else the last change.
@@ -141,4 +143,5 @@ const struct api_command api_compare = {
 	.need = NEED_NOTHING,
 	.admin = true,
 	.handler = compare,
+	.answer = "{text: text?, edit: number}",
 };

@@ -102,19 +102,13 @@ const struct api_command api_candidate = {
 	.need = NEED_NOTHING,
 	.admin = true,
 	.handler = candidate_show,
+	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
+		  "bool, mistakes?, undone_at?, text}",
 };
-
-static bool given(const struct api_request *request, unsigned at, const char *name)
-{
-	if (request->values[at])
-		return true;
-	reason_add(request->refused, "\"%s\" is missing", name);
-	return false;
-}
 
 static json_t *set(const struct api_request *request)
 {
-	if (!may_edit(request) || !given(request, PATH, "path") || !given(request, VALUE, "value"))
+	if (!may_edit(request))
 		return NULL;
 	revisions_set(request->state->revisions, request->who, request->values[PATH],
 		request->values[VALUE], request->refused);
@@ -124,17 +118,20 @@ static json_t *set(const struct api_request *request)
 const struct api_command api_set = {
 	.path = "/v1/config/set",
 	.help = "set a key in the candidate",
-	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "the key: pools.default.priority"},
+	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "the key: pools.default.priority", true},
 		[SEEN] = {"seen", ARGUMENT_NUMBER, SEEN_HELP},
-		[VALUE] = {"value", ARGUMENT_TEXT, "its value, as sluice.conf has it, or plain"}},
+		[VALUE] = {"value", ARGUMENT_TEXT, "its value, as sluice.conf has it, or plain",
+			true}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = set,
+	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
+		  "bool, mistakes?, undone_at?}",
 };
 
 static json_t *delete (const struct api_request *request)
 {
-	if (!may_edit(request) || !given(request, PATH, "path"))
+	if (!may_edit(request))
 		return NULL;
 	revisions_delete(
 		request->state->revisions, request->who, request->values[PATH], request->refused);
@@ -144,18 +141,21 @@ static json_t *delete (const struct api_request *request)
 const struct api_command api_delete = {
 	.path = "/v1/config/delete",
 	.help = "delete a key, a group or an element in the candidate",
-	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "what: pools.default.priority, pools[2]"},
+	.arguments = {[PATH] = {"path", ARGUMENT_TEXT, "what: pools.default.priority, pools[2]",
+			      true},
 		[SEEN] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = delete,
+	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
+		  "bool, mistakes?, undone_at?}",
 };
 
 static json_t *rollback(const struct api_request *request)
 {
 	unsigned ago = 0;
 
-	if (!may_edit(request) || !given(request, PATH, "revision"))
+	if (!may_edit(request))
 		return NULL;
 	if (revisions_number(request, PATH, &ago))
 		revisions_rollback(request->state->revisions, request->who, ago, request->refused);
@@ -165,11 +165,13 @@ static json_t *rollback(const struct api_request *request)
 const struct api_command api_rollback = {
 	.path = "/v1/config/rollback",
 	.help = "make an earlier revision the candidate",
-	.arguments = {[PATH] = {"revision", ARGUMENT_TEXT, "so many revisions ago"},
+	.arguments = {[PATH] = {"revision", ARGUMENT_TEXT, "so many revisions ago", true},
 		[SEEN] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = rollback,
+	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
+		  "bool, mistakes?, undone_at?}",
 };
 
 static json_t *discard(const struct api_request *request)
@@ -187,6 +189,8 @@ const struct api_command api_discard = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = discard,
+	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
+		  "bool, mistakes?, undone_at?}",
 };
 
 json_t *config_waiting(const char *before, const char *now)
@@ -285,5 +289,8 @@ const struct api_command api_commit = {
 		[SEEN_LAST] = {"seen", ARGUMENT_NUMBER, SEEN_HELP}},
 	.need = NEED_NOTHING,
 	.changes = true,
+	.posted = "a configuration, in place of the candidate",
+	.posted_type = "text/plain",
 	.handler = commit,
+	.answer = "{result, revision: number, waiting: [any], edit: number, undone_at?}",
 };

@@ -165,4 +165,5 @@ const struct api_command api_complete = {
 	.need = NEED_NOTHING,
 	.admin = true,
 	.handler = complete,
+	.answer = "{words: [{word, help, goes_on: bool, value: bool}]}",
 };

@@ -94,6 +94,7 @@ const struct api_command api_drain = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = drain,
+	.answer = "{drained: bool, what, other_boxes: bool}",
 };
 
 const struct api_command api_undrain = {
@@ -107,4 +108,5 @@ const struct api_command api_undrain = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = undrain,
+	.answer = "{drained: bool, what, other_boxes: bool}",
 };

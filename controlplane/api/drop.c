@@ -28,4 +28,5 @@ const struct api_command api_drops = {
 	.need = NEED_STATS,
 	.cleared = true,
 	.handler = drops,
+	.answer = "{drops: [{reason, packets: number, help}], " ANSWER_SINCE "}",
 };

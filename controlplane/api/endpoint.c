@@ -109,4 +109,8 @@ const struct api_command api_endpoints = {
 	.need = WANT_ENDPOINT_STATS,
 	.write = endpoints,
 	.large = true,
+	.answer = "{endpoints: [{service?, pool, address, port: number, name, weight: number, "
+		  "state, health, flows: number?, flows_created: number?, packets_in?: number?, "
+		  "bytes_in: number?, packets_out?: number?, bytes_out: number?, requests: "
+		  "number?, requests_open?: number?}], " ANSWER_WARNING "}",
 };

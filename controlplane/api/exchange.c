@@ -425,6 +425,7 @@ void exchange_begin(struct exchange *x)
 		return;
 	}
 	web_arguments(x, take_argument);
+	api_request_check(&x->request, x->command, &x->reason);
 	if (x->reason.count) {
 		exchange_refuse(x, STATUS_BAD_REQUEST, reason_text(&x->reason));
 		return;

@@ -161,16 +161,20 @@ static json_t *explain(const struct api_request *request)
 const struct api_command api_explain = {
 	.path = "/v1/explain",
 	.help = "the way a request takes, by the tables in force",
-	.arguments = {[URL] = {"url", ARGUMENT_URL, "\"https://host/path\""},
+	.arguments = {[URL] = {"url", ARGUMENT_URL, "\"https://host/path\"", true},
 		[FROM] = {"from", ARGUMENT_ADDRESS, "of the client"}},
 	.need = NEED_EXPLANATION,
 	.handler = explain,
+	.answer = "{url, steps: [{what, text}], status: number, ingress: text?, pool: text?, "
+		  "endpoint: text?, endpoint_port: number, endpoint_name, rule: {host, kind, "
+		  "path, service, pool: text?, ready: number, draining: number, ingress, where, "
+		  "rewrite?, lost: [text]}?}",
 };
 
 #define FLOW_ARGUMENTS                                                                             \
 	{                                                                                          \
-		[CLIENT] = {"client", ARGUMENT_SOCKET, "of the client: address and port"},         \
-		[TO] = {"to", ARGUMENT_SOCKET, "of the VIP: address and port"},                    \
+		[CLIENT] = {"client", ARGUMENT_SOCKET, "of the client: address and port", true},   \
+		[TO] = {"to", ARGUMENT_SOCKET, "of the VIP: address and port", true},              \
 	}
 
 const struct api_command api_explain_tcp = {
@@ -179,6 +183,8 @@ const struct api_command api_explain_tcp = {
 	.arguments = FLOW_ARGUMENTS,
 	.need = NEED_EXPLANATION,
 	.handler = explain_flow,
+	.answer = "{steps: [{what, text}], pool: text?, endpoint: text?, endpoint_port: number, "
+		  "endpoint_name}",
 };
 
 const struct api_command api_explain_udp = {
@@ -187,4 +193,6 @@ const struct api_command api_explain_udp = {
 	.arguments = FLOW_ARGUMENTS,
 	.need = NEED_EXPLANATION,
 	.handler = explain_flow,
+	.answer = "{steps: [{what, text}], pool: text?, endpoint: text?, endpoint_port: number, "
+		  "endpoint_name}",
 };

@@ -103,6 +103,10 @@ const struct api_command api_flows = {
 		},
 	.need = NEED_FLOWS,
 	.handler = flows,
+	.answer = "{flows: [{worker: number, protocol, mode, state, client: text?, client_port: "
+		  "number, vip: text?, vip_port: number, endpoint: text?, endpoint_port: number, "
+		  "source: text?, source_port: number, idle_ms: number?, expires_ms: number?, "
+		  "packets: number?}], total: number, " ANSWER_WARNING "}",
 };
 
 static json_t *clear(const struct api_request *request)
@@ -125,4 +129,5 @@ const struct api_command api_flows_clear = {
 	.need = NEED_FLOWS,
 	.changes = true,
 	.handler = clear,
+	.answer = "{cleared: number}",
 };

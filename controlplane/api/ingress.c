@@ -66,4 +66,7 @@ const struct api_command api_ingresses = {
 	.need = NEED_NOTHING,
 	.write = ingresses,
 	.large = true,
+	.answer = "{ingresses: [{ingress, class: text?, served: bool, why, hosts: [text], "
+		  "addresses: [text], rules: number, rules_lost: number, problems: number, "
+		  "where}]}",
 };

@@ -254,6 +254,8 @@ const struct api_command api_log = {
 		},
 	.need = WANT_LOG,
 	.write = show,
+	.answer = "{log?: [{time, level, process, subsystem, text}], dropped?: number, unsent?: "
+		  "number, levels?: [{process, subsystem, level}], " ANSWER_WARNING "}",
 };
 
 const struct api_command api_log_level = {
@@ -261,13 +263,14 @@ const struct api_command api_log_level = {
 	.help = "which lines of a subsystem are written, until the restart",
 	.arguments =
 		{
-			[SET_SUBSYSTEM] = {"subsystem", ARGUMENT_TEXT, "all, or one"},
+			[SET_SUBSYSTEM] = {"subsystem", ARGUMENT_TEXT, "all, or one", true},
 			[SET_LEVEL] = {"level", ARGUMENT_TEXT,
-				"error, warning, notice, info, debug; default: that of all"},
+				"error, warning, notice, info, debug; default: that of all", true},
 			[SET_PROCESS] = {"process", ARGUMENT_TEXT,
 				"controlplane or dataplane; both when there is none"},
 		},
 	.need = WANT_LOG,
 	.changes = true,
 	.handler = set_level,
+	.answer = "{subsystem, level, " ANSWER_WARNING "}",
 };

@@ -201,6 +201,7 @@ const struct api_command api_neighbours = {
 	.arguments = {[INTERFACE] = {"interface", ARGUMENT_TEXT, "only on this interface"}},
 	.need = NEED_NOTHING,
 	.handler = neighbours,
+	.answer = "{neighbours: [{address, mac: text?, interface, state, router: bool}]}",
 };
 
 const struct api_command api_host_routes = {
@@ -209,4 +210,6 @@ const struct api_command api_host_routes = {
 	.arguments = {[INTERFACE] = {"interface", ARGUMENT_TEXT, "only out of this interface"}},
 	.need = NEED_NOTHING,
 	.handler = host_routes,
+	.answer = "{host_routes: [{prefix, via: text?, interface: text?, source: text?, metric: "
+		  "number, origin}]}",
 };

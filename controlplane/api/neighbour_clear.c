@@ -96,4 +96,5 @@ const struct api_command api_neighbours_clear = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = clear,
+	.answer = "{cleared: number}",
 };

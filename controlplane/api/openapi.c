@@ -65,26 +65,36 @@ static void parameters(struct text *text, const struct api_command *command)
 		text_key_string(text, "name", command->arguments[i].name);
 		text_key_string(text, "in", "query");
 		text_key_string(text, "description", command->arguments[i].help);
+		if (command->arguments[i].needed) {
+			text_key(text, "required");
+			text_put(text, "true");
+		}
 		schema(text, command->arguments[i].kind);
 		text_close(text, '}');
 	}
 	text_close(text, ']');
 }
 
-static void content(struct text *text, const char *type, const char *schema_name)
+// `answer`: as a row says it; NULL: what the type says.
+static void content(
+	struct text *text, const char *type, const char *answer, const char *schema_name)
 {
 	text_key(text, "content");
 	text_open(text, '{');
 	text_key(text, type);
 	text_open(text, '{');
 	text_key(text, "schema");
-	text_open(text, '{');
-	if (schema_name)
-		text_key_string(text, "$ref", schema_name);
-	else
-		text_key_string(
-			text, "type", strcmp(type, "application/json") == 0 ? "object" : "string");
-	text_close(text, '}');
+	if (answer) {
+		api_answer_schema(text, answer);
+	} else {
+		text_open(text, '{');
+		if (schema_name)
+			text_key_string(text, "$ref", schema_name);
+		else
+			text_key_string(text, "type",
+				strcmp(type, "application/json") == 0 ? "object" : "string");
+		text_close(text, '}');
+	}
 	text_close(text, '}');
 	text_close(text, '}');
 }
@@ -94,7 +104,7 @@ static void response(struct text *text, const char *status, const char *help)
 	text_key(text, status);
 	text_open(text, '{');
 	text_key_string(text, "description", help);
-	content(text, "application/json", "#/components/schemas/Error");
+	content(text, "application/json", NULL, "#/components/schemas/Error");
 	text_close(text, '}');
 }
 
@@ -109,7 +119,7 @@ static void responses(struct text *text, const struct api_command *command)
 	text_key(text, "200");
 	text_open(text, '{');
 	text_key_string(text, "description", command->help);
-	content(text, type, NULL);
+	content(text, type, command->answer, NULL);
 	text_close(text, '}');
 	response(text, "400", "an argument is wrong: each mistake is told");
 	response(text, "401", "no token, or nobody's");
@@ -152,7 +162,8 @@ static void row(struct text *text, const struct api_command *command)
 		text_key(text, "requestBody");
 		text_open(text, '{');
 		text_key_string(text, "description", command->posted);
-		content(text, "application/json", NULL);
+		content(text, command->posted_type ? command->posted_type : "application/json",
+			NULL, NULL);
 		text_close(text, '}');
 	}
 	responses(text, command);
@@ -166,7 +177,10 @@ static void openapi(const struct api_request *request, struct text *text)
 	text_open(text, '{');
 	text_key_string(text, "openapi", "3.0.3");
 	text_key(text, "info");
-	text_put(text, "{\"title\":\"Sluice\",\"version\":\"" SLUICE_VERSION "\"}");
+	text_put(text, "{\"title\":\"Sluice\",\"version\":\"" SLUICE_VERSION
+		       "\",\"license\":{\"name\":\"BSD-3-Clause\"}}");
+	text_key(text, "servers"); // the box that was asked
+	text_put(text, "[{\"url\":\"/\"}]");
 	text_key(text, "security");
 	text_put(text, "[{\"token\":[]}]");
 	text_key(text, "paths");
@@ -185,4 +199,5 @@ const struct api_command api_openapi = {
 	.path = "/v1/openapi.json",
 	.help = "these paths as an OpenAPI document",
 	.write = openapi,
+	.answer = "{openapi, info: any, servers: any, security: any, paths: any, components: any}",
 };

@@ -66,4 +66,6 @@ const struct api_command api_pools = {
 	.need = WANT_SUMS,
 	.handler = pools,
 	.large = true,
+	.answer = "{pools: [{pool, service, layer: number, algorithm, health, ready: number, "
+		  "draining: number, failing: number, " ANSWER_CARRIED "}], " ANSWER_WARNING "}",
 };

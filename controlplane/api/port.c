@@ -41,4 +41,8 @@ const struct api_command api_ports = {
 	.need = NEED_STATS,
 	.cleared = true,
 	.handler = ports,
+	.answer = "{ports: [{name, kind, device, link_up: bool, speed_mbps: number, mtu: number, "
+		  "mac, queues: number, offloads: [text], rx_packets: number, rx_bytes: number, "
+		  "rx_missed: number, rx_errors: number, tx_packets: number, tx_bytes: number, "
+		  "tx_errors: number}], " ANSWER_SINCE "}",
 };

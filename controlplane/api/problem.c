@@ -120,4 +120,5 @@ const struct api_command api_problems = {
 	.need = WANT_STATS,
 	.handler = problems,
 	.large = true,
+	.answer = "{problems: [{level, object, where, text}]}",
 };

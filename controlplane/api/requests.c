@@ -47,4 +47,9 @@ const struct api_command api_requests = {
 	.need = NEED_STATS,
 	.cleared = true,
 	.handler = requests,
+	.answer = "{requests: {connections: number, connections_accepted: number, "
+		  "upstream_connections: number, upstream_idle: number, " ANSWER_REQUESTS
+		  ", handshakes_full: number, handshakes_resumed: number, log_lines: number, "
+		  "log_lost: number, refused: [{reason, count: number, help}], tcp: [{reason, "
+		  "count: number, help}]}, " ANSWER_SINCE "}",
 };

@@ -138,4 +138,6 @@ const struct api_command api_routes = {
 	.need = WANT_RULE_STATS,
 	.write = routes,
 	.large = true,
+	.answer = "{routes: [{host, kind, path, service, pool: text?, ready: number, draining: "
+		  "number, ingress, where, rewrite?, " ANSWER_REQUESTS "}], " ANSWER_WARNING "}",
 };

@@ -104,4 +104,8 @@ const struct api_command api_services = {
 	.need = WANT_LISTENER_STATS,
 	.handler = services,
 	.large = true,
+	.answer = "{services: [{service, addresses: [text], listeners: [{vip, protocol, port: "
+		  "number, mode, algorithm: text?, affinity_s: number, sources: [text], pool, "
+		  "ready: number, draining: number, " ANSWER_CARRIED "}], " ANSWER_CARRIED
+		  "}], " ANSWER_WARNING "}",
 };

@@ -51,6 +51,8 @@ const struct api_command api_support = {
 	.changes = true, // nothing, but what is on its way out of the box is audited
 	.local = true,
 	.body = ARCHIVE_BYTES_MAX,
+	.posted = "files, as an archive",
+	.posted_type = "application/octet-stream",
 	.write = support,
 	.type = "application/octet-stream",
 };

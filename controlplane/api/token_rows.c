@@ -53,9 +53,7 @@ static json_t *remove_token(const struct api_request *request)
 {
 	const char *name = request->values[NAME];
 
-	if (!name)
-		reason_add(request->refused, "name: missing, expected a token of `token list`");
-	else if (tokens_delete(request->tokens, name, request->refused) == 0)
+	if (tokens_delete(request->tokens, name, request->refused) == 0)
 		return json_pack("{s:s}", "deleted", name);
 	return NULL;
 }
@@ -65,6 +63,7 @@ const struct api_command api_tokens = {
 	.help = "tokens for the API over HTTPS, and their roles",
 	.admin = true,
 	.handler = list,
+	.answer = "{tokens: [{name, role, made}]}",
 };
 
 const struct api_command api_token_create = {
@@ -72,17 +71,20 @@ const struct api_command api_token_create = {
 	.help = "make a token, which is told this once",
 	.arguments =
 		{
-			[NAME] = {"name", ARGUMENT_TEXT, "of the token, as it stands in the log"},
+			[NAME] = {"name", ARGUMENT_TEXT, "of the token, as it stands in the log",
+				true},
 			[ROLE] = {"role", ARGUMENT_TEXT, "view (by default) or admin"},
 		},
 	.changes = true,
 	.handler = create,
+	.answer = "{name, role, token}",
 };
 
 const struct api_command api_token_delete = {
 	.path = "/v1/token/delete",
 	.help = "let a token be no one's any more, at once",
-	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the token"}},
+	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the token", true}},
 	.changes = true,
 	.handler = remove_token,
+	.answer = "{deleted}",
 };

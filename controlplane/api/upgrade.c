@@ -122,6 +122,8 @@ const struct api_command api_upgrade = {
 	.help = "the image's slots, and how far an upgrade is",
 	.ask = ask_slots,
 	.handler = upgrade,
+	.answer = "{slots: [{slot, running: bool, next: bool, good: bool, image: text?, "
+		  "installed: text?}], install: {state, percent: number, doing, error, bundle}}",
 };
 
 static json_t *install(const struct api_request *request)
@@ -130,9 +132,7 @@ static json_t *install(const struct api_request *request)
 
 	if (!is_appliance(request))
 		return NULL;
-	if (!bundle)
-		reason_add(request->refused, "\"bundle\" is missing");
-	else if (firmware_install(request->state->firmware, bundle, request->refused) == 0)
+	if (firmware_install(request->state->firmware, bundle, request->refused) == 0)
 		return installing_json(firmware_progress(request->state->firmware));
 	return NULL;
 }
@@ -141,9 +141,10 @@ const struct api_command api_upgrade_install = {
 	.path = "/v1/upgrade/install",
 	.help = "write an image into the other slot; /v1/upgrade tells how far it is",
 	.arguments = {[BUNDLE] = {"bundle", ARGUMENT_TEXT,
-			      "the whole path of a file of the box, or http(s)://"}},
+			      "the whole path of a file of the box, or http(s)://", true}},
 	.changes = true,
 	.handler = install,
+	.answer = "{state, percent: number, doing, error, bundle}",
 };
 
 static json_t *leave(const struct api_request *request, enum firmware_leave how)
@@ -191,6 +192,7 @@ const struct api_command api_upgrade_rollback = {
 	.changes = true,
 	.ask = ask_slots,
 	.handler = rollback,
+	.answer = "{restarts: bool, slot}",
 };
 
 static json_t *restart(const struct api_request *request)
@@ -203,6 +205,7 @@ const struct api_command api_reboot = {
 	.help = "hand over, and restart the machine",
 	.changes = true,
 	.handler = restart,
+	.answer = "{restarts: bool}",
 };
 
 static json_t *factory_reset(const struct api_request *request)
@@ -215,4 +218,5 @@ const struct api_command api_factory_reset = {
 	.help = "restart as new: configuration, keys and leases are lost",
 	.changes = true,
 	.handler = factory_reset,
+	.answer = "{restarts: bool}",
 };

@@ -65,4 +65,6 @@ const struct api_command api_vips = {
 	.need = WANT_LISTENER_STATS,
 	.handler = vips,
 	.large = true,
+	.answer = "{vips: [{address, pool, shared: bool, interfaces: [text], state?, reason?, "
+		  "services: [text], ports: [text], " ANSWER_CARRIED "}], " ANSWER_WARNING "}",
 };

@@ -31,4 +31,6 @@ const struct api_command api_vrrp = {
 	.help = "virtual routers of the pair: who is master",
 	.need = NEED_NOTHING,
 	.handler = vrrp,
+	.answer = "{vrrp: [{id: number, interface, priority: number, state, peer: text?, pools: "
+		  "[text]}]}",
 };

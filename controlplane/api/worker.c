@@ -55,4 +55,9 @@ const struct api_command api_workers = {
 	.need = NEED_STATS,
 	.cleared = true,
 	.handler = workers,
+	.answer = "{workers: [{worker: number, cpu: number, packets: number, handed_over: "
+		  "number, flows: number, flows_capacity: number, flow_bytes: number, "
+		  "busy_cycles: number, total_cycles: number, busy: number, stages: [{stage, "
+		  "cycles: number, packets: number, cycles_per_packet: number}]}], memory, "
+		  "buffers: number, buffers_free: number, " ANSWER_SINCE "}",
 };

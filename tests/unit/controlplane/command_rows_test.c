@@ -81,6 +81,8 @@ static void every_row_is_in_openapi(void **state)
 		while (count < API_ARGUMENTS_MAX && row->arguments[count].name)
 			count++;
 		assert_int_equal(json_array_size(json_object_get(operation, "parameters")), count);
+		if (!row->type && !row->answer)
+			fail_msg("%s does not say what it answers", row->path);
 	}
 	json_decref(document);
 	free(text.bytes);
