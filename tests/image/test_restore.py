@@ -61,7 +61,7 @@ def test_put_back(lab, started, tmp_path):
     print((done.stdout + done.stderr).decode(), flush=True)
     assert done.returncode == 0
     box.wait(lambda: sum(a != b for a, b in zip(ran, began(box))) == 2, "both processes anew")
-    box.wait(lambda: box.ssh("show status", check=False).returncode == 0, "the console")
+    box.wait(lambda: box.ssh("show workers", check=False).returncode == 0, "both processes")
     assert what_is_restored(box) == before
     assert capacity(box) == many // 2
     check_serves(lab, box, chain)
