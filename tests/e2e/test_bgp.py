@@ -156,6 +156,8 @@ class TestRouters:
                 {"name": "whole", "aggregate": True},
             ]
         lab = make_bgp(router, change=change)
+        wait_established(lab)
+        since = {row["peer"]: row["since"] for row in lab.rows("bgp")}
         vips = {pool: lab.apply_service(pool, PORTS, families=(4, 6), annotations={"metallb.io/address-pool": pool})
                 for pool in ("gold", "whole", "near")}
         for prefix in ("203.0.111.0/29", "2001:db8:111::/125", f"{vips['gold'][0]}/32"):
@@ -171,8 +173,11 @@ class TestRouters:
         rows = {row["address"]: row for row in lab.rows("vips")}
         assert rows[vips["gold"][0]]["reason"] == "answered on wan, BGP: 1 of 1 peers up"
         assert rows[vips["near"][0]]["reason"] == "answered on wan"
-        told = {row["peer"]: row["routes"] for row in lab.rows("bgp")}
-        assert told == {PEERS[4]: 3, PEERS[6]: 2}
+
+        def told():
+            return {row["peer"]: row["routes"] for row in lab.rows("bgp")}
+        wait_until(lambda: told() == {PEERS[4]: 3, PEERS[6]: 2}, "the numbers of routes")
+        assert {row["peer"]: row["since"] for row in lab.rows("bgp")} == since  # no session was lost for it
 
     def test_a_killed_bird_is_not_missed(self, make_bgp, router):
         """Graceful restart: the router keeps the routes, traffic goes on, BIRD is started again."""
@@ -263,6 +268,26 @@ class TestControlPlane:
         lab.box.kill("sluice-controlplane", signal.SIGKILL)
         lab.box.kill("sluice-dataplane", signal.SIGKILL)
         gone_within(lab)
+
+    def test_what_bird_refuses_is_not_used(self, make_bgp):
+        """`bird -p` is asked first: the sessions, the routes and the file stay as they were, and it is told."""
+        lab = make_bgp("bird")
+        wait_established(lab)
+        rows, peers = lab.rows("bgp"), lab.box.settings["bgp"]["peers"]
+        conf = lab.net.dir / "run" / "bird.conf"
+        before = conf.read_text()
+        # It wants to know of which link.
+        lab.box.settings["bgp"]["peers"] = [*peers, {"name": "near", "address": "fe80::1", "asn": 65000}]
+        lab.box.write_settings()
+        wait_until(lambda: "`bird -p` refuses the configuration, the old one stays" in str(lab.rows("problems")), "the problem")
+        third = lab.apply_service("third", PORTS)[0]
+        assert lab.rows("bgp")[:2] == rows and conf.read_text() == before
+        assert all(lab.router.route(vip) for vip in lab.vips) and not lab.router.route(third)
+        lab.box.settings["bgp"]["peers"] = peers
+        lab.box.write_settings()
+        wait_until(lambda: lab.router.route(third), "a route to the third")
+        wait_until(lambda: not lab.rows("problems"), "no problem")
+        assert [row["since"] for row in lab.rows("bgp")] == [row["since"] for row in rows]
 
     def test_the_last_endpoint_gone(self, make_bgp):
         lab = make_bgp("bird", peer={"policy": {"withdraw_unready": True}})
