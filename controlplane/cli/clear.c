@@ -5,7 +5,7 @@
 static void print_counters(json_t *answer, FILE *out)
 {
 	fprintf(out, "drops, ports, workers and requests are counted from %s on; /metrics go on\n",
-		row_text(answer, "since"));
+		row_text(answer, "counted_since"));
 }
 
 static void print_flows(json_t *answer, FILE *out)
