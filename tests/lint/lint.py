@@ -325,6 +325,30 @@ def rule_links(_build):
                     yield name, index + 1, f"{path or name} has no heading for #{anchor}"
 
 
+def rule_console(_build):
+    """What the documents show of the console is there: the heads of its tables, and the commands."""
+    source = "\n".join("\n".join(read(name)) for name in tracked(".c") if name.startswith("controlplane/"))
+    text, array = r'"((?:[^"\\]|\\.)*)"', r"\(const char \*const\[\]\)\{(.*?)\}"
+    heads = {"|".join(re.findall(text, found)) for found in re.findall(array, source, re.DOTALL)}
+    one_by_one = "|".join(re.findall(text, re.sub(array, "", source, flags=re.DOTALL)))
+    commands = {tuple(re.findall(r'"([^"]+)"', found)) for found in re.findall(r"\.words = \{(.*?)\}", source)}
+    commands |= {("configure",), ("exit",), ("help",)}
+    for name in tracked(".md"):
+        code = False
+        for index, line in enumerate(read(name)):
+            code ^= line.startswith("```")
+            if code and re.fullmatch(r" *[A-Z][A-Z ]+( {2,}[A-Z0-9][A-Za-z0-9 ]*){2,}", line):
+                head = re.sub(r" {2,}", "|", line.strip())
+                if head not in heads and f"|{head}" not in heads and f"|{head}|" not in one_by_one:
+                    yield name, index + 1, f"no table of the console has the columns {head}"
+            typed = re.match(r"(?:[#$] (?:sluice|box[12])|sluice>) +([^|]*)", line) if code else None
+            words = re.split(r"[ |]+", typed.group(1)) if typed else []
+            if words and not words[0].startswith("-") and "?" not in typed.group(1) and not any(
+                    command[:1] == (words[0],) and (command[1:2] == tuple(words[1:2]) or len(command) == 1)
+                    or command[0] == words[0] and command[1:2] and command[1].isupper() for command in commands):
+                yield name, index + 1, f"the console has no command {' '.join(words[:2])}"
+
+
 def anchors(path):
     heads = re.findall(r"^#+ +(.*)$", path.read_text(encoding="utf-8"), re.M)
     return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
