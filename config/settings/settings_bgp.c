@@ -191,8 +191,12 @@ void settings_read_bgp(struct reader *r, const setting_t *root, struct settings 
 	if (!read_member(group, "asn"))
 		settings_mistake(r, "bgp.asn", "missing, expected our autonomous system's number");
 	read_number(r, group, "asn", 1, UINT32_MAX, &bgp->asn);
-	if (read_address(r, group, "router_id", &bgp->router_id) ? !addr_is_v4(&bgp->router_id)
-								 : !read_member(group, "router_id"))
+	if (!read_member(group, "router_id"))
+		settings_mistake(r, "bgp.router_id",
+			"missing, expected an IPv4 address of this box alone, by which routers "
+			"know it");
+	else if (read_address(r, group, "router_id", &bgp->router_id) &&
+		 !addr_is_v4(&bgp->router_id))
 		settings_mistake(r, "bgp.router_id",
 			"expected an IPv4 address of this box alone, by which routers know it");
 	read_number(r, group, "bfd_interval_ms", 10, 10000, &bgp->bfd_interval_ms);

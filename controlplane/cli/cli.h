@@ -93,7 +93,7 @@ extern const struct cli_command cli_status, cli_version, cli_vips, cli_services,
 // The configuration's.
 extern const struct cli_command cli_config, cli_history, cli_set, cli_delete, cli_candidate,
 	cli_compare, cli_configure_status, cli_rollback, cli_discard, cli_configure_commit,
-	cli_commit;
+	cli_commit, cli_candidate_left;
 // The box's.
 extern const struct cli_command cli_backup, cli_restore, cli_support, cli_upgrade,
 	cli_upgrade_install, cli_upgrade_rollback, cli_reboot, cli_factory_reset, cli_shell;

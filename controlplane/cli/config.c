@@ -90,6 +90,13 @@ static void print_status(json_t *answer, FILE *out)
 	print_mistakes(answer, out);
 }
 
+static void print_whole_status(json_t *answer, FILE *out)
+{
+	print_status(answer, out);
+	if (!json_is_true(json_object_get(answer, "changed")))
+		fprintf(out, "there is no candidate that differs from what runs\n");
+}
+
 static void print_rollback(json_t *answer, FILE *out)
 {
 	if (json_is_true(json_object_get(answer, "changed")))
@@ -194,6 +201,13 @@ const struct cli_command cli_compare = {
 const struct cli_command cli_configure_status = {
 	.words = {"configure", "status"},
 	.help = "whose the candidate is and what is wrong with it",
+	.path = "/v1/config/candidate",
+	.print = print_whole_status,
+};
+
+// What the console says by itself: nothing when there is nothing to commit.
+const struct cli_command cli_candidate_left = {
+	.words = {"configure", "status"},
 	.path = "/v1/config/candidate",
 	.print = print_status,
 };

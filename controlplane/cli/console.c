@@ -190,7 +190,7 @@ static void tell_candidate(struct console *console)
 
 	if (!call)
 		return;
-	call->command = &cli_configure_status;
+	call->command = &cli_candidate_left;
 	console->asker.json = false;
 	cli_ask(call, &console->asker);
 	free(call);

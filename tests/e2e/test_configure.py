@@ -79,9 +79,11 @@ def test_discard(box, terminal):
     before = box.config.read_text()
     terminal.conf("set pools.public.priority 77")
     terminal.conf("delete sources")
+    assert "there is a candidate of root since " in terminal.conf("status")
     assert "gone" in terminal.conf("discard")
     assert "nothing differs" in terminal.conf("show | compare")
     assert "nothing differs" in terminal.conf("commit")
+    assert terminal.conf("status") == "there is no candidate that differs from what runs"
     assert box.config.read_text() == before
 
 
@@ -170,6 +172,23 @@ def test_a_file_is_committed(box, tmp_path):
     file.write_text(text + "\nnonsense = 1;\ngroup = 5;\n".replace("group = 5;\n", ""))
     done = box.sluice("commit", "--file", str(file), check=False)
     assert re.search(rf"{file}:\d+: nonsense: unknown key", done.stderr)
+    assert box.config.read_text() == text
+    file.write_text(text + """
+nonsense = 1;
+health = { check = "ping"; interval_ms = 0; };
+bgp = { asn = "x"; peers = ( { name = "9a"; address = "300.1.1.1"; } ); };
+""")
+    done = box.sluice("commit", "--file", str(file), check=False)
+    line = text.count("\n") + 2
+    for mistake in (rf"{line}: nonsense: unknown key, expected one of: dataplane, ",
+                    rf'{line + 1}: health\.check: found "ping", expected one of "off", "tcp"',
+                    rf"{line + 1}: health\.interval_ms: found 0, expected a number from 100 to ",
+                    rf'{line + 2}: bgp\.asn: found "x", expected a number',
+                    rf"{line + 2}: bgp\.router_id: missing, expected an IPv4 address",
+                    rf'{line + 2}: bgp\.peers\[0\]\.address: found "300\.1\.1\.1", expected an address',
+                    rf'{line + 2}: bgp\.peers\[0\]\.name: found "9a", expected up to 32 letters'):
+        assert re.search(f"{file}:{mistake}", done.stderr), (mistake, done.stderr)
+    assert done.returncode == 2 and len(done.stderr.strip().split("\n")) == 7
     assert box.config.read_text() == text
     assert box.sluice("commit", "--file", "/nowhere", check=False).returncode != 0
 

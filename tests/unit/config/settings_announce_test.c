@@ -36,7 +36,7 @@ static void test_mistakes(void **state)
 		const char *text, *expected;
 	} rows[] = {
 		{"bgp = { router_id = \"192.0.2.2\"; };", "bgp.asn: missing"},
-		{"bgp = { asn = 1; };", "bgp.router_id: expected an IPv4 address"},
+		{"bgp = { asn = 1; };", "bgp.router_id: missing, expected an IPv4"},
 		{"bgp = { asn = 1; router_id = \"2001:db8::1\"; };",
 			"bgp.router_id: expected an IPv4 address"},
 		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { } ); };",
