@@ -69,10 +69,34 @@ void kube_http_finish(struct kube_http *http)
 	}
 }
 
-static void heard(struct kube_http *http)
+static void heard(struct kube_call *call)
 {
-	http->heard_ms = uv_now(http->loop);
+	struct kube_http *http = call->http;
+
+	call->heard_ms = http->heard_ms = uv_now(http->loop);
 	http->patience_ms = PATIENCE_MS;
+}
+
+static bool stalls(const struct kube_call *call)
+{
+	uint64_t stall_s = call->question.stall_s ? call->question.stall_s : STALL_S;
+
+	return uv_now(call->http->loop) - call->heard_ms >= stall_s * 1000;
+}
+
+// libcurl's own CURLOPT_LOW_SPEED_TIME looks at each transfer each second, by itself.
+void kube_http_give_up(struct kube_http *http)
+{
+	struct kube_call *call = http->calls;
+
+	while (call && !http->closing) {
+		if (!stalls(call)) {
+			call = call->next;
+			continue;
+		}
+		finish(call, CURLE_OPERATION_TIMEDOUT);
+		call = http->calls; // whoever was told may have ended any
+	}
 }
 
 static size_t take_data(char *bytes, size_t size, size_t count, void *arg)
@@ -81,7 +105,7 @@ static size_t take_data(char *bytes, size_t size, size_t count, void *arg)
 	size_t length = size * count, room;
 	long status = kube_call_status(call);
 
-	heard(call->http);
+	heard(call);
 	if (status >= 200 && status < 300)
 		return call->question.data &&
 				       call->question.data(call->question.arg, call, bytes, length)
@@ -99,7 +123,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *arg)
 	size_t length = size * count;
 	char text[DATE_LINE];
 
-	heard(call->http);
+	heard(call);
 	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &call->http->version);
 	if (length <= 2 && call->question.begun && kube_call_status(call) >= 200 &&
 		kube_call_status(call) < 300)
@@ -208,6 +232,7 @@ struct kube_call *kube_http_ask(struct kube_http *http, const struct kube_questi
 	}
 	call->http = http;
 	call->question = *question;
+	call->heard_ms = uv_now(http->loop);
 	set_request(call);
 	set_tls(http, call->easy);
 	curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
@@ -222,9 +247,6 @@ struct kube_call *kube_http_ask(struct kube_http *http, const struct kube_questi
 	curl_easy_setopt(call->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, question->of_one ? 4096L : 65536L);
 	curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_TIME,
-		(long)(question->stall_s ? question->stall_s : STALL_S));
 	if (!question->any_length)
 		curl_easy_setopt(call->easy, CURLOPT_TIMEOUT, 120L);
 	curl_easy_setopt(call->easy, CURLOPT_TCP_KEEPALIVE, 1L);

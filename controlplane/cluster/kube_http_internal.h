@@ -22,6 +22,7 @@ struct kube_call {
 	char refused[REFUSED_BYTES];
 	size_t refused_length;
 	int64_t server_time;
+	uint64_t heard_ms; // when something came, or it was asked; loop's time
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -29,7 +30,7 @@ struct kube_http {
 	uv_loop_t *loop;
 	const struct kubeconfig *config;
 	CURLM *multi;
-	uv_timer_t timer;
+	uv_timer_t timer, stalls;
 	unsigned open_handles;
 	struct kube_call *calls;
 	struct socket_watch *watches;
@@ -45,6 +46,7 @@ struct kube_http {
 
 void kube_http_finish(struct kube_http *http); // those whose answers are there, or never come
 void kube_http_free(struct kube_http *http);
+void kube_http_give_up(struct kube_http *http); // calls that stall; from the loop, now and then
 
 // kube_loop.c
 bool kube_loop_open(struct kube_http *http);

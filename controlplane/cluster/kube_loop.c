@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define STALLS_MS  1000  // between looks at who stalls
 #define UNACKED_MS 20000 // what we sent; then the connection is dead
 
 struct socket_watch {
@@ -33,6 +34,11 @@ static void on_timer(uv_timer_t *timer)
 
 	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	kube_http_finish(http);
+}
+
+static void on_stalls(uv_timer_t *timer)
+{
+	kube_http_give_up(timer->data);
 }
 
 static int want_timer(CURLM *multi, long timeout_ms, void *arg)
@@ -161,8 +167,10 @@ bool kube_loop_open(struct kube_http *http)
 	if (!http->multi)
 		return false;
 	uv_timer_init(http->loop, &http->timer);
-	http->timer.data = http;
-	http->open_handles = 1;
+	uv_timer_init(http->loop, &http->stalls);
+	http->timer.data = http->stalls.data = http;
+	uv_timer_start(&http->stalls, on_stalls, STALLS_MS, STALLS_MS);
+	http->open_handles = 2;
 	return true;
 }
 
@@ -194,4 +202,5 @@ void kube_loop_close(struct kube_http *http)
 {
 	multi_end(http);
 	uv_close((uv_handle_t *)&http->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&http->stalls, on_timer_closed);
 }
