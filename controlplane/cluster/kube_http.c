@@ -90,7 +90,7 @@ void kube_http_give_up(struct kube_http *http)
 	struct kube_call *call = http->calls;
 
 	while (call && !http->closing) {
-		if (!stalls(call)) {
+		if (!stalls(call)) { // NOLINT(clang-analyzer-unix.Malloc): they leave the list
 			call = call->next;
 			continue;
 		}
