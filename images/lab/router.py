@@ -11,7 +11,8 @@ WAN = {4: WAN4, 6: WAN6}
 class Bird:
     """The router: BIRD on a client's machine, which puts what it learns into the kernel."""
 
-    def __init__(self, machine, folder, numbers=(1,), bfd=False, password="", graceful=False):
+    def __init__(self, machine, folder, numbers=(1,), bfd=False, password="", graceful=False,
+                 asn=65001):
         self.machine, self.dir = machine, folder
         self.ctl = self.dir / "router.ctl"
         conf = self.dir / "router.conf"
@@ -24,7 +25,7 @@ class Bird:
         for number in numbers:
             for family in (4, 6):
                 text += f"""protocol bgp box{number}_{family} {{
-                local as 65000; neighbor {WAN[family].format(number)} as 65001; direct;
+                local as 65000; neighbor {WAN[family].format(number)} as {asn}; direct;
                 connect retry time 1; connect delay time 1; error wait time 1, 2;
                 {f'password "{password}";' if password else ''} {'bfd yes;' if bfd else ''}
                 graceful restart {'yes' if graceful else 'aware'}; graceful restart time 30;

@@ -12,8 +12,10 @@ from topology import CLIENT_HOST, run, wait_until
 
 class Bird(router.Bird):
     def policy(self, prefix):
-        """(communities, large ones, MED) of the route, as they have come."""
+        """(communities, large ones, MED) of the route, as they have come; None: there is none."""
         seen = self.ask("show", "route", "all", prefix)
+        if "BGP.as_path" not in seen:
+            return None
 
         def communities(name):
             text = re.search(rf"{name}: (.*)", seen)
@@ -22,11 +24,15 @@ class Bird(router.Bird):
         med = re.search(r"BGP.med: (\d+)", seen)
         return communities("BGP.community"), communities("BGP.large_community"), int(med.group(1)) if med else None
 
+    def local_pref(self, prefix):
+        return int(re.search(r"BGP.local_pref: (\d+)", self.ask("show", "route", "all", prefix)).group(1))
+
 
 class Frr:
     """The router: FRR's zebra, bfdd and bgpd."""
 
-    def __init__(self, machine, folder, numbers=(1,), bfd=False, password="", graceful=False):
+    def __init__(self, machine, folder, numbers=(1,), bfd=False, password="", graceful=False,
+                 asn=65001):
         self.machine, self.dir = machine, folder / "frr"
         self.dir.mkdir()
         shutil.chown(self.dir, "frr", "frr")
@@ -38,7 +44,7 @@ class Frr:
         peers = [(number, family) for number in numbers for family in (4, 6)]
         for number, family in peers:
             address = WAN[family].format(number)
-            lines += [f" neighbor {address} remote-as 65001", f" neighbor {address} timers connect 1"]
+            lines += [f" neighbor {address} remote-as {asn}", f" neighbor {address} timers connect 1"]
             lines += [f" neighbor {address} password {password}"] if password else []
             lines += [f" neighbor {address} bfd 3 50 50"] if bfd else []
         for family in (4, 6):
@@ -67,11 +73,17 @@ class Frr:
     route = router.Bird.route
 
     def policy(self, prefix):
-        """(communities, large ones, MED) of the route, as it has come."""
-        family = "ipv6" if ":" in prefix else "ipv4"
-        path, = json.loads(self.ask("show", "bgp", family, "unicast", prefix, "json"))["paths"]
-        return (path.get("community", {}).get("string", ""), path.get("largeCommunity", {}).get("string", ""),
+        path = self.path(prefix)
+        return path and (path.get("community", {}).get("string", ""), path.get("largeCommunity", {}).get("string", ""),
                 path["metric"] if "metric" in path else path.get("med"))
+
+    def local_pref(self, prefix):
+        return self.path(prefix)["locPrf"]
+
+    def path(self, prefix):
+        family = "ipv6" if ":" in prefix else "ipv4"
+        paths = json.loads(self.ask("show", "bgp", family, "unicast", prefix, "json")).get("paths")
+        return paths[0] if paths else None
 
     def stop(self):
         for process in self.processes:
