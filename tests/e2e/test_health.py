@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Endpoints that Kubernetes calls ready and that do not answer: active checks find them."""
 
+import os
 import signal
 
 import harness
@@ -9,6 +10,7 @@ import objects
 from topology import kill, run, wait_until
 
 PORTS = [("http", "TCP", 80, 8080)]
+FIRST = 20000
 QUICK = {"sluice.dev/health-check-interval-ms": "100", "sluice.dev/health-check-timeout-ms": "200",
          "sluice.dev/health-check-fall": "2"}
 
@@ -80,6 +82,54 @@ class TestChecks:
         lab.apply_service("web", [("https", "TCP", 443, 8080)], annotations={
             "sluice.dev/health-check": "https", **QUICK})
         wait_until(lambda: "failing: the TLS handshake fails" in str(health(lab, "web")), "a failure")
+
+
+class TestMany:
+    def test_a_thousand_endpoints_each_second(self, make_lab):
+        """On little CPU, and each of them: the pods count the connections."""
+        lab = make_lab(settings={"health": {"check": "tcp", "interval_ms": 1000}})
+        pods = [pod.machine for pod in lab.pods.values()]
+        count = 1000 // len(pods)
+        for pod in pods:  # each port of many is another endpoint
+            pod.run("nft", "-f", "-", input=f"""table ip many {{
+                chain prerouting {{
+                    type nat hook prerouting priority 0
+                    tcp dport {FIRST}-{FIRST + count - 1} redirect to :8080
+                }}
+            }}
+            """)
+        lab.apply("many", *(thing for port in range(FIRST, FIRST + count) for thing in (
+            objects.service(f"web-{port}", [("http", "TCP", port, port)], {"metallb.io/allow-shared-ip": "one"}),
+            objects.endpoint_slice(f"web-{port}", "IPv4", [("http", "TCP", port)], lab.endpoints()))))
+
+        def states():
+            return [row["health"] for row in lab.rows("endpoints")]
+        wait_until(lambda: states() == ["passing"] * 1000, "all pass", 30, 0.5)
+        control = lab.box.processes["sluice-controlplane"].pid
+        since, opened, spent = harness.now(), accepted(pods), cpu_seconds(control)
+        wait_until(lambda: harness.now() - since > 5, "five seconds", 10, 0.1)
+        took = harness.now() - since
+        rate, share = (accepted(pods) - opened) / took, (cpu_seconds(control) - spent) / took
+        print(f"{rate:.0f} checks a second, {100 * share:.1f} % of a CPU")
+        assert 500 < rate < 1300
+        assert share < 0.3
+        assert not [line for line in lab.box.tail("sluice-controlplane", 2000).split("\n") if "fails" in line]
+
+
+def accepted(machines):
+    """Connections that their kernels have taken, together."""
+    total = 0
+    for machine in machines:
+        names, numbers = (line.split() for line in machine.run("cat", "/proc/net/snmp").stdout.split("\n")
+                          if line.startswith("Tcp:"))
+        total += int(numbers[names.index("PassiveOpens")])
+    return total
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
+        words = stream.read().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def secure_nginx(pod):

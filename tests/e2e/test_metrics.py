@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import pytest
-from topology import ROOT
+from test_ingress import SETTINGS, VIP, curl, ingress, path, web_service
+from topology import ROOT, wait_until
 
 
 def fetch(lab, path="/metrics"):
@@ -64,6 +65,31 @@ def test_everything_is_there(busy):
         level: problems.count(level) for level in ("warning", "error")}
     drops = {row["reason"] for row in busy.box.show("drops", "all")["drops"]}
     assert drops == {dict(pairs)["reason"] for name, pairs in rows if name == "sluice_drops_total"}
+
+
+def test_routes_count_what_was_asked_of_them(make_lab):
+    lab = make_lab(settings=SETTINGS)
+    lab.apply("shop", *web_service(lab, "shop", ["web-1a"]),
+              ingress("shop", {"shop.example": [path("/", "shop"), path("/files", "shop")]}))
+    wait_until(lambda: curl(lab, "http://shop.example/")[0] == 200, "an answer")
+    before = samples(fetch(lab))
+    for url, status in (("/", 200), ("/", 200), ("/files/none", 404), ("/elsewhere", 200)):
+        assert curl(lab, f"http://shop.example{url}")[0] == status
+    after = samples(fetch(lab))
+
+    def more(name, **labels):
+        return value(after, name, **labels) - value(before, name, **labels)
+    route = {"host": "shop.example", "ingress": "lab/default/shop", "kind": "prefix"}
+    pool = {"pool": "lab/default/shop:80:http"}
+    assert more("sluice_route_responses_total", **route, path="/", code="2xx") == 3
+    assert more("sluice_route_responses_total", **route, path="/files", code="4xx") == 1
+    for name, labels, count in (("route", {**route, "path": "/"}, 3), ("route", {**route, "path": "/files"}, 1),
+                                ("pool", pool, 4), ("listener", {"vip": VIP, "l4_port": "80"}, 4)):
+        metric = f"sluice_{name}_request_duration_seconds"
+        assert more(f"{metric}_count", **labels) == more(f"{metric}_bucket", **labels, le="+Inf") == count
+        assert 0 < more(f"{metric}_sum", **labels) < 10
+        buckets = [value(after, f"{metric}_bucket", **labels, le=le) for le in ("0.0001", "0.01", "1", "30")]
+        assert buckets == sorted(buckets)
 
 
 def spread(name):
