@@ -186,10 +186,10 @@ class TestRouters:
         assert since_s(lab) == pytest.approx(since, abs=0.1)  # no session was lost for it
 
     def test_a_router_of_the_same_system(self, make_bgp, router):
-        """iBGP: it is told of the local preference, and gets the VIPs from the box itself."""
+        """iBGP, which may come from further away: it is told of the local preference."""
         def change(wanted):
             wanted["bgp"]["asn"] = 65000
-        lab = make_bgp(router, asn=65000, change=change, peer={"policy": {"local_pref": 170, "med": 5}})
+        lab = make_bgp(router, asn=65000, change=change, peer={"multihop": 2, "policy": {"local_pref": 170, "med": 5}})
         works(lab)
         for vip, length in zip(lab.vips, (32, 128)):
             assert lab.router.local_pref(f"{vip}/{length}") == 170
