@@ -2,7 +2,8 @@
 """Power cuts by the record of what a machine wrote: a first start, configurations that are committed, an
 update, and its first start are recorded once; then the disk is made as a cut at any moment may have left
 it (all that was flushed, and of the rest some), and looked at as the start would. By hand: two starts, and
-one more for each of SLUICE_STARTS (0) of these disks; SLUICE_POWER_CUTS says how many there are (60)."""
+one more for each of SLUICE_STARTS (0) of these disks; SLUICE_POWER_CUTS says how many there are (60), beside
+those at which the ESP is written."""
 
 import contextlib
 import json
@@ -92,9 +93,13 @@ def check_state(folder, texts, keys, least):
     return f"revision {same[-1] if same else '-'}" + (f", empty: {empty}" if empty else "")
 
 
+def partitions(image):
+    table = json.loads(quiet("sfdisk", "--json", image).stdout)["partitiontable"]
+    return {part["name"]: part for part in table["partitions"]}
+
+
 def check_disk(image, folder, texts, keys, least):
-    parts = {part["name"]: part for part in json.loads(
-        quiet("sfdisk", "--json", image).stdout)["partitiontable"]["partitions"]}
+    parts = partitions(image)
     said = f"slot {check_slot(image, parts)}"
     with device(image, parts["state"]) as state:
         fixed = quiet("e2fsck", "-p", state, check=False)
@@ -144,6 +149,20 @@ def record(box, log, more, lab):
     return phases, told, [text.strip() for text in texts]
 
 
+def moments_of(writes, phases, esp, chance):
+    """[(before which write, phase)]: some of each, and all at which GRUB's variables change."""
+    moments = []
+    for (name, begin), (_next, end) in zip(phases, phases[1:]):
+        within = [number for number, write in enumerate(writes) if begin < write.at <= end]
+        chosen = set(chance.sample(within, min(CUTS // 4, len(within))))
+        chosen |= {number + late for number in within for late in (0, 1)
+                   if esp["start"] <= writes[number].sector < esp["start"] + esp["size"]
+                   and writes[number].count and number + late < len(writes)}
+        print(f"{name}: {len(within)} writes, power is lost at {len(chosen)}", flush=True)
+        moments += [(number, name) for number in chosen]
+    return sorted(moments)
+
+
 @pytest.mark.by_hand
 def test_any_moment(lab, images, tmp_path):
     chance = random.Random(os.environ.get("SLUICE_SEED"))
@@ -163,12 +182,7 @@ def test_any_moment(lab, images, tmp_path):
 
     disk = Disk(base, log, tmp_path / "disk.raw")
     keys = box.key.with_suffix(".pub").read_text()
-    moments = []
-    for (name, begin), (_next, end) in zip(phases, phases[1:]):
-        within = [number for number, write in enumerate(disk.writes) if begin < write.at <= end]
-        print(f"{name}: {len(within)} writes", flush=True)
-        moments += [(number, name) for number in chance.sample(within, min(CUTS // 4, len(within)))]
-    moments.sort()
+    moments = moments_of(disk.writes, phases, partitions(base)["esp"], chance)
     starts = set(chance.sample(range(len(moments)), STARTS))
     bad = []
     for index, (number, name) in enumerate(moments):
