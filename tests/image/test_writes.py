@@ -38,6 +38,7 @@ def device(image, part):
     name = quiet("losetup", "-f", "--show", "-o", part["start"] * SECTOR, "--sizelimit",
                  part["size"] * SECTOR, image).stdout.strip()
     try:
+        quiet("blockdev", "--flushbufs", name)  # the kernel may still have what was there before
         yield name
     finally:
         quiet("losetup", "-d", name)
