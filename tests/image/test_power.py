@@ -48,6 +48,7 @@ def cut(box, moment, chance):
     box.stop()
     process.kill()
     said = process.communicate()[0]
+    assert moment != "commit" or not over, said
     return f"{moment}, {seconds:.1f} s{', over before' if over else ''}", said
 
 
@@ -93,6 +94,7 @@ def test_power_is_lost(lab, started, images, tmp_path):
     texts = [first.replace("maglev", name) for name in ("maglev", "round-robin")]
     for file, text in zip(FILES, texts, strict=True):
         box.put(file, text)
+    box.shell("sync")  # what is committed again and again is there after each cut
     texts = [text.strip() for text in texts]
     cuts, took, least = 0, 60.0, 0
     for number in range(CUTS):
