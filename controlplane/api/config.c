@@ -88,7 +88,7 @@ static json_t *history(const struct api_request *request)
 
 		json_object_set_new(row, "ago", json_integer(ago));
 		json_object_set_new(row, "revision", json_integer(revision->id));
-		json_object_set_new(row, "time", json_time(revision->at_s * 1000000));
+		json_object_set_new(row, "time", json_time(revision->at_us));
 		json_object_set_new(row, "who", json_string(revision->who));
 		json_object_set_new(row, "comment", json_string(revision->comment));
 		if (pending->id == revision->id)

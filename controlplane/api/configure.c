@@ -95,6 +95,10 @@ static json_t *candidate_show(const struct api_request *request)
 	return answer;
 }
 
+#define CANDIDATE                                                                                  \
+	"who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "               \
+	"bool, mistakes?, undone_at?"
+
 const struct api_command api_candidate = {
 	.path = "/v1/config/candidate",
 	.help = "the candidate, or what runs while there is none",
@@ -102,8 +106,7 @@ const struct api_command api_candidate = {
 	.need = NEED_NOTHING,
 	.admin = true,
 	.handler = candidate_show,
-	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
-		  "bool, mistakes?, undone_at?, text}",
+	.answer = "{" CANDIDATE ", text}",
 };
 
 static json_t *set(const struct api_request *request)
@@ -125,8 +128,7 @@ const struct api_command api_set = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = set,
-	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
-		  "bool, mistakes?, undone_at?}",
+	.answer = "{" CANDIDATE "}",
 };
 
 static json_t *delete (const struct api_request *request)
@@ -147,8 +149,7 @@ const struct api_command api_delete = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = delete,
-	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
-		  "bool, mistakes?, undone_at?}",
+	.answer = "{" CANDIDATE "}",
 };
 
 static json_t *rollback(const struct api_request *request)
@@ -170,8 +171,7 @@ const struct api_command api_rollback = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = rollback,
-	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
-		  "bool, mistakes?, undone_at?}",
+	.answer = "{" CANDIDATE "}",
 };
 
 static json_t *discard(const struct api_request *request)
@@ -189,8 +189,7 @@ const struct api_command api_discard = {
 	.need = NEED_NOTHING,
 	.changes = true,
 	.handler = discard,
-	.answer = "{who: text?, edit: number, since?, base?: number, behind?: bool, changed?: "
-		  "bool, mistakes?, undone_at?}",
+	.answer = "{" CANDIDATE "}",
 };
 
 json_t *config_waiting(const char *before, const char *now)
@@ -219,7 +218,7 @@ static json_t *waiting(const struct api_request *request)
 	uint64_t started_us = request->state->publish.started_us;
 	struct reason none = {0};
 	char *now = revisions_ago(revisions, 0, &none);
-	char *read = started_us ? revisions_at(revisions, started_us / 1000000, &none) : NULL;
+	char *read = started_us ? revisions_at(revisions, started_us, &none) : NULL;
 	json_t *list = now && read ? config_waiting(read, now) : json_array();
 
 	reason_clear(&none);

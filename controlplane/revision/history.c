@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define HEAD_LINE 600
+#define SECOND_US UINT64_C(1000000)
 
 char *file_text(const char *path)
 {
@@ -55,6 +56,18 @@ static bool head_line(const char *line, const char *key, char *value)
 	return true;
 }
 
+// "1764000000.123456", or without what is behind the point: seconds of the epoch.
+static uint64_t time_of(const char *text)
+{
+	char *at;
+	uint64_t us = strtoull(text, &at, 10) * SECOND_US;
+
+	if (*at == '.')
+		for (uint64_t unit = SECOND_US / 10; unit && *++at >= '0' && *at <= '9'; unit /= 10)
+			us += (uint64_t)(*at - '0') * unit;
+	return us;
+}
+
 static bool read_head(struct revision *revision, const char *path)
 {
 	char line[HEAD_LINE], at[HEAD_LINE], who[HEAD_LINE], comment[HEAD_LINE];
@@ -67,7 +80,7 @@ static bool read_head(struct revision *revision, const char *path)
 		fclose(file);
 	if (!is)
 		return false;
-	revision->at_s = strtoull(at, NULL, 10);
+	revision->at_us = time_of(at);
 	revision->who = strdup(who);
 	revision->comment = strdup(comment);
 	return revision->who && revision->comment;
@@ -174,11 +187,12 @@ int history_add(struct history *history, const char *who, const char *comment, c
 	int error = -ENOMEM;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	revision.at_s = (uint64_t)now.tv_sec;
+	revision.at_us = (uint64_t)now.tv_sec * SECOND_US + (uint64_t)now.tv_nsec / 1000;
 	revision.id = history->count ? history->list[history->count - 1].id + 1 : 1;
 	if (revision.who && revision.comment &&
-		asprintf(&whole, "// at %" PRIu64 "\n// by %s\n// comment %s\n%s", revision.at_s,
-			revision.who, revision.comment, text) > 0) {
+		asprintf(&whole, "// at %" PRIu64 ".%06" PRIu64 "\n// by %s\n// comment %s\n%s",
+			revision.at_us / SECOND_US, revision.at_us % SECOND_US, revision.who,
+			revision.comment, text) > 0) {
 		path_of(history, revision.id, path);
 		error = whole_file_write(
 			&(struct whole_file){path, 0600, false}, whole, strlen(whole), reason);

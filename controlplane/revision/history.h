@@ -12,8 +12,8 @@
 #define HISTORY_MAX 100
 
 struct revision {
-	unsigned id;   // counts for ever
-	uint64_t at_s; // CLOCK_REALTIME
+	unsigned id;    // counts for ever
+	uint64_t at_us; // CLOCK_REALTIME
 	char *who, *comment;
 };
 

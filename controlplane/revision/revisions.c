@@ -272,12 +272,14 @@ char *revisions_running(const struct revisions *r, struct reason *reason)
 	return revisions_ago(r, 0, reason);
 }
 
-char *revisions_at(const struct revisions *r, uint64_t at_s, struct reason *reason)
+char *revisions_at(const struct revisions *r, uint64_t at_us, struct reason *reason)
 {
-	for (unsigned ago = 0; ago < r->history.count; ago++)
-		if (r->history.list[r->history.count - 1 - ago].at_s <= at_s)
-			return revisions_ago(r, ago, reason);
-	return revisions_ago(r, 1, reason);
+	unsigned ago = 0;
+
+	while (ago + 1 < r->history.count &&
+		r->history.list[r->history.count - 1 - ago].at_us > at_us)
+		ago++;
+	return revisions_ago(r, ago, reason);
 }
 
 void revisions_check(const struct revisions *r, struct reason *mistakes)

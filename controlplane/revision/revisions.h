@@ -56,8 +56,8 @@ const struct settings_keys *revisions_keys(const struct revisions *revisions);
 char *revisions_running(const struct revisions *revisions, struct reason *reason);
 // `ago` revisions before what runs; to be freed.
 char *revisions_ago(const struct revisions *revisions, unsigned ago, struct reason *reason);
-// What was in use at that time, or what was before the newest if all are younger; likewise.
-char *revisions_at(const struct revisions *revisions, uint64_t at_s, struct reason *reason);
+// What was in use at that time (CLOCK_REALTIME), or the oldest if all are younger; likewise.
+char *revisions_at(const struct revisions *revisions, uint64_t at_us, struct reason *reason);
 // What a commit would be refused for, as it stands.
 void revisions_check(const struct revisions *revisions, struct reason *mistakes);
 

@@ -17,22 +17,7 @@
 
 #include "clock.h"
 #include "model.h"
-
-static struct settings *settings_of(const char *pools, const char *more)
-{
-	char text[1024];
-	struct reason reason = {0};
-	struct settings *settings;
-
-	snprintf(text, sizeof(text),
-		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
-		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n"
-		"%s\n",
-		pools, more);
-	settings = settings_parse(text, "t.conf", &reason);
-	assert_non_null(settings);
-	return settings;
-}
+#include "pools_settings.h"
 
 static void put_service(struct model *model, unsigned number, unsigned endpoints)
 {
@@ -84,7 +69,7 @@ static void put_service(struct model *model, unsigned number, unsigned endpoints
 static void test_shares(void **state)
 {
 	static const unsigned sizes[] = {100, 1000, 10000};
-	struct settings *settings = settings_of("\"10.128.0.0/16\"", "");
+	struct settings *settings = pools_settings("\"10.128.0.0/16\"", "");
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
@@ -129,7 +114,7 @@ static void test_shares(void **state)
 static void test_held(void **state)
 {
 	static const unsigned services = 2000, changes = 400;
-	struct settings *settings = settings_of("\"10.128.0.0/16\"", "");
+	struct settings *settings = pools_settings("\"10.128.0.0/16\"", "");
 	struct planning *planning = planning_new();
 	struct model *model = model_new();
 	struct plan *held, *last = NULL;

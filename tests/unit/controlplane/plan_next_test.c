@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "model.h"
 #include "planning.h"
+#include "pools_settings.h"
 #include "random_http.h"
 
 #define HELD 5 // plans at a time
@@ -45,22 +46,6 @@ static const struct mix quiet = {
 	40, 8, {"192.0.2.100", "192.0.2.113", "192.0.2.117", "2001:db8::4"}};
 static const struct mix scarce = {
 	12, 5, {"192.0.2.100", "192.0.2.101", "192.0.2.104", "2001:db8::1"}};
-
-static struct settings *settings_of(const char *pools, const char *more)
-{
-	char text[1024];
-	struct reason reason = {0};
-	struct settings *settings;
-
-	snprintf(text, sizeof(text),
-		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
-		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n"
-		"%s\n",
-		pools, more);
-	settings = settings_parse(text, "t.conf", &reason);
-	assert_non_null(settings);
-	return settings;
-}
 
 static void annotate(struct object *object, const char *key, const char *value)
 {
@@ -359,7 +344,8 @@ static unsigned run_sequence(
 
 static unsigned run_sequences(const struct mix *mix, const char *const pools[2], const char *more)
 {
-	struct settings *settings[] = {settings_of(pools[0], more), settings_of(pools[1], more)};
+	struct settings *settings[] = {
+		pools_settings(pools[0], more), pools_settings(pools[1], more)};
 	unsigned few = 0;
 
 	for (unsigned seed = 1; seed <= 400; seed++)

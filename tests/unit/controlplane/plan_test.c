@@ -15,21 +15,7 @@
 
 #include "clock.h"
 #include "model.h"
-
-static struct settings *settings_of(const char *pools)
-{
-	char text[1024];
-	struct reason reason = {0};
-	struct settings *settings;
-
-	snprintf(text, sizeof(text),
-		"ports = ( { name = \"wan\"; kind = \"tap\"; device = \"x\"; addresses = [ "
-		"\"192.0.2.2/24\" ]; } );\npools = ( { name = \"p\"; addresses = [ %s ]; } );\n",
-		pools);
-	settings = settings_parse(text, "t.conf", &reason);
-	assert_non_null(settings);
-	return settings;
-}
+#include "pools_settings.h"
 
 static struct service *add_service(const char *name, unsigned port_count)
 {
@@ -176,7 +162,8 @@ static const struct plan_lease *lease_of(
 // again from its own leases, and no Service that did not change loses an address it may keep.
 static void test_random(void **state)
 {
-	struct settings *settings = settings_of("\"192.0.2.100-192.0.2.103\", \"2001:db8::/126\"");
+	struct settings *settings =
+		pools_settings("\"192.0.2.100-192.0.2.103\", \"2001:db8::/126\"", "");
 
 	(void)state;
 	for (unsigned seed = 1; seed <= 200; seed++) {
@@ -221,7 +208,7 @@ static void test_random(void **state)
 // A Service's address outlives it, and other Services coming before it by name or age.
 static void test_sticky(void **state)
 {
-	struct settings *settings = settings_of("\"192.0.2.100-192.0.2.110\"");
+	struct settings *settings = pools_settings("\"192.0.2.100-192.0.2.110\"", "");
 	struct model *model = model_new();
 	struct object *m = &add_service("m", 1)->object, *a = &add_service("a", 1)->object;
 	struct plan *first, *second, *third;
@@ -256,7 +243,7 @@ static void test_large(void **state)
 		SERVICES = 10000,
 		ENDPOINTS = 10
 	};
-	struct settings *settings = settings_of("\"10.128.0.0/16\"");
+	struct settings *settings = pools_settings("\"10.128.0.0/16\"", "");
 	struct model *model = model_new();
 	struct plan *plan, *again;
 	usec_t start;
@@ -294,7 +281,7 @@ static void test_large(void **state)
 // More than the dataplane takes is cut off and told, not sent to be refused as a whole.
 static void test_limits(void **state)
 {
-	struct settings *settings = settings_of("\"10.128.0.0/16\"");
+	struct settings *settings = pools_settings("\"10.128.0.0/16\"", "");
 	struct model *model = model_new();
 	struct object *objects[] = {&add_service("web", 1)->object,
 		&add_slice("web", 0, SLUICE_POOL_ENDPOINTS_MAX + 1)->object};
