@@ -50,8 +50,9 @@ static void come_back(struct control *c)
 	c->returning = false;
 	if (access(path, F_OK) == 0) {
 		// Last, so that no loss of power in between leaves the box drained.
-		if (set_drained(c, false))
-			unlink(path);
+		if (!set_drained(c, false))
+			return;
+		unlink(path);
 		log_notice("upgrade", "back: VIPs are taken again");
 	}
 }

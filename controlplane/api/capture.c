@@ -218,6 +218,11 @@ const struct api_command api_trace = {
 	.answer = "{capture: number}",
 };
 
+#define TAKEN                                                                                      \
+	"{capture: number, over: bool, more: bool, lost: number, packets: [{time_ns: "             \
+	"number, stage, port, worker: number, drop: text?, length: number, frame}], "              \
+	"traces: [{time_ns: number, port, worker: number, steps: [{stage, text}]}]}"
+
 const struct api_command api_capture_next = {
 	.path = "/v1/capture/next",
 	.help = "what a capture or trace has taken since it was last asked",
@@ -225,9 +230,7 @@ const struct api_command api_capture_next = {
 	.need = NEED_CAPTURED,
 	.admin = true,
 	.write = next,
-	.answer = "{capture: number, over: bool, more: bool, lost: number, packets: [{time_ns: "
-		  "number, stage, port, worker: number, drop: text?, length: number, frame}], "
-		  "traces: [{time_ns: number, port, worker: number, steps: [{stage, text}]}]}",
+	.answer = TAKEN,
 };
 
 const struct api_command api_capture_end = {
@@ -237,7 +240,5 @@ const struct api_command api_capture_end = {
 	.need = NEED_CAPTURED,
 	.changes = true,
 	.write = next,
-	.answer = "{capture: number, over: bool, more: bool, lost: number, packets: [{time_ns: "
-		  "number, stage, port, worker: number, drop: text?, length: number, frame}], "
-		  "traces: [{time_ns: number, port, worker: number, steps: [{stage, text}]}]}",
+	.answer = TAKEN,
 };

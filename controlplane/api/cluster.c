@@ -90,16 +90,19 @@ static json_t *cluster(const struct api_request *request)
 	return source ? row_of(request, source) : NULL;
 }
 
+#define CLUSTER                                                                                    \
+	"name, kind, path, synced: bool, health, server, version, problem, protocol, "             \
+	"connections: number, requests: number, namespaces: [text], skew_s: number, "              \
+	"since: text?, services: number, ingresses: number, nodes: number, registered: "           \
+	"bool, account, token_made: text?, token_ends: text?, drained: bool, "                     \
+	"endpoints?, endpoints_why?, nodes_ready: number"
+
 const struct api_command api_clusters = {
 	.path = "/v1/clusters",
 	.help = "where objects come from: manifests and live clusters, and how they are",
 	.need = NEED_NOTHING,
 	.handler = clusters,
-	.answer = "{clusters: [{name, kind, path, synced: bool, health, server, version, "
-		  "problem, protocol, connections: number, requests: number, namespaces: [text], "
-		  "skew_s: number, since: text?, services: number, ingresses: number, nodes: "
-		  "number, registered: bool, account, token_made: text?, token_ends: text?, "
-		  "drained: bool, endpoints?, endpoints_why?, nodes_ready: number}]}",
+	.answer = "{clusters: [{" CLUSTER "}]}",
 };
 
 const struct api_command api_cluster = {
@@ -108,9 +111,5 @@ const struct api_command api_cluster = {
 	.arguments = {[NAME] = {"name", ARGUMENT_TEXT, "of the cluster", true}},
 	.need = NEED_NOTHING,
 	.handler = cluster,
-	.answer = "{name, kind, path, synced: bool, health, server, version, problem, protocol, "
-		  "connections: number, requests: number, namespaces: [text], skew_s: number, "
-		  "since: text?, services: number, ingresses: number, nodes: number, registered: "
-		  "bool, account, token_made: text?, token_ends: text?, drained: bool, "
-		  "endpoints?, endpoints_why?, nodes_ready: number}",
+	.answer = "{" CLUSTER "}",
 };

@@ -177,14 +177,17 @@ const struct api_command api_explain = {
 		[TO] = {"to", ARGUMENT_SOCKET, "of the VIP: address and port", true},              \
 	}
 
+#define FLOW_ANSWER                                                                                \
+	"{steps: [{what, text}], pool: text?, endpoint: text?, endpoint_port: number, "            \
+	"endpoint_name}"
+
 const struct api_command api_explain_tcp = {
 	.path = "/v1/explain/tcp",
 	.help = "the way of a TCP connection's packets, by the tables in force",
 	.arguments = FLOW_ARGUMENTS,
 	.need = NEED_EXPLANATION,
 	.handler = explain_flow,
-	.answer = "{steps: [{what, text}], pool: text?, endpoint: text?, endpoint_port: number, "
-		  "endpoint_name}",
+	.answer = FLOW_ANSWER,
 };
 
 const struct api_command api_explain_udp = {
@@ -193,6 +196,5 @@ const struct api_command api_explain_udp = {
 	.arguments = FLOW_ARGUMENTS,
 	.need = NEED_EXPLANATION,
 	.handler = explain_flow,
-	.answer = "{steps: [{what, text}], pool: text?, endpoint: text?, endpoint_port: number, "
-		  "endpoint_name}",
+	.answer = FLOW_ANSWER,
 };

@@ -79,7 +79,10 @@ static void count(struct kube *k, const struct object *object, bool comes)
 
 		if (!r)
 			continue;
-		r->users += comes ? 1 : r->users ? -1 : 0;
+		if (comes)
+			r->users++;
+		else if (r->users)
+			r->users--;
 		k->secrets_changed |= !r->users || !r->follow;
 	}
 }

@@ -35,12 +35,17 @@ static int visit(const struct tree *document, void *arg)
 static void set_counts(struct manifest_reader *reader, struct manifest_file *file,
 	const uint32_t counts[static OBJECT_KINDS])
 {
-	file->object_count = 0;
 	for (size_t i = 0; i < OBJECT_KINDS; i++) {
 		reader->objects[i] += (size_t)counts[i] - file->objects[i];
 		file->objects[i] = counts[i];
-		file->object_count += counts[i];
 	}
+}
+
+static bool has_objects(const struct manifest_file *file)
+{
+	static const uint32_t none[OBJECT_KINDS];
+
+	return memcmp(file->objects, none, sizeof(none)) != 0;
 }
 
 static void take(struct manifest_reader *reader, struct manifest_file *file, const char *path,
@@ -70,8 +75,8 @@ static void take(struct manifest_reader *reader, struct manifest_file *file, con
 		reader->changed = true;
 	} else if (rc == -EBADMSG) {
 		snprintf(text, sizeof(text), "%s%s", error.text,
-			file->object_count ? "; what the file said before stays until it is mended"
-					   : "");
+			has_objects(file) ? "; what the file said before stays until it is mended"
+					  : "");
 		manifest_tell(reader, path, error.line, text);
 	} else {
 		manifest_tell(reader, path, 0, "out of memory; what the file said before stays");

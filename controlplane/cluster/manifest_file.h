@@ -20,8 +20,7 @@ struct manifest_file {
 	bool dirty;   // told to have changed: read whatever the times say
 	bool writing; // modified and not closed since `modified_ms`
 	uint64_t modified_ms;
-	size_t object_count;
-	uint32_t objects[OBJECT_KINDS]; // the same by kind
+	uint32_t objects[OBJECT_KINDS]; // that it holds
 };
 
 struct manifest_reader {

@@ -128,11 +128,14 @@ void lane_wait_again(struct lane *lane, struct waiter *waiter, uint64_t now_ms)
 	stand_in(lane, waiter, LINE_AGAIN, due_ms);
 }
 
+static bool has_room(const struct lane *lane)
+{
+	return lane->asked < (lane->silent ? 1 : lane->lanes->at_a_time);
+}
+
 bool lane_is_open(const struct lane *lane, uint64_t now_ms)
 {
-	if (lane->silent)
-		return !lane->asked && now_ms >= lane->held_until_ms;
-	return lane->asked < lane->lanes->at_a_time;
+	return has_room(lane) && (!lane->silent || now_ms >= lane->held_until_ms);
 }
 
 void lane_asked(struct lane *lane)
@@ -198,7 +201,7 @@ uint64_t lanes_due_ms(const struct lanes *lanes, uint64_t now_ms)
 	{
 		uint64_t first_ms = LANE_NEVER;
 
-		if (lane->asked && !lane_is_open(lane, LANE_NEVER - 1))
+		if (!has_room(lane))
 			continue; // an answer comes first
 		for (unsigned i = 0; i < LINES; i++) {
 			const struct waiter *waiter = TAILQ_FIRST(&lane->lines[i]);

@@ -15,6 +15,15 @@ struct asking {
 	char *key, *body;
 };
 
+static void asking_free(struct asking *asking)
+{
+	if (!asking)
+		return;
+	free(asking->key);
+	free(asking->body);
+	free(asking);
+}
+
 bool status_split(const char *key, struct status_parts *parts)
 {
 	char *rest = parts->key;
@@ -149,9 +158,7 @@ static void done(void *arg, long status, const char *error, const char *body)
 		else
 			refused(s, asking->lane, row, status, error);
 	}
-	free(asking->key);
-	free(asking->body);
-	free(asking);
+	asking_free(asking);
 	if (!s->closing)
 		status_pump(s);
 }
@@ -177,9 +184,7 @@ static struct asking *asking_new(struct status *s, const struct row *row)
 	*asking = (struct asking){s, lane_of_key(s, row->key), strdup(row->key), strdup(row->body)};
 	if (asking->lane && asking->key && asking->body)
 		return asking;
-	free(asking->key);
-	free(asking->body);
-	free(asking);
+	asking_free(asking);
 	return NULL;
 }
 
@@ -197,11 +202,8 @@ static int ask(struct status *s, struct cluster *cluster, const char *path, cons
 	int rc = body ? cluster_write(cluster, &write) : -ENOMEM;
 
 	free(body);
-	if (rc && asking) {
-		free(asking->key);
-		free(asking->body);
-		free(asking);
-	}
+	if (rc)
+		asking_free(asking);
 	return rc;
 }
 

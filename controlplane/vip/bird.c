@@ -70,7 +70,7 @@ static void hang_up(struct bird *b)
 	free(b->answer);
 	b->answer = NULL;
 	b->answer_bytes = 0;
-	b->next->protocol_count = b->next->session_count = 0;
+	bird_rows_clear(b->next);
 }
 
 static void take_rows(struct bird *b)
@@ -351,7 +351,7 @@ void bird_configure(struct bird *b, char *text)
 	uv_timer_stop(&b->look);
 	free(b->used);
 	b->used = NULL;
-	b->rows->protocol_count = b->rows->session_count = 0;
+	bird_rows_clear(b->rows);
 	set_mistake(b, "");
 }
 
@@ -362,7 +362,7 @@ static void on_program(void *arg, bool running)
 	if (!running) {
 		hang_up(b);
 		b->telling = false;
-		b->rows->protocol_count = b->rows->session_count = 0;
+		bird_rows_clear(b->rows);
 		advance(b);
 	}
 }

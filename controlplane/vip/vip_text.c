@@ -340,6 +340,11 @@ bool bird_session_parse(const char *line, size_t length, struct bird_session *se
 	return *session->state != '\0';
 }
 
+void bird_rows_clear(struct bird_rows *rows)
+{
+	rows->protocol_count = rows->session_count = 0;
+}
+
 void bird_rows_add(struct bird_rows *rows, unsigned code, const char *line, size_t length)
 {
 	unsigned n = rows->protocol_count;

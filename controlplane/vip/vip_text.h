@@ -51,13 +51,14 @@ struct bird_session {
 // Reads "192.0.2.1 wan Up 12:00:00.123 0.050 0.150". False: it is no such line.
 bool bird_session_parse(const char *line, size_t length, struct bird_session *session);
 
-// Its protocols and sessions, line by line. Beginning anew: both counts are zero.
+// Its protocols and sessions, line by line.
 #define BIRD_ROWS_MAX 512
 struct bird_rows {
 	unsigned protocol_count, session_count;
 	struct bird_protocol protocols[BIRD_ROWS_MAX];
 	struct bird_session sessions[BIRD_ROWS_MAX];
 };
+void bird_rows_clear(struct bird_rows *rows); // to begin anew
 // `code`: what BIRD numbers the line with.
 void bird_rows_add(struct bird_rows *rows, unsigned code, const char *line, size_t length);
 
