@@ -208,12 +208,17 @@ static void check_addresses(struct reader *r, const struct settings *s)
 	}
 }
 
+static bool is_link_local(const struct addr *addr)
+{
+	return !addr_is_v4(addr) && addr->byte[0] == 0xfe && (addr->byte[1] & 0xc0) == 0x80;
+}
+
 static bool on_link(const struct settings *s, const struct addr *addr)
 {
 	struct own own = {0};
 
-	if (!addr_is_v4(addr) && addr->byte[0] == 0xfe && (addr->byte[1] & 0xc0) == 0x80)
-		return true; // link-local: on every link
+	if (is_link_local(addr))
+		return true; // on every link
 	while (own_next(s, &own)) {
 		struct prefix net = *own.prefix;
 
@@ -267,6 +272,44 @@ static void check_routes(struct reader *r, const struct settings *s)
 				settings_mistake(r, AT(path, "routes[%u].to", i),
 					"found %s, which routes[%u] has already",
 					prefix_format(&route->to, text), j);
+	}
+}
+
+// Who speaks to us there, a router or the other box of the pair.
+static void check_other(
+	struct reader *r, const struct settings *s, const char *path, const struct addr *addr)
+{
+	const char *why = addr_is_zero(addr) ? NULL : unusable(addr); // zeros were told already
+	char text[ADDR_TEXT];
+
+	if (is_own(s, addr))
+		why = "is our own address";
+	if (why)
+		settings_mistake(r, path, "found %s, which %s, expected the other one's address",
+			addr_format(addr, text), why);
+}
+
+// What BIRD would refuse is refused here, where the file is at hand.
+static void check_bgp(struct reader *r, const struct settings *s)
+{
+	char path[PATH_TEXT];
+	char text[ADDR_TEXT];
+
+	for (unsigned i = 0; i < s->bgp.peer_count; i++) {
+		const struct bgp_peer *peer = &s->bgp.peers[i];
+
+		AT(path, "bgp.peers[%u].address", i);
+		check_other(r, s, path, &peer->address);
+		if (is_link_local(&peer->address))
+			settings_mistake(r, path,
+				"found %s, which every link may have, expected an address of the "
+				"router's that is in the network of a port, such as 2001:db8::1",
+				addr_format(&peer->address, text));
+		if (peer->bfd && peer->multihop)
+			settings_mistake(r, AT(path, "bgp.peers[%u].bfd", i),
+				"found true beside multihop = %u, expected BFD with routers next "
+				"to us alone: leave one of the two out",
+				peer->multihop);
 	}
 }
 
@@ -447,6 +490,9 @@ void settings_check(struct reader *r, const struct settings *s)
 	check_routes(r, s);
 	check_snat(r, s);
 	check_pools(r, s);
+	check_bgp(r, s);
+	if (s->pair.has_peer)
+		check_other(r, s, "pair.peer", &s->pair.peer);
 	check_sources(r, s);
 	check_ingress(r, s);
 }

@@ -158,10 +158,9 @@ char *bird_text(const struct settings *s, const struct route_list *routes)
 		addr_format(&s->bgp.router_id, id));
 	if (bfd)
 		fprintf(f,
-			"\nprotocol bfd {\n\tinterface \"*\" { interval %u ms; multiplier %u; };\n"
-			"\tmultihop { interval %u ms; multiplier %u; };\n}\n",
-			s->bgp.bfd_interval_ms, s->bgp.bfd_multiplier, s->bgp.bfd_interval_ms,
-			s->bgp.bfd_multiplier);
+			"\nprotocol bfd {\n\tinterface \"*\" { interval %u ms; multiplier %u; "
+			"};\n}\n",
+			s->bgp.bfd_interval_ms, s->bgp.bfd_multiplier);
 	for (unsigned i = 0; i < policy_count(s); i++) {
 		print_routes(f, s, i, true, routes);
 		print_routes(f, s, i, false, routes);

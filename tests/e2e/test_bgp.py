@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """VIPs announced by BGP to real routers: BIRD, and FRR, on the client's machine."""
 
+import os
 import re
+import shutil
 import signal
 
 import pytest
@@ -65,6 +67,23 @@ def make_bgp(make_lab):
     for lab, both in started:
         lab.router.stop()
         both.stop()
+
+
+@pytest.fixture
+def fussy_bird(tmp_path, monkeypatch):
+    """A `bird` on the PATH whose `bird -p` refuses what it is asked while the file given here is there."""
+    refuse, program = tmp_path / "refuse", tmp_path / "programs" / "bird"
+    program.parent.mkdir()
+    program.write_text(f"""#!/bin/bash
+if [ "$1" = -p ] && [ -e {refuse} ]; then
+	echo "bird: bird.conf:7:1 no"
+	exit 1
+fi
+exec -a bird {shutil.which("bird")} "$@"
+""")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return refuse
 
 
 def gone_within(lab, seconds=1.0):
@@ -289,25 +308,40 @@ class TestControlPlane:
         lab.box.kill("sluice-dataplane", signal.SIGKILL)
         gone_within(lab)
 
-    def test_what_bird_refuses_is_not_used(self, make_bgp):
+    def test_what_bird_refuses_is_not_used(self, make_bgp, fussy_bird):
         """`bird -p` is asked first: the sessions, the routes and the file stay as they were, and it is told."""
         lab = make_bgp("bird")
         wait_established(lab)
         since, peers = since_s(lab), lab.box.settings["bgp"]["peers"]
         conf = lab.net.dir / "run" / "bird.conf"
         before = conf.read_text()
-        # It wants to know of which link.
-        lab.box.settings["bgp"]["peers"] = [*peers, {"name": "near", "address": "fe80::1", "asn": 65000}]
+        fussy_bird.touch()
+        lab.box.settings["bgp"]["peers"] = [*peers, {"name": "near", "address": harness.wan(99), "asn": 65000}]
         lab.box.write_settings()
-        wait_until(lambda: "`bird -p` refuses the configuration, the old one stays" in str(lab.rows("problems")), "the problem")
+        wait_until(lambda: "`bird -p` refuses the configuration, the old one stays: bird: bird.conf:7:1 no"
+                   in str(lab.rows("problems")), "the problem")
         third = lab.apply_service("third", PORTS)[0]
         assert conf.read_text() == before
         assert all(lab.router.route(vip) for vip in lab.vips) and not lab.router.route(third)
+        fussy_bird.unlink()
         lab.box.settings["bgp"]["peers"] = peers
         lab.box.write_settings()
         wait_until(lambda: lab.router.route(third), "a route to the third")
         wait_until(lambda: not lab.rows("problems"), "no problem")
         assert since_s(lab) == pytest.approx(since, abs=0.1)
+
+    def test_a_peer_that_bird_would_refuse_is_refused_before(self, make_bgp):
+        """Of a link-local address BIRD would have to know the link: the file is told of as with any mistake."""
+        lab = make_bgp("bird")
+        conf = lab.net.dir / "run" / "bird.conf"
+        before, peers = conf.read_text(), lab.box.settings["bgp"]["peers"]
+        lab.box.settings["bgp"]["peers"] = [*peers, {"name": "near", "address": "fe80::1", "asn": 65000}]
+        lab.box.write_settings()
+        wait_until(lambda: "bgp.peers[2].address: found fe80::1" in str(lab.rows("problems")), "the problem")
+        assert "bird -p" not in str(lab.rows("problems")) and conf.read_text() == before
+        lab.box.settings["bgp"]["peers"] = peers
+        lab.box.write_settings()
+        wait_until(lambda: not lab.rows("problems"), "no problem")
 
     def test_the_last_endpoint_gone(self, make_bgp):
         lab = make_bgp("bird", peer={"policy": {"withdraw_unready": True}})

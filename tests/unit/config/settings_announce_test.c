@@ -30,11 +30,27 @@ static void test_absent(void **state)
 	settings_free(s);
 }
 
-static void test_mistakes(void **state)
+struct mistake {
+	const char *text, *expected;
+};
+
+static void check_mistakes(const struct mistake *rows, size_t count)
 {
-	static const struct {
-		const char *text, *expected;
-	} rows[] = {
+	for (size_t i = 0; i < count; i++) {
+		struct reason reason = {0};
+		char text[1000];
+
+		snprintf(text, sizeof(text), "%s%s", PORTS, rows[i].text);
+		assert_null(settings_parse(text, "t.conf", &reason));
+		if (!strstr(reason_text(&reason), rows[i].expected))
+			fail_msg("%s: found %s", rows[i].text, reason_text(&reason));
+		reason_clear(&reason);
+	}
+}
+
+static void test_mistakes_of_bgp(void **state)
+{
+	static const struct mistake rows[] = {
 		{"bgp = { router_id = \"192.0.2.2\"; };", "bgp.asn: missing"},
 		{"bgp = { asn = 1; };", "bgp.router_id: missing, expected an IPv4"},
 		{"bgp = { asn = 1; router_id = \"2001:db8::1\"; };",
@@ -47,6 +63,24 @@ static void test_mistakes(void **state)
 		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { address = \"192.0.2.1\"; "
 		 "password = \"a\\\"b\"; } ); };",
 			"bgp.peers[0].password: expected"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { address = \"fe80::1\"; } "
+		 "); "
+		 "};",
+			"t.conf:3: bgp.peers[0].address: found fe80::1, which every link may have, "
+			"expected an address of the router's"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { address = \"192.0.2.2\"; "
+		 "} "
+		 "); };",
+			"bgp.peers[0].address: found 192.0.2.2, which is our own address"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { address = \"ff02::1\"; } "
+		 "); "
+		 "};",
+			"bgp.peers[0].address: found ff02::1, which is a multicast address"},
+		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; peers = ( { address = "
+		 "\"198.51.100.1\"; "
+		 "multihop = 3; bfd = true; } ); };",
+			"bgp.peers[0].bfd: found true beside multihop = 3, expected BFD with "
+			"routers next to us"},
 		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"b\"; } ); };",
 			"bgp.pools[0].name: found \"b\""},
 		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"a\"; "
@@ -55,10 +89,22 @@ static void test_mistakes(void **state)
 		{"bgp = { asn = 1; router_id = \"192.0.2.2\"; pools = ( { name = \"a\"; peers = [ "
 		 "\"x\" ]; } ); };",
 			"bgp.pools[0].peers[0]: found \"x\""},
+	};
+
+	(void)state;
+	check_mistakes(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+static void test_mistakes(void **state)
+{
+	static const struct mistake rows[] = {
 		{"health = { check = \"udp\"; };", "health.check: found \"udp\""},
 		{"health = { path = \"x\"; };", "health.path: found \"x\""},
 		{"pair = { };", "pair.interface: missing"},
 		{"pair = { interface = \"lan\"; };", "pair.interface: found \"lan\""},
+		{"pair = { interface = \"wan\"; peer = \"192.0.2.2\"; };",
+			"pair.peer: found 192.0.2.2, which is our own address, expected the other "
+			"one's address"},
 		{"pair = { interface = \"wan\"; interval_ms = 105; };",
 			"pair.interval_ms: found 105"},
 		{"pair = { interface = \"wan\"; groups = ( { id = 1; }, { id = 1; } ); };",
@@ -91,16 +137,7 @@ static void test_mistakes(void **state)
 	};
 
 	(void)state;
-	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct reason reason = {0};
-		char text[1000];
-
-		snprintf(text, sizeof(text), "%s%s", PORTS, rows[i].text);
-		assert_null(settings_parse(text, "t.conf", &reason));
-		if (!strstr(reason_text(&reason), rows[i].expected))
-			fail_msg("%s: found %s", rows[i].text, reason_text(&reason));
-		reason_clear(&reason);
-	}
+	check_mistakes(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static void test_gateways(void **state)
@@ -130,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_mistakes_of_bgp),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_gateways),
 	};
