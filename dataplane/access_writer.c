@@ -23,7 +23,7 @@ struct access_writer {
 	const char *path;
 	struct log_ring *rings[SLUICE_WORKERS_MAX];
 	unsigned count;
-	int fd;
+	int fd;       // -1: it cannot be opened so far
 	bool failing; // told once
 	bool stop;
 	uint64_t lost;
@@ -42,23 +42,39 @@ static int open_file(struct access_writer *writer)
 	return fd < 0 ? -errno : fd;
 }
 
+static void tell(struct access_writer *writer, int error)
+{
+	if (!writer->failing)
+		log_warning("access_log", "%s: %s: requests are not logged", writer->path,
+			strerror(error));
+	writer->failing = true;
+}
+
+static void take_file(struct access_writer *writer)
+{
+	int fd = open_file(writer);
+
+	if (fd < 0) {
+		tell(writer, -fd);
+		return;
+	}
+	if (writer->fd >= 0)
+		close(writer->fd);
+	writer->fd = fd;
+	writer->failing = false;
+}
+
 static void look(struct access_writer *writer)
 {
 	struct stat ours, there;
 	usec_t now = clock_now_us();
-	int fd;
 
 	if (now - writer->looked < LOOK_EVERY || strcmp(writer->path, "-") == 0)
 		return;
 	writer->looked = now;
-	if (fstat(writer->fd, &ours) == 0 && stat(writer->path, &there) == 0 &&
-		ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
-		return;
-	fd = open_file(writer);
-	if (fd < 0)
-		return;
-	close(writer->fd);
-	writer->fd = fd;
+	if (writer->fd < 0 || fstat(writer->fd, &ours) < 0 || stat(writer->path, &there) < 0 ||
+		ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+		take_file(writer);
 }
 
 static void flush(struct access_writer *writer)
@@ -71,9 +87,8 @@ static void flush(struct access_writer *writer)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			if (!writer->failing)
-				log_warning("access_log", "%s: %s", writer->path, strerror(errno));
-			writer->failing = true;
+			if (writer->fd >= 0)
+				tell(writer, errno);
 			__atomic_fetch_add(&writer->lost, writer->lines, __ATOMIC_RELAXED);
 			break;
 		}
@@ -148,10 +163,9 @@ int access_writer_start(struct access_writer **writer, const char *path,
 	made->count = count;
 	memcpy(made->rings, rings, count * sizeof(*rings));
 	made->looked = clock_now_us();
-	made->fd = open_file(made);
-	error = made->fd < 0 ? -made->fd : 0;
-	if (!error)
-		error = pthread_create(&made->thread, NULL, run, made);
+	made->fd = -1;
+	take_file(made); // traffic goes on without
+	error = pthread_create(&made->thread, NULL, run, made);
 	if (!error) {
 		*writer = made;
 		return 0;
@@ -169,7 +183,8 @@ void access_writer_stop(struct access_writer *writer)
 		return;
 	__atomic_store_n(&writer->stop, true, __ATOMIC_RELEASE);
 	pthread_join(writer->thread, NULL);
-	close(writer->fd);
+	if (writer->fd >= 0)
+		close(writer->fd);
 	free(writer);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writes the access log: a thread of its own takes what workers leave in their rings, and makes
 // lines of it. It sleeps while there is nothing; no worker ever waits for it. A file that was moved
-// or removed is opened anew within a second.
+// or removed is opened anew within a second, and so is one that could not be opened.
 #pragma once
 
 #include "log_ring.h"

@@ -84,6 +84,29 @@ def test_a_sample(lab, plan):
     wait_until(lambda: len(lines(lab, "/sampled")) == 10, "ten lines")
 
 
+def test_a_file_that_cannot_be_opened_holds_up_nothing(make_lab, proto):  # noqa: F811
+    """The dataplane starts without it, says so, and writes as soon as it can."""
+    def adjust(settings):
+        settings["access_log"] = {"path": f"{settings['run_dir']}/no/access.log"}
+    lab = make_lab(adjust=adjust)
+    assert "access.log: No such file or directory: requests are not logged" in lab.box.tail("sluice-dataplane", 200)
+    lab.box.kill("sluice-controlplane")
+    lab.log = Path(lab.box.settings["access_log"]["path"])
+    plan = Plan(lab, proto)
+    plan.pool("web", ["web-1a"])
+    plan.rule("log.example", "/", "web")
+    plan.apply(log_sample=1)
+    get(lab, "/before")
+    lab.log.parent.mkdir()
+    wait_until(lab.log.exists, "the file")
+    get(lab, "/after")
+    wait_until(lambda: lines(lab, "/after"), "the line")
+    with Channel(lab, proto) as channel:
+        proxy = channel.ask(stats=proto.StatsRequest()).stats.proxy
+    assert proxy.log_lost == 1 and not lines(lab, "/before")
+    lab.box.check_alive()
+
+
 def test_a_moved_file_is_begun_anew(lab, plan):
     plan.apply(log_sample=1)
     lab.log.rename(f"{lab.log}.1")
