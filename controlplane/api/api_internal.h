@@ -162,6 +162,9 @@ void metrics_rows(const struct api_request *request, struct text *text);
 // A rule and the endpoints behind it.
 json_t *rule_json(
 	const struct plan *plan, const struct plan_host *host, const struct plan_rule *rule);
+// We speak to the other box as master, and it does not even say its MAC. Where we are not, or know
+// no address of it, false. neighbour.c
+bool api_peer_silent(const struct api_state *state, unsigned group);
 // Does traffic flow, why not, and what to type next. traffic.c
 json_t *traffic_json(const struct api_request *request);
 // What of two configurations differs and is read by the dataplane at its start alone.

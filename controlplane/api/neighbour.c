@@ -92,6 +92,44 @@ static void add_neighbour(void *arg, struct nlmsghdr *message)
 	json_array_append_new(rows->array, row);
 }
 
+struct sought {
+	unsigned interface;
+	const struct addr *address;
+	bool silent;
+};
+
+static void look_for(void *arg, struct nlmsghdr *message)
+{
+	struct sought *sought = arg;
+	const struct ndmsg *head = NLMSG_DATA(message);
+	struct rtattr *attributes[NDA_MAX + 1];
+	struct addr address;
+
+	if (message->nlmsg_type != RTM_NEWNEIGH ||
+		message->nlmsg_len < NLMSG_LENGTH(sizeof(*head)) ||
+		(unsigned)head->ndm_ifindex != sought->interface ||
+		!(head->ndm_state & (NUD_INCOMPLETE | NUD_FAILED)))
+		return;
+	kernel_attributes(
+		(struct rtattr *)((char *)NLMSG_DATA(message) + NLMSG_ALIGN(sizeof(*head))),
+		NLMSG_PAYLOAD(message, sizeof(*head)), attributes, NDA_MAX);
+	if (attributes[NDA_DST] &&
+		addr_from_bytes(&address, RTA_DATA(attributes[NDA_DST]),
+			RTA_PAYLOAD(attributes[NDA_DST])) == 0 &&
+		addr_compare(&address, sought->address) == 0)
+		sought->silent = true;
+}
+
+bool api_peer_silent(const struct api_state *state, unsigned group)
+{
+	const struct pair_settings *pair = &state->settings->pair;
+	struct sought sought = {if_nametoindex(pair->interface), &pair->peer, false};
+
+	if (pair->has_peer && strcmp(vip_group_state(state->vip, group), "master") == 0)
+		kernel_dump(RTM_GETNEIGH, look_for, &sought);
+	return sought.silent;
+}
+
 static json_t *prefix_of(const struct rtmsg *head, const struct rtattr *to)
 {
 	const char *all = head->rtm_family == AF_INET ? "0.0.0.0" : "::";

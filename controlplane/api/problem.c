@@ -59,6 +59,22 @@ static void add_peers(json_t *rows, const struct vip *vip)
 	}
 }
 
+// One line, however many groups.
+static void add_pair(json_t *rows, const struct api_state *state)
+{
+	const struct pair_settings *pair = &state->settings->pair;
+	char address[ADDR_TEXT];
+
+	for (unsigned i = 0; *pair->interface && i < pair->group_count; i++)
+		if (api_peer_silent(state, i)) {
+			add(rows, PROBLEM_WARNING, "pair", "",
+				json_sprintf("the peer %s does not answer on %s: nobody is there "
+					     "to take over",
+					addr_format(&pair->peer, address), pair->interface));
+			return;
+		}
+}
+
 static void add_stats(json_t *rows, const Sluice__Stats *stats)
 {
 	char object[40];
@@ -107,6 +123,8 @@ static json_t *problems(const struct api_request *request)
 		add_problem(rows, state->plan->problems[i]);
 	if (state->vip)
 		add_peers(rows, state->vip);
+	if (state->vip)
+		add_pair(rows, state);
 	if (request->stats)
 		add_stats(rows, request->stats);
 	answer = json_object();

@@ -19,6 +19,8 @@ static json_t *vrrp(const struct api_request *request)
 			row, "state", json_string(vip_group_state(request->state->vip, i)));
 		json_object_set_new(
 			row, "peer", pair->has_peer ? json_addr(&pair->peer) : json_null());
+		json_object_set_new(
+			row, "peer_silent", json_boolean(api_peer_silent(request->state, i)));
 		json_object_set_new(row, "pools", json_texts(group->pools, group->pool_count));
 		json_array_append_new(rows, row);
 	}
@@ -31,6 +33,6 @@ const struct api_command api_vrrp = {
 	.help = "virtual routers of the pair: who is master",
 	.need = NEED_NOTHING,
 	.handler = vrrp,
-	.answer = "{vrrp: [{id: number, interface, priority: number, state, peer: text?, pools: "
-		  "[text]}]}",
+	.answer = "{vrrp: [{id: number, interface, priority: number, state, peer: text?, "
+		  "peer_silent: bool, pools: [text]}]}",
 };

@@ -20,7 +20,8 @@ static void print(json_t *answer, FILE *out)
 		table_cell(table, "%s", row_text(row, "interface"));
 		table_cell(table, "%llu", (unsigned long long)row_number(row, "priority"));
 		table_cell(table, "%s", row_text(row, "state"));
-		table_cell(table, "%s", row_text(row, "peer"));
+		table_cell(table, "%s%s", row_text(row, "peer"),
+			json_is_true(json_object_get(row, "peer_silent")) ? " (silent)" : "");
 		table_cell(table, "%s", *pools ? pools : "all");
 		free(pools);
 	}

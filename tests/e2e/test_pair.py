@@ -158,6 +158,27 @@ class TestFailover:
         assert max(b - a for a, b in zip(asking.times, asking.times[1:])) < 0.3
 
 
+class TestPeerGone:
+    def test_the_master_says_that_nobody_could_take_over(self, pair):
+        master, other = pair[pair.first], pair[1 - pair.first]
+        peer = harness.wan(2 - pair.first)
+
+        def told():
+            """As show vrrp has it, both ways, and show problems."""
+            return (master.show("vrrp")["vrrp"][0]["peer_silent"], f"{peer} (silent)" in master.sluice("show", "vrrp").stdout,
+                    "".join(row["text"] for row in master.show("problems")["problems"] if row["object"] == "pair"))
+        wait_until(lambda: told() == (False, False, ""), "a peer that answers")
+        kill_dataplane(other)
+        # What the kernel knows of it is good for a minute; so long nobody wants to wait.
+        master.sluice("clear", "neighbours", "interface", "wan", "address", peer)
+        wait_until(lambda: told() == (True, True, f"the peer {peer} does not answer on wan: nobody is there to take over"),
+                   "the problem")
+        assert not any(row["peer_silent"] for row in other.show("vrrp")["vrrp"])
+        other.start("sluice-dataplane")
+        other.wait_answers()
+        wait_until(lambda: told() == (False, False, ""), "a peer that answers again")
+
+
 class Download(threading.Thread):
     """A file over HTTP at 8 MB/s, and when each piece of it came."""
 
