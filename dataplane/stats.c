@@ -80,7 +80,8 @@ static Sluice__PortStats *port_stats(
 		return NULL;
 	sluice__port_stats__init(stats);
 	port_counters(port, &counters);
-	rte_ether_format_addr(mac, RTE_ETHER_ADDR_FMT_SIZE, &port->mac);
+	snprintf(mac, RTE_ETHER_ADDR_FMT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x",
+		RTE_ETHER_ADDR_BYTES(&port->mac));
 	stats->name = answer_text(port->name);
 	stats->kind = settings->kind;
 	stats->device = settings->device;

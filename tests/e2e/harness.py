@@ -219,7 +219,7 @@ class Lab:
         return mac_of(self.client, "eth0")
 
     def box_mac(self, port):
-        return next(row["mac"] for row in self.rows("ports") if row["name"] == port).lower()
+        return next(row["mac"] for row in self.rows("ports") if row["name"] == port)
 
     def deafen(self, port_first, port_last):
         """The client's kernel says nothing about TCP on these ports of its own: a test does it."""

@@ -124,7 +124,7 @@ def test_uio_with_virtio(boot):
     assert driver(guest, 0) == "virtio-pci"
     for mtu in (1500, 9000):
         relay = Relay(guest, 0, 1, mtu)
-        assert relay.first["ports"][0]["mac"].lower() == guest.mac(0)
+        assert relay.first["ports"][0]["mac"] == guest.mac(0)
         relay.check(mtu)
         relay.close()
         assert driver(guest, 0) == driver(guest, 1) == "virtio-pci"
