@@ -22,7 +22,8 @@ static void print(json_t *answer, FILE *out)
 		table_cell(table, "%s", row_text(row, "state"));
 		table_cell(table, "%s%s", row_text(row, "peer"),
 			json_is_true(json_object_get(row, "peer_silent")) ? " (silent)" : "");
-		table_cell(table, "%s", *pools ? pools : "all");
+		table_cell(table, "%s",
+			json_array_size(json_object_get(row, "pools")) ? pools : "all");
 		free(pools);
 	}
 	table_print(table, "no pair: sluice.conf has no pair", out);

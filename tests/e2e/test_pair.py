@@ -2,6 +2,7 @@
 """Two boxes share VIPs by VRRP: one answers, the other takes over when it is gone."""
 
 import contextlib
+import re
 import signal
 import socket
 import threading
@@ -168,6 +169,7 @@ class TestPeerGone:
             return (master.show("vrrp")["vrrp"][0]["peer_silent"], f"{peer} (silent)" in master.sluice("show", "vrrp").stdout,
                     "".join(row["text"] for row in master.show("problems")["problems"] if row["object"] == "pair"))
         wait_until(lambda: told() == (False, False, ""), "a peer that answers")
+        assert re.search(rf"^51 +wan +100 +master +{peer} +all$", master.sluice("show", "vrrp").stdout, re.MULTILINE)
         kill_dataplane(other)
         # What the kernel knows of it is good for a minute; so long nobody wants to wait.
         master.sluice("clear", "neighbours", "interface", "wan", "address", peer)
