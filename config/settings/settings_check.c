@@ -217,8 +217,6 @@ static bool on_link(const struct settings *s, const struct addr *addr)
 {
 	struct own own = {0};
 
-	if (is_link_local(addr))
-		return true; // on every link
 	while (own_next(s, &own)) {
 		struct prefix net = *own.prefix;
 
@@ -260,12 +258,11 @@ static void check_routes(struct reader *r, const struct settings *s)
 				settings_mistake(r, path,
 					"found %s, which is our own address, expected a router's",
 					text);
-			else if (!on_link(s, &route->via))
+			else if (is_link_local(&route->via) || !on_link(s, &route->via))
 				settings_mistake(r, path,
-					"found %s, which is in the subnet of no interface, "
-					"expected "
-					"a router next to us",
-					text);
+					"found %s, which is in the subnet of %s interface, "
+					"expected a router in that of one",
+					text, is_link_local(&route->via) ? "every" : "no");
 		}
 		for (unsigned j = 0; has_to && j < i; j++)
 			if (memcmp(&s->routes[j].to, &route->to, sizeof(route->to)) == 0)

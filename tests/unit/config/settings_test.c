@@ -99,9 +99,10 @@ static void test_everything(void **state)
 		"ports = ( { name = \"wan\"; kind = \"af_xdp\"; device = \"eth0\"; options = "
 		"\"a=b\"; mtu = 9000; queues = 2; vlans = ( { id = 4094; addresses = [ "
 		"\"10.0.0.1/31\" ]; } ); },\n"
-		"{ name = \"lan\"; kind = \"memif\"; device = \"/run/m.sock\"; } );\n"
+		"{ name = \"lan\"; kind = \"memif\"; device = \"/run/m.sock\"; addresses = [ "
+		"\"2001:db8:5::1/64\" ]; } );\n"
 		"routes = ( { to = \"0.0.0.0/0\"; via = \"10.0.0.0\"; }, { to = \"::/0\"; via = "
-		"\"fe80::1\"; } );\n"
+		"\"2001:db8:5::2\"; } );\n"
 		"snat = { addresses = [ \"198.51.100.1\", \"198.51.100.8/30\" ]; ports = "
 		"\"2000-2100\"; };\n"
 		"timeouts = { tcp_syn = 1; tcp_established = 2; tcp_fin = 3; tcp_closed = 4; udp = "
@@ -246,13 +247,16 @@ static void test_wrong_addresses(void **state)
 	MISTAKES(PORTS
 		"routes = (\n{ to = \"10.0.0.1/8\"; via = \"192.0.2.1\"; },\n{ to = \"0.0.0.0/0\"; "
 		"via = \"203.0.113.1\"; },\n{ to = \"10.0.0.0/8\"; via = \"2001:db8::1\"; },\n{ to "
-		"= \"0.0.0.0/0\"; via = \"192.0.2.2\"; } );\n",
+		"= \"0.0.0.0/0\"; via = \"192.0.2.2\"; },\n{ to = \"::/0\"; via = \"fe80::1\"; } "
+		");\n",
 		"t.conf:3: routes[0].to: found \"10.0.0.1/8\", expected a prefix",
 		"t.conf:4: routes[1].via: found 203.0.113.1, which is in the subnet of no "
 		"interface",
 		"t.conf:5: routes[2].via: found 2001:db8::1, expected an address of the family",
 		"t.conf:6: routes[3].via: found 192.0.2.2, which is our own address",
-		"t.conf:6: routes[3].to: found 0.0.0.0/0, which routes[1] has already");
+		"t.conf:6: routes[3].to: found 0.0.0.0/0, which routes[1] has already",
+		"t.conf:7: routes[4].via: found fe80::1, which is in the subnet of every "
+		"interface");
 }
 
 static void test_wrong_pools(void **state)
