@@ -169,8 +169,9 @@ class Machine:
             switch.ip(f"link set {name} master {bridge} up")
             words += self.nic(number, taps)
             files += taps
+        ours = ["setpriv", "--pdeathsig", "KILL"]  # does not go on without who started it
         self.process = subprocess.Popen(
-            [str(word) for word in words], stdin=subprocess.DEVNULL, pass_fds=files,
+            [str(word) for word in (*ours, *words)], stdin=subprocess.DEVNULL, pass_fds=files,
             stdout=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"),
             start_new_session=True)
         for file in files:
