@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The firmware, made once for a session, and the lab around a machine that runs it."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -36,19 +37,27 @@ def images(tmp_path_factory):
         return Path(given)
     out = CACHE / "test-images"
     out.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "test-images.lock", "w") as lock:  # the others of the suite wait for it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_images(out)
+    return out
+
+
+def make_images(out):
     newest = max(path.stat().st_mtime for path in (
-        *Path(BUILD).glob("*/sluice-*"), *(ROOT / "images").rglob("*")) if path.is_file())
+        *Path(BUILD).glob("*/sluice-*"), *(ROOT / "images").glob("*"),
+        *(ROOT / "images/firmware").rglob("*")) if path.is_file())
     sums = out / "SHA256SUMS"
     if not sums.exists() or sums.stat().st_mtime < newest:
         for old in out.iterdir():
             old.unlink()
         build(out, "--only", "qcow2,raucb,iso")
-    return out
 
 
 @pytest.fixture
-def lab(tmp_path):
-    made = topology.Topology(f"{os.environ.get('SLUICE_LAB_PREFIX', f't{os.getpid()}')}vm", tmp_path)
+def lab(tmp_path, request):
+    prefix = os.environ.get("SLUICE_LAB_PREFIX", f"t{os.getpid()}")
+    made = topology.Topology(f"{prefix}-{request.module.__name__.removeprefix('test_')[:2]}", tmp_path)
     topology.destroy(made.name)
     yield made
     topology.destroy(made.name)

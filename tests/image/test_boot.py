@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The firmware starts, configured from a volume, and serves, on other machines than that of
-test_update.py (BIOS; virtio by uio_pci_generic), which goes on from there."""
+"""The firmware is installed, starts, configured from a volume, and serves, on another machine than those
+of test_update.py (BIOS; NICs by uio_pci_generic)."""
 
 import vm
 from machine import NIC_ADDRESSES, Hardware, Machine
@@ -39,11 +39,3 @@ def test_installed_then_uefi_and_vfio(images, lab, started, tmp_path):
     assert drivers(box) == {"vfio-pci"}
     check_serves(lab, box, chain)
     assert all(row["queues"] == 2 for row in box.show("ports")["ports"])
-
-
-def test_other_nics(lab, started):
-    """One of Intel's and VMware's, in one machine."""
-    box, chain = started(nics=("e1000e", "vmxnet3"))
-    box.wait_up()
-    assert drivers(box) == {"uio_pci_generic"}
-    check_serves(lab, box, chain)
