@@ -23,7 +23,7 @@ import hugepages  # noqa: E402
 import topology  # noqa: E402
 
 FUZZ_SECONDS = 20
-NO_SOURCE = 75  # of tests/cluster/build
+NO_SOURCE = 75  # of what prepares: Debian cannot be reached
 
 
 class Suite:
@@ -34,7 +34,7 @@ class Suite:
         self.passed, self.failed = 0, []
         self.children, self.lock = set(), threading.Lock()
         self.lab_prefix = f"t{os.getpid()}"
-        self.cluster_thread = self.cluster_built = None
+        self.background, self.prepared = ThreadPoolExecutor(), {}
 
     def wants(self, name):
         return not self.wanted or self.wanted in name
@@ -69,6 +69,9 @@ class Suite:
                 end_group(child)
                 stream.write(f"\nnot done within {seconds} s\n".encode())
                 code = 124
+            except BaseException:
+                end_group(child)
+                raise
             finally:
                 self.children.discard(child)
         return code, log
@@ -98,7 +101,7 @@ class Suite:
         # "project:suite / name", or the name alone when it has no suite
         names = [line.rsplit(" / ", 1)[-1].strip() for line in listed.stdout.split("\n")
                  if line.strip() and not line.startswith("ninja")]
-        chosen = sorted({name for name in names if self.wants(name)})
+        chosen = list(dict.fromkeys(name for name in names if self.wants(name)))  # as they are to begin
         if listed.returncode:
             self.note(title, False, what=listed.stderr[-2000:])
         if not chosen:
@@ -150,42 +153,41 @@ class Suite:
             list(pool.map(one, programs))
         self.say(f"fuzz: {len(programs)} targets, {seconds} s each")
 
+    def prepare(self, name, *words):
+        """What these tests need is made once, which takes minutes: beside the rest."""
+        program = ROOT / "tests" / name / "prepare"
+        self.prepared[name] = self.background.submit(
+            self.command, f"prepare-{name}", ["nice", "-n", "19", program, *words], 3600)
+
+    def is_prepared(self, name, lacking):
+        if name not in self.prepared:
+            return False
+        code, log = self.prepared[name].result()
+        if code == NO_SOURCE:
+            self.say(f"skipped: {name}: {lacking} cannot be had here (log: {log})")
+        elif code:
+            self.note(f"prepare-{name}", False, log)
+        return code == 0
+
     def begin_cluster(self):
-        """What the cluster tests need is built once, which takes minutes: beside the rest."""
         files = (ROOT / "tests" / "cluster").glob("test_*.py")
-        if self.quick or not (self.wants("cluster") or any(
+        if not self.quick and (self.wants("cluster") or any(
                 self.wanted in f"{path.name} {path.read_text()}" for path in files)):
-            return
-        def build():
-            self.cluster_built = self.command(
-                "build-cluster", ["nice", "-n", "19", ROOT / "tests" / "cluster" / "prepare"], 3600)
-        self.cluster_thread = threading.Thread(target=build)
-        self.cluster_thread.start()
+            self.prepare("cluster")
 
     def cluster(self):
-        if not self.cluster_thread:
-            return
-        self.cluster_thread.join()
-        code, log = self.cluster_built
-        if code == NO_SOURCE:
-            self.say("skipped: cluster: Debian's source package of Kubernetes cannot be had here")
-            return
-        if code:
-            self.note("build-cluster", False, log)
-            return
-        self.end_to_end(title="cluster", tests="cluster", workers=0)
+        if self.is_prepared("cluster", "Debian's source package of Kubernetes"):
+            self.end_to_end(title="cluster", tests="cluster", workers=0)
+
+    def begin_image(self):
+        if self.with_image and not self.quick:
+            self.prepare("image", ROOT / "build")
 
     def image(self):
         """The firmware, made and started in virtual machines: minutes, so only when asked for."""
-        if not self.with_image:
-            return
-        code, log = self.command(
-            "packages-image", [ROOT / "images" / "install-packages", "image"], 900)
-        if code:
-            self.say(f"skipped: image: Debian's packages cannot be had here (log: {log})")
-            return
-        self.meson_tests("build", "image", 3600, "--suite", "image",
-                         SLUICE_LAB_PREFIX=self.lab_prefix)
+        if self.is_prepared("image", "Debian's packages"):
+            self.meson_tests("build", "image", 3600, "--suite", "image",
+                             SLUICE_LAB_PREFIX=self.lab_prefix)
 
     def end_to_end(self, folder="build", title="e2e", marks="", tests="e2e", workers=2):
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -218,8 +220,14 @@ class Suite:
 
     def run(self):
         hugepages.reserve()
-        self.begin_cluster()
+        only_image = (self.wanted or "").startswith("image")
+        if not only_image:
+            self.begin_cluster()
         if not self.compile("build"):
+            return
+        self.begin_image()
+        if only_image:
+            self.image()
             return
         self.meson_tests("build", "lint", 600, "--suite", "lint")
         self.meson_tests("build", "unit", 1200, "--no-suite", "lint", "--no-suite", "tidy",
