@@ -29,6 +29,9 @@
 #define SLUICE_WEIGHT_MAX         256
 #define SLUICE_MTU_MIN            576
 #define SLUICE_MTU_MAX            9000
+// Who set a route of the kernel's: numbers not in <linux/rtnetlink.h> nor /etc/iproute2/rt_protos.
+#define SLUICE_ROUTES_SETTINGS 210 // those of sluice.conf
+#define SLUICE_ROUTES_PLAN     211 // to pods
 
 // Upper bounds of the buckets of latency histograms, microseconds; one more bucket has none.
 #define SLUICE_LATENCY_BUCKETS 15

@@ -3,6 +3,7 @@
 // as the kernel has it and the dataplane mirrors it.
 #include "api_internal.h"
 #include "kernel.h"
+#include "limits.h"
 
 #include <linux/neighbour.h>
 #include <net/if.h>
@@ -154,6 +155,10 @@ static const char *origin_name(unsigned protocol)
 		return "bird";
 	case RTPROT_RA:
 		return "ra";
+	case SLUICE_ROUTES_SETTINGS:
+		return "sluice.conf";
+	case SLUICE_ROUTES_PLAN:
+		return "pods";
 	default:
 		return "other";
 	}

@@ -33,11 +33,8 @@
 #define ASKED_SLOTS      4096
 #define ASKS_A_SECOND    2000 // of different neighbours, so that a scan cannot fill the kernel's table
 
-// Numbers not in /usr/include/linux/rtnetlink.h nor /etc/iproute2/rt_protos.
-#define PROTOCOL_SETTINGS 210
-#define PROTOCOL_PLAN     211
-#define METRIC_SETTINGS   210
-#define METRIC_PLAN       211
+#define METRIC_SETTINGS 210
+#define METRIC_PLAN     211
 
 struct asked {
 	struct addr neighbour;
@@ -236,10 +233,11 @@ int host_open(struct host **opened, struct iface *ifaces, unsigned iface_count,
 
 	if (!host)
 		return -ENOMEM;
-	host->settings_routes = (struct wanted_routes){
-		.protocol = PROTOCOL_SETTINGS, .priority = METRIC_SETTINGS, .what = "sluice.conf"};
+	host->settings_routes = (struct wanted_routes){.protocol = SLUICE_ROUTES_SETTINGS,
+		.priority = METRIC_SETTINGS,
+		.what = "sluice.conf"};
 	host->plan_routes = (struct wanted_routes){
-		.protocol = PROTOCOL_PLAN, .priority = METRIC_PLAN, .what = "the plan"};
+		.protocol = SLUICE_ROUTES_PLAN, .priority = METRIC_PLAN, .what = "the plan"};
 	for (unsigned i = 0; i < iface_count; i++)
 		ifaces[i].twin = -1;
 	rc = mirror_init(

@@ -47,6 +47,8 @@ class TestKernel:
             link = f"{net.format('' if family == 6 else 0)}/{length}"
             routes = {row["prefix"]: row for row in rows(lab, "host-routes")}
             assert routes[link]["interface"] == "lan" and routes[link]["via"] is None
+            assert routes[link]["origin"] == "kernel"
+            assert node in {row["via"] for row in routes.values() if row["origin"] == "pods"}
         assert {row["interface"] for row in rows(lab, "neighbours", "interface", "wan")} <= {"wan"}
         lab.box.machine.ip(f"route add 203.0.113.0/24 metric 7 nexthop via {LAN4.format(NODE_HOST + 1)} "
                            f"nexthop via {LAN4.format(NODE_HOST + 2)}", "route add blackhole 203.0.112.0/24")
