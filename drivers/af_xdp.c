@@ -31,6 +31,7 @@ struct af_xdp {
 	uint16_t count;
 	struct xsk *queues;
 	struct gso *gso; // a queue each; NULL: the netdev is no veth
+	int disown;      // tcx_attach_disown(); -1 = none
 };
 
 static const char *const known[] = {"copy", NULL};
@@ -60,7 +61,7 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 	state = rte_zmalloc("af_xdp", sizeof(*state), 0);
 	if (!state)
 		return -ENOMEM;
-	state->map = state->program = -1;
+	state->map = state->program = state->disown = -1;
 	state->flags = flags;
 	rc = netdev_seize(&state->netdev, port, reason);
 	if (rc) {
@@ -85,6 +86,9 @@ static void close_queues(struct af_xdp *state)
 		xsk_close(&state->queues[q]);
 	for (uint16_t q = 0; state->gso && q < state->count; q++)
 		gso_close(&state->gso[q]);
+	if (state->disown >= 0)
+		close(state->disown);
+	state->disown = -1;
 	rte_free(state->gso);
 	rte_free(state->queues);
 	state->gso = NULL;
@@ -143,9 +147,11 @@ static void open_gso(struct port *port, struct af_xdp *state)
 {
 	if (strcmp(state->netdev.driver, "veth") != 0)
 		return;
+	state->disown = tcx_attach_disown(state->netdev.index);
 	state->gso = rte_calloc("af_xdp", state->count, sizeof(struct gso), RTE_CACHE_LINE_SIZE);
 	for (uint16_t q = 0; state->gso && q < state->count; q++)
-		gso_open(&state->gso[q], state->netdev.index); // closed: one frame a call
+		gso_open(&state->gso[q], state->netdev.index,
+			state->disown >= 0); // closed: one frame a call
 	if (state->gso)
 		port->caps |= PORT_TX_L4_CKSUM; // the kernel's for a run, ours for one
 }

@@ -151,19 +151,19 @@ bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
 		parts[1 + i] =
 			(struct iovec){rte_pktmbuf_mtod_offset(mbufs[i], void *, first.payload),
 				mbufs[i]->data_len - first.payload};
-	if (sendmsg(gso->fd, &message, MSG_DONTWAIT) >= 0)
+	if (sendmsg(gso->fd, &message, MSG_DONTWAIT) >= 0 || (gso->disowned && errno == ENOBUFS))
 		return true;
 	if (errno == EINVAL || errno == EOPNOTSUPP)
 		gso_close(gso);
 	return false;
 }
 
-int gso_open(struct gso *gso, int index)
+int gso_open(struct gso *gso, int index, bool disowned)
 {
 	const int on = 1, bytes = SEND_BUFFER;
 	int error;
 
-	*gso = (struct gso){.index = index};
+	*gso = (struct gso){.index = index, .disowned = disowned};
 	gso->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); // it receives nothing
 	if (gso->fd < 0)
 		return -errno;

@@ -16,10 +16,11 @@
 struct gso {
 	int fd; // -1 = closed
 	int index;
+	bool disowned; // by tcx_attach_disown(): what was sent says ENOBUFS
 };
 
 // 0 or -errno: then it is closed.
-int gso_open(struct gso *gso, int index);
+int gso_open(struct gso *gso, int index, bool disowned);
 void gso_close(struct gso *gso);
 
 // How many from the first one on are segments that can go as one: plain frames with IPv4 that must

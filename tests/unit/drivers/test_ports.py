@@ -4,6 +4,7 @@ whatever the other end's offloads. See wire.py. Run by meson, as root."""
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -14,8 +15,8 @@ import pytest
 from scapy.all import (
     ARP, IP, UDP, Dot1AD, Dot1Q, Ether, IPv6, PcapReader, Raw, fragment, wrpcap)
 from wire import (
-    V4, V6, Relay, Wire, check_clean, ether, filled, huge_free, receive, send_and_receive, sweep, talk,
-    wait_until)
+    SO_RCVBUFFORCE, V4, V6, Relay, Wire, check_clean, ether, filled, huge_free, receive, send_and_receive, sweep,
+    talk, wait_until)
 
 KINDS = ["af_packet", "af_xdp"]
 
@@ -52,6 +53,36 @@ def test_tcp_of_real_kernels(make_wire, kind, mtu, queues):
         assert port["longest"] == mtu + 14, "full frames were meant to come"
         assert port["mtu"] == mtu
         assert port["speed"] == 10000
+
+
+def test_runs_of_segments_fill_no_buffer_twice(make_wire):
+    """What waits for a reader takes its own memory: the kernel, which cuts what is sent by one call,
+    would account the last frame with the memory of all."""
+    size = 2 << 20
+    wire = make_wire()
+    for end in ("wan", "lan"):
+        wire.box.plain_wire(end)  # the kernel does cut
+    relay = wire.relay("af_xdp")
+    listener = wire.server.socket(socket.AF_INET)
+    listener.bind((V4["server"], 0))
+    listener.listen()
+    with wire.client.socket(socket.AF_INET) as one:
+        one.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 * size)
+        one.connect((V4["server"], listener.getsockname()[1]))
+        other, _ = listener.accept()
+        with other:
+            other.settimeout(60)
+            other.sendall(bytes(size))
+
+            def waiting():
+                found = re.search(r"ESTAB +(\d+) .*?skmem:\(r(\d+),", wire.client.run(
+                    "ss", "-tmn").stdout, re.S)
+                return int(found.group(1)), int(found.group(2))
+
+            wait_until(lambda: waiting()[0] == size, "all of it")
+            assert waiting()[1] < 1.5 * size
+    listener.close()
+    check_clean(relay.ports(), 1500)
 
 
 @pytest.mark.parametrize("kind", KINDS)
