@@ -231,9 +231,10 @@ class Suite:
             return
         self.meson_tests("build", "lint", 600, "--suite", "lint")
         self.meson_tests("build", "unit", 1200, "--no-suite", "lint", "--no-suite", "tidy",
-                         "--no-suite", "slow", "--no-suite", "image", "--num-processes", "2")
+                         "--no-suite", "slow", "--no-suite", "image", "--num-processes", "2",
+                         *(("--no-suite", "long") if self.quick and not self.wanted else ()))
         if self.quick:
-            self.end_to_end(marks="not slow")
+            self.end_to_end(marks="" if self.wanted else "not slow")
             return
         if self.compile("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false",
                         "-Doptimization=1"):

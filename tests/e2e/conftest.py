@@ -14,9 +14,26 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import harness  # noqa: E402
 
 
+# Files whose tests together take more than three seconds, but for the plainest of all, test_balance
+# (`pytest --durations=0` says): so that --quick is done in two minutes.
+SLOW = {
+    "announce_l2", "aside", "backup", "bgp", "capture_drops", "channel", "configure", "dashboard", "drain",
+    "explain", "goes_on", "handover", "health", "host", "kube", "kube_again", "kube_h2", "kube_slices",
+    "kube_told", "lab", "limits", "log", "malformed", "openapi", "packets", "pair", "pair_leases", "ports",
+    "proxy_backend_tls", "proxy_choice", "proxy_rolling", "proxy_tls", "registry", "syn_flood", "tls_layer",
+    "tls_staple", "trace", "transfers", "upgrade",
+}
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes more than ten seconds; not in --quick")
+    config.addinivalue_line("markers", "slow: not in --quick, unless it is asked for by name")
     config.addinivalue_line("markers", "sanitized: also run with the sanitizers' build")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_sessionstart(session):
