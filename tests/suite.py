@@ -22,17 +22,17 @@ sys.path.insert(0, str(ROOT / "images" / "lab"))
 import hugepages  # noqa: E402
 import topology  # noqa: E402
 
-FUZZ_SECONDS = 20
+FUZZ_SECONDS = 10
 NO_SOURCE = 75  # of what prepares: Debian cannot be reached
 
 
 class Suite:
-    def __init__(self, quick, wanted, image=False):
+    def __init__(self, quick, wanted):
         self.quick, self.wanted = quick, wanted
-        self.with_image = image or (wanted or "").startswith("image")
+        self.with_image = not quick and (wanted or "image").startswith("image")
         self.logs = ROOT / "build-logs"
         self.passed, self.failed = 0, []
-        self.children, self.lock = set(), threading.Lock()
+        self.children, self.lock, self.since = set(), threading.Lock(), time.monotonic()
         self.lab_prefix = f"t{os.getpid()}"
         self.background, self.prepared = ThreadPoolExecutor(), {}
 
@@ -41,6 +41,11 @@ class Suite:
 
     def say(self, text):
         print(text, flush=True)
+
+    def done(self, text):
+        """A step, and how long since the one before."""
+        before, self.since = self.since, time.monotonic()
+        self.say(f"{text} ({self.since - before:.0f} s)")
 
     def note(self, name, ok, log=None, what=""):
         with self.lock:
@@ -81,7 +86,6 @@ class Suite:
     def compile(self, folder, *options, **environment):
         """One build of everything counts as a test: warnings are errors."""
         build = ROOT / folder
-        started = time.monotonic()
         code, log = 0, None
         if not (build / "build.ninja").is_file():
             shutil.rmtree(build, ignore_errors=True)
@@ -90,7 +94,7 @@ class Suite:
         if code == 0:
             code, log = self.command(f"compile-{folder}", ["ninja", "-C", build], 1800)
         self.note(f"compile-{folder}", code == 0, log)
-        self.say(f"{folder}: built in {time.monotonic() - started:.0f} s")
+        self.done(f"{folder}: built")
         return code == 0
 
     def meson_tests(self, folder, title, seconds, *options, **environment):
@@ -128,7 +132,7 @@ class Suite:
                               + (row.get("stderr") or "")[-3000:])
         if code and not count:
             self.note(title, False, log)
-        self.say(f"{title} ({folder}): {count} tests")
+        self.done(f"{title} ({folder}): {count} tests")
 
     def fuzz(self, seconds):
         folder = ROOT / "build-fuzz" / "tests" / "fuzz"
@@ -151,7 +155,7 @@ class Suite:
 
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(one, programs))
-        self.say(f"fuzz: {len(programs)} targets, {seconds} s each")
+        self.done(f"fuzz: {len(programs)} targets, {seconds} s each")
 
     def prepare(self, name, *words):
         """What these tests need is made once, which takes minutes: beside the rest."""
@@ -180,11 +184,11 @@ class Suite:
             self.end_to_end(title="cluster", tests="cluster", workers=0)
 
     def begin_image(self):
-        if self.with_image and not self.quick:
+        if self.with_image:
             self.prepare("image", ROOT / "build")
 
     def image(self):
-        """The firmware, made and started in virtual machines: minutes, so only when asked for."""
+        """The firmware, made and started in virtual machines."""
         if self.is_prepared("image", "Debian's packages"):
             self.meson_tests("build", "image", 3600, "--suite", "image",
                              SLUICE_LAB_PREFIX=self.lab_prefix)
@@ -216,7 +220,7 @@ class Suite:
             else:
                 self.note(name, not bad, what="\n" + "\n".join(
                     (item.text or "")[-6000:] for item in bad))
-        self.say(f"{title}: {len(cases)} tests; log: {log}")
+        self.done(f"{title}: {len(cases)} tests; log: {log}")
 
     def run(self):
         hugepages.reserve()
@@ -274,12 +278,11 @@ def interrupted(number, _frame):
 def main():
     parser = argparse.ArgumentParser(prog="tests/run", description="Builds and tests everything.")
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
-    parser.add_argument("--image", action="store_true", help="and the firmware, in virtual machines")
     parser.add_argument("filter", nargs="?", help="only tests whose name contains this")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupted)
     signal.signal(signal.SIGHUP, interrupted)
-    suite = Suite(options.quick, options.filter, options.image)
+    suite = Suite(options.quick, options.filter)
     started = time.monotonic()
     try:
         suite.run()
