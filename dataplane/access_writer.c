@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 
 struct access_writer {
 	const char *path;
+	uint64_t most; // bytes of a file; 0 = any number
 	struct log_ring *rings[SLUICE_WORKERS_MAX];
 	unsigned count;
 	int fd;       // -1: it cannot be opened so far
@@ -42,11 +44,10 @@ static int open_file(struct access_writer *writer)
 	return fd < 0 ? -errno : fd;
 }
 
-static void tell(struct access_writer *writer, int error)
+static void tell(struct access_writer *writer, int error, const char *what)
 {
 	if (!writer->failing)
-		log_warning("access_log", "%s: %s: requests are not logged", writer->path,
-			strerror(error));
+		log_warning("access_log", "%s: %s: %s", writer->path, strerror(error), what);
 	writer->failing = true;
 }
 
@@ -55,13 +56,28 @@ static void take_file(struct access_writer *writer)
 	int fd = open_file(writer);
 
 	if (fd < 0) {
-		tell(writer, -fd);
+		tell(writer, -fd, "requests are not logged");
 		return;
 	}
 	if (writer->fd >= 0)
 		close(writer->fd);
 	writer->fd = fd;
 	writer->failing = false;
+}
+
+// In place of the one before. False: it stays as it is.
+static bool put_aside(struct access_writer *writer)
+{
+	char *aside = NULL;
+	bool done;
+
+	if (asprintf(&aside, "%s.1", writer->path) < 0)
+		return false;
+	done = rename(writer->path, aside) == 0;
+	if (!done)
+		tell(writer, errno, "it grows beyond access_log.max_mb");
+	free(aside);
+	return done;
 }
 
 static void look(struct access_writer *writer)
@@ -73,7 +89,9 @@ static void look(struct access_writer *writer)
 		return;
 	writer->looked = now;
 	if (writer->fd < 0 || fstat(writer->fd, &ours) < 0 || stat(writer->path, &there) < 0 ||
-		ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+		ours.st_ino != there.st_ino || ours.st_dev != there.st_dev ||
+		(writer->most && S_ISREG(ours.st_mode) && (uint64_t)ours.st_size >= writer->most &&
+			put_aside(writer)))
 		take_file(writer);
 }
 
@@ -88,7 +106,7 @@ static void flush(struct access_writer *writer)
 			continue;
 		if (n < 0) {
 			if (writer->fd >= 0)
-				tell(writer, errno);
+				tell(writer, errno, "requests are not logged");
 			__atomic_fetch_add(&writer->lost, writer->lines, __ATOMIC_RELAXED);
 			break;
 		}
@@ -151,7 +169,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int access_writer_start(struct access_writer **writer, const char *path,
+int access_writer_start(struct access_writer **writer, const struct access_log_settings *settings,
 	struct log_ring *const *rings, unsigned count, struct reason *reason)
 {
 	struct access_writer *made = calloc(1, sizeof(*made));
@@ -159,7 +177,8 @@ int access_writer_start(struct access_writer **writer, const char *path,
 
 	if (!made)
 		return -ENOMEM;
-	made->path = path;
+	made->path = settings->path;
+	made->most = (uint64_t)settings->max_mb << 20;
 	made->count = count;
 	memcpy(made->rings, rings, count * sizeof(*rings));
 	made->looked = clock_now_us();
@@ -170,7 +189,7 @@ int access_writer_start(struct access_writer **writer, const char *path,
 		*writer = made;
 		return 0;
 	}
-	reason_add(reason, "access_log.path: %s: %s", path, strerror(error));
+	reason_add(reason, "access_log.path: %s: %s", made->path, strerror(error));
 	if (made->fd >= 0)
 		close(made->fd);
 	free(made);

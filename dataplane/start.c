@@ -279,16 +279,16 @@ static int make_shared(struct dataplane *dataplane)
 // Before the workers, and stopped after them.
 int start_access_log(struct dataplane *dataplane, struct reason *reason)
 {
-	const char *path = dataplane->settings->access_log.path;
+	const struct access_log_settings *log = &dataplane->settings->access_log;
 
-	for (unsigned i = 0; i < dataplane->worker_count && *path; i++) {
+	for (unsigned i = 0; i < dataplane->worker_count && *log->path; i++) {
 		dataplane->log_rings[i] = log_ring_new();
 		if (!dataplane->log_rings[i])
 			return -ENOMEM;
 	}
-	return *path ? access_writer_start(&dataplane->access_writer, path, dataplane->log_rings,
-			       dataplane->worker_count, reason)
-		     : 0;
+	return *log->path ? access_writer_start(&dataplane->access_writer, log,
+				    dataplane->log_rings, dataplane->worker_count, reason)
+			  : 0;
 }
 
 void stop_access_log(struct dataplane *dataplane)

@@ -16,6 +16,7 @@ struct http_settings {
 };
 
 struct access_log_settings {
-	char *path;    // "" = no log, "-" = standard output
-	uint32_t rate; // lines a second; 0 = any number
+	char *path;      // "" = no log, "-" = standard output
+	uint32_t rate;   // lines a second; 0 = any number
+	uint32_t max_mb; // of the file, until it is put aside as path.1; 0 = any number
 };

@@ -7,13 +7,14 @@ void settings_read_http(struct reader *r, const setting_t *root, struct settings
 	static const char *const keys[] = {"connections", "idle_upstreams", "congestion", NULL};
 	static const char *const controls[] = {
 		[CONGESTION_BBR] = "bbr", [CONGESTION_CUBIC] = "cubic", NULL};
-	static const char *const log_keys[] = {"path", "rate", NULL};
+	static const char *const log_keys[] = {"path", "rate", "max_mb", NULL};
 	const setting_t *group = read_group(r, root, "http");
 	const setting_t *log = read_group(r, root, "access_log");
 
 	s->http.connections = 131072;
 	s->http.idle_upstreams = 16384;
 	s->access_log.rate = 10000;
+	s->access_log.max_mb = 256;
 	if (group) {
 		read_known(r, group, keys);
 		read_number(r, group, "connections", 1024, 1u << 20, &s->http.connections);
@@ -29,4 +30,5 @@ void settings_read_http(struct reader *r, const setting_t *root, struct settings
 	s->access_log.path =
 		read_text(r, log, "path", "the name of a file, or \"-\" for the output", "");
 	read_number(r, log, "rate", 0, 100000000, &s->access_log.rate);
+	read_number(r, log, "max_mb", 0, 1u << 20, &s->access_log.max_mb);
 }

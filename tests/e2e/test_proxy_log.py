@@ -107,6 +107,28 @@ def test_a_file_that_cannot_be_opened_holds_up_nothing(make_lab, proto):  # noqa
     lab.box.check_alive()
 
 
+def test_a_long_file_is_put_aside(make_lab, proto):  # noqa: F811
+    """Twice: the disk holds no more than two of them."""
+    def adjust(settings):
+        settings["access_log"] = {"path": f"{settings['run_dir']}/access.log", "rate": 0, "max_mb": 1}
+    lab = make_lab(adjust=adjust)
+    lab.box.kill("sluice-controlplane")
+    lab.log = Path(lab.box.settings["access_log"]["path"])
+    aside = Path(f"{lab.log}.1")
+    plan = Plan(lab, proto)
+    plan.pool("web", ["web-1a"])
+    plan.rule("log.example", "/", "web")
+    plan.apply(log_sample=1)
+    for turn in "one", "two":
+        while not (aside.exists() and f"/{turn}" in aside.read_text().splitlines()[-1]):
+            lab.curl("-o", "/dev/null", "-H", "Host: log.example", "-A", "a" * 1000,
+                     *[url(VIP, path=f"/{turn}")] * 200)
+    assert sorted(path.name for path in lab.log.parent.glob("access.log*")) == ["access.log", "access.log.1"]
+    assert aside.stat().st_size >= 1 << 20
+    for row in map(json.loads, aside.read_text().splitlines()):
+        assert row["status"] == 200
+
+
 def test_a_moved_file_is_begun_anew(lab, plan):
     plan.apply(log_sample=1)
     lab.log.rename(f"{lab.log}.1")

@@ -31,10 +31,11 @@ static void test_read(void **state)
 	assert_int_equal(s->http.congestion, CONGESTION_BBR);
 	assert_string_equal(s->access_log.path, "");
 	assert_int_equal(s->access_log.rate, 10000);
+	assert_int_equal(s->access_log.max_mb, 256);
 	settings_free(s);
 	s = read(PORTS
 		"http = { connections = 2000; idle_upstreams = 7; congestion = \"cubic\"; };\n"
-		"access_log = { path = \"-\"; rate = 0; };",
+		"access_log = { path = \"-\"; rate = 0; max_mb = 7; };",
 		&reason);
 	assert_non_null(s);
 	assert_int_equal(s->http.connections, 2000);
@@ -42,6 +43,7 @@ static void test_read(void **state)
 	assert_int_equal(s->http.congestion, CONGESTION_CUBIC);
 	assert_string_equal(s->access_log.path, "-");
 	assert_int_equal(s->access_log.rate, 0);
+	assert_int_equal(s->access_log.max_mb, 7);
 	settings_free(s);
 }
 
@@ -53,6 +55,7 @@ static void test_mistakes(void **state)
 		{"http = { congestion = \"reno\"; };", "http.congestion"},
 		{"access_log = { path = \"/x\"; rate = -1; };", "access_log.rate"},
 		{"access_log = { path = 7; };", "access_log.path"},
+		{"access_log = { path = \"/x\"; max_mb = 2000000; };", "access_log.max_mb"},
 		{"access_log = { file = \"/x\"; };", "access_log.file"},
 	};
 
