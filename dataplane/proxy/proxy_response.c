@@ -97,6 +97,25 @@ static bool begin(struct proxy *proxy, struct session *session)
 	return true;
 }
 
+// What is to come before the answer (RFC 9110 section 15.2), for a client that knows of such heads.
+// No other endpoint is asked once it has one.
+static bool interim(struct proxy *proxy, struct session *session)
+{
+	const struct h1_head *head = &proxy->response_head;
+	bool sent = true;
+
+	// 100 is said by us, who ask for none; without the client nobody is told.
+	if (head->status != 100 && !session->client_old && session->link.tcp) {
+		sent = send_head(proxy, session);
+		session->retry_until = 0;
+	}
+	if (sent)
+		link_used(proxy, &session->upstream->link, head->length);
+	else
+		request_refuse(proxy, session, HTTP_OVERLOAD);
+	return true;
+}
+
 // Nothing (more) of a head is there.
 static bool wait_for_head(struct proxy *proxy, struct session *session)
 {
@@ -133,10 +152,8 @@ static bool take_head(struct proxy *proxy, struct session *session)
 		return wait_for_head(proxy, session);
 	if (parsed == H1_REFUSED)
 		return failed(proxy, session, RETRY_INVALID_HEADER, head->refusal);
-	if (head->status < 200 && head->status != 101) { // we answer for the endpoint
-		link_used(proxy, link, head->length);
-		return true;
-	}
+	if (head->status < 200 && head->status != 101)
+		return interim(proxy, session);
 	return begin(proxy, session);
 }
 

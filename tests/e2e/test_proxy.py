@@ -294,6 +294,38 @@ def test_slow_reader_holds_nothing_up(lab, plan):
 
 
 
+def test_heads_before_the_answer(lab, plan):
+    hints = [b"HTTP/1.1 103 Early Hints\r\nLink: </%d>\r\n\r\n" % i for i in range(2)]
+    fails = threading.Event()
+
+    def behave(server, sock):
+        while head := read_head(sock):
+            server.seen.append(head)
+            sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" + b"".join(hints))
+            if fails.is_set():
+                return
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    server = Server(lab, "web-1a", 9111, behave)
+    other = Server(lab, "web-1b", 9111, behave)
+    plan.pool("web", ["web-1a", "web-1b"], port=9111)
+    plan.rule("", "/", "web")
+    plan.apply()
+    one = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = ask(lab, one * 2 + one[:-2] + b"Connection: close\r\n\r\n")
+    assert answer.count(b"".join(hints) + b"HTTP/1.1 200 OK\r\n") == 3, answer
+    assert answer.count(b"HTTP/1.1 ") == 9 and b" 100 " not in answer
+    assert ask(lab, b"GET / HTTP/1.0\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    # Nobody else is asked once the client has heard something.
+    fails.set()
+    asked = len(server.seen) + len(other.seen)
+    answer = ask(lab, one[:-2] + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"".join(hints) + b"HTTP/1.1 502 "), answer
+    assert len(server.seen) + len(other.seen) == asked + 1
+    server.close()
+    other.close()
+
+
 def test_what_is_counted(lab, plan):
     plan.pool("web", ["web-1a"])
     plan.rule("counted.example", "/", "web")
