@@ -86,7 +86,7 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
 	if (SSL_select_next_proto((unsigned char **)out, length, tls->alpn, tls->alpn_length,
 		    offered, offered_length) == OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_OK;
-	return tls->config.alpn_required ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+	return SSL_TLSEXT_ERR_ALERT_FATAL; // RFC 7301 section 3.2
 }
 
 // Handshake messages, alerts and the like once the connection is ready: counted since the last

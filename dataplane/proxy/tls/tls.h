@@ -71,7 +71,6 @@ struct tls_config {
 	struct tls_crypto *crypto;   // NULL: handshakes in tls_poll()
 	uint32_t handshakes;         // most under way; 0: 16384. Above: overloaded
 	unsigned worker;             // its number, from 0; below SLUICE_WORKERS_MAX
-	bool alpn_required;          // refuse a client whose list has none of ours
 };
 
 struct tls *tls_new(const struct tls_config *config, const struct tls_ops *ops, void *io);

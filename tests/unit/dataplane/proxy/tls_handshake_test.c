@@ -286,8 +286,9 @@ static void test_alpn(void **state)
 	end_accept(pair->server);
 	client_connect(pair->client, NULL, NULL);
 	SSL_set_alpn_protos(pair->client->ssl, (const uint8_t *)"\2h2", 3);
-	assert_true(handshake(pair->server, pair->client, 65536));
-	assert_string_equal(tls_alpn(pair->server->connection), "");
+	assert_false(handshake(pair->server, pair->client, 65536));
+	assert_int_equal(tls_refusal_of(pair->server->connection), TLS_NO_ALPN);
+	assert_int_equal(tls_refused(pair->server->tls, TLS_NO_ALPN), 1);
 }
 
 static void resume(struct pair *pair, struct end *server, SSL_SESSION *session, bool resumed)
