@@ -14,12 +14,12 @@ def tiny(world):
     """A pool of two addresses, for those who ask for it."""
     pools = world.lab.box.settings["pools"]
     pools.append({"name": "tiny", "addresses": ["192.0.2.240-192.0.2.241"], "auto_assign": False})
-    world.lab.box.write_settings()
+    world.set()
     yield "192.0.2.240", "192.0.2.241"
     for name in ("asking", "first", "second", "third"):
         world.a.forget(name)
     pools.pop()
-    world.lab.box.write_settings()
+    world.set()
 
 
 def events(cluster, name):

@@ -62,13 +62,13 @@ def test_a_host_that_both_claim(world):
 def pool_of_b(world):
     pools = world.lab.box.settings["pools"]
     pools.insert(0, {"name": "of-b", "addresses": ["192.0.2.242-192.0.2.243"], "clusters": ["b"]})
-    world.lab.box.write_settings()
+    world.set()
     yield ["192.0.2.242", "192.0.2.243"]
     for one in world.clusters:
         for name in ("pooled-1", "pooled-2"):
             one.forget(name)
     pools.pop(0)
-    world.lab.box.write_settings()
+    world.set()
 
 
 def test_a_pool_of_one_cluster(world, pool_of_b):
@@ -95,13 +95,13 @@ def together(world):
     settings = world.lab.box.settings
     settings["shares"] = [{"service": "default/together", "clusters": [
         {"name": "a", "weight": 3}, {"name": "b", "weight": 1}]}]
-    world.lab.box.write_settings()
+    world.set()
     yield "together"
     for one in world.clusters:
         give_up(one, "together")
         one.forget("together")
     del settings["shares"]
-    world.lab.box.write_settings()
+    world.set()
 
 
 def test_a_host_that_both_share(world, together):

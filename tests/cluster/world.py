@@ -163,6 +163,12 @@ class World:
                             str(self.a.api.dir / "kubeconfig"))
         return self
 
+    def set(self):
+        """Writes sluice.conf anew, until it is what runs."""
+        before = self.lab.rows("history")[0]["revision"]
+        self.lab.box.write_settings()
+        harness.wait_until(lambda: self.lab.rows("history")[0]["revision"] > before, "the settings", 60)
+
     def _enter(self, one):
         one.api.__enter__()
         self.stack.callback(one.api.__exit__)

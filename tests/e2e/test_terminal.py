@@ -65,9 +65,13 @@ def test_tab_completes_values(terminal, shown, typed, whole):
 
 def test_each_value_is_offered_once(terminal, shown):
     terminal.type("drain endpoint ?")
+
+    def offered():
+        return sorted(row.split()[0] for row in terminal.filled() if row.startswith("  10.244."))
+
+    terminal.until(offered, "endpoints")
     terminal.shows("sluice> drain endpoint")
-    offered = [row.split()[0] for row in terminal.filled() if row.startswith("  10.244.")]
-    assert sorted(offered) == sorted(pod.v4 for pod in shown.pods.values())
+    assert offered() == sorted(pod.v4 for pod in shown.pods.values())
 
 
 def test_a_flag_with_dashes_is_known(terminal):
