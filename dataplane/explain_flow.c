@@ -54,8 +54,8 @@ static void say_route(struct explain *e, const struct addr *to)
 	switch (answer.result) {
 	case FIB_HOP:
 		if (hop->state == HOP_REACHABLE)
-			explain_step(e, "route", "out of %s to %s, %02x:%02x:%02x:%02x:%02x:%02x",
-				iface, via, RTE_ETHER_ADDR_BYTES(&hop->mac));
+			explain_step(e, "route", "out of %s to %s, " MAC_FORMAT, iface, via,
+				RTE_ETHER_ADDR_BYTES(&hop->mac));
 		else
 			explain_step(e, "route", "out of %s to %s, which %s", iface, via,
 				hop->state == HOP_FAILED ? "does not answer"

@@ -80,8 +80,7 @@ static Sluice__PortStats *port_stats(
 		return NULL;
 	sluice__port_stats__init(stats);
 	port_counters(port, &counters);
-	snprintf(mac, RTE_ETHER_ADDR_FMT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x",
-		RTE_ETHER_ADDR_BYTES(&port->mac));
+	snprintf(mac, RTE_ETHER_ADDR_FMT_SIZE, MAC_FORMAT, RTE_ETHER_ADDR_BYTES(&port->mac));
 	stats->name = answer_text(port->name);
 	stats->kind = settings->kind;
 	stats->device = settings->device;

@@ -194,7 +194,7 @@ static void tell_sent(struct telling *t)
 		return;
 	addr_format(&traced->neighbour, neighbour);
 	if (traced->reachable)
-		step(t, "sent", "out of %s to %s, %02x:%02x:%02x:%02x:%02x:%02x",
+		step(t, "sent", "out of %s to %s, " MAC_FORMAT,
 			t->dataplane->ifaces[traced->out_iface].name, neighbour, mac[0], mac[1],
 			mac[2], mac[3], mac[4], mac[5]);
 	else

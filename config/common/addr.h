@@ -24,6 +24,8 @@ struct prefix {
 #define ADDR_TEXT   46 // bytes that hold any address as text, with its zero
 #define PREFIX_TEXT 50
 
+#define MAC_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x" // of printf, for its six bytes
+
 // 0, or -EINVAL when the text is no address.
 int addr_parse(struct addr *addr, const char *text);
 // Writes the canonical text (RFC 5952) and returns buf.

@@ -57,8 +57,7 @@ static json_t *mac_of(const struct rtattr *attribute)
 
 	if (!mac || RTA_PAYLOAD(attribute) != 6)
 		return json_null();
-	return json_sprintf(
-		"%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return json_sprintf(MAC_FORMAT, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
 // False when its rows are not asked for.

@@ -269,8 +269,8 @@ static void print_arp(struct rest *rest, FILE *out)
 	} else {
 		fputs("arp ", out);
 		print_addr(&ip.src, out);
-		fprintf(out, " is at %02x:%02x:%02x:%02x:%02x:%02x", arp[8], arp[9], arp[10],
-			arp[11], arp[12], arp[13]);
+		fprintf(out, " is at " MAC_FORMAT, arp[8], arp[9], arp[10], arp[11], arp[12],
+			arp[13]);
 	}
 }
 

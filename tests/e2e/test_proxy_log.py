@@ -119,10 +119,14 @@ def test_a_long_file_is_put_aside(make_lab, proto):  # noqa: F811
     plan.pool("web", ["web-1a"])
     plan.rule("log.example", "/", "web")
     plan.apply(log_sample=1)
-    for turn in "one", "two":
-        while not (aside.exists() and f"/{turn}" in aside.read_text().splitlines()[-1]):
-            lab.curl("-o", "/dev/null", "-H", "Host: log.example", "-A", "a" * 1000,
-                     *[url(VIP, path=f"/{turn}")] * 200)
+
+    def asked(path):
+        """Whether what is aside ends with it, after some more of it."""
+        lab.curl("-o", "/dev/null", "-H", "Host: log.example", "-A", "a" * 1000, *[url(VIP, path=path)] * 200)
+        return aside.exists() and path in aside.read_text().splitlines()[-1]
+
+    for path in "/one", "/two":
+        wait_until(lambda path=path: asked(path), f"a file with {path} put aside", 30)
     assert sorted(path.name for path in lab.log.parent.glob("access.log*")) == ["access.log", "access.log.1"]
     assert aside.stat().st_size >= 1 << 20
     for row in map(json.loads, aside.read_text().splitlines()):
