@@ -50,15 +50,6 @@ static void read_data(const struct field *in, const char *key, struct secret_byt
 			in, tree->line, "%s.%s: expected base64 of at most 1 MB", in->path, key);
 }
 
-static void tell_mistakes(const struct field *in, unsigned line, const struct reason *reason)
-{
-	char *lines = strdup(reason_text(reason)), *rest = lines;
-
-	for (char *one; rest && (one = strsep(&rest, "\n"));)
-		field_mistake(in, line, "%s", one);
-	free(lines);
-}
-
 // The name of the OCSP response has no standard; both are in use.
 static void check_staple(const struct field *in, unsigned line, struct secret *secret)
 {
@@ -72,12 +63,41 @@ static void check_staple(const struct field *in, unsigned line, struct secret *s
 	secret->ocsp_der = (struct secret_bytes){NULL, 0};
 }
 
+static void tell_mistakes(const struct field *in, unsigned line, struct reason *reason)
+{
+	char *lines = strdup(reason_text(reason)), *rest = lines;
+
+	for (char *one; rest && (one = strsep(&rest, "\n"));)
+		field_mistake(in, line, "%s", one);
+	free(lines);
+	reason_clear(reason);
+}
+
+// Where the key stands.
+static unsigned line_of(const struct field *root, const char *key)
+{
+	const struct tree *at = tree_get(field_map(root, "stringData"), key);
+
+	if (!at)
+		at = tree_get(field_map(root, "data"), key);
+	return at ? at->line : root->map->line;
+}
+
+static void check_pair(const struct field *root, struct secret *secret)
+{
+	struct reason reason = {0};
+
+	if (pair_check(secret, &secret->object.arena, &secret->facts, &reason) < 0)
+		tell_mistakes(root, line_of(root, "tls.crt"), &reason);
+	else
+		check_staple(root, line_of(root, "tls.crt"), secret);
+}
+
 void decode_secret(const struct field *root, struct secret *secret)
 {
 	const struct tree *data = field_map(root, "data"), *plain = field_map(root, "stringData");
 	struct field in = {root->decode, root->object, data, "data"};
 	struct field plain_in = {root->decode, root->object, plain, "stringData"};
-	const struct tree *at = tree_get(plain, "tls.crt");
 	const struct {
 		const char *key;
 		struct secret_bytes *out;
@@ -85,7 +105,7 @@ void decode_secret(const struct field *root, struct secret *secret)
 		{"tls.ocsp", &secret->ocsp_der}, {"tls.ocsp-staple", &secret->ocsp_der},
 		{"ca.crt", &secret->ca_pem}};
 	struct reason reason = {0};
-	bool tls;
+	bool pair;
 
 	secret->type = "Opaque";
 	secret->facts = (struct secret_facts){.issuer = "", .subject = "", .fingerprint = ""};
@@ -94,18 +114,14 @@ void decode_secret(const struct field *root, struct secret *secret)
 		read_data(&in, keys[i].key, keys[i].out);
 		read_plain(&plain_in, keys[i].key, keys[i].out);
 	}
-	if (!at)
-		at = tree_get(data, "tls.crt");
-	tls = strcmp(secret->type, "kubernetes.io/tls") == 0;
-	if (root->decode->mistakes ||
-		(!tls && (!secret->chain_pem.length || !secret->key_pem.length)))
+	if (root->decode->mistakes)
 		return;
-	if (!secret->chain_pem.length || !secret->key_pem.length)
+	if (secret->ca_pem.length && pair_check_authority(secret->ca_pem, &reason) < 0)
+		tell_mistakes(root, line_of(root, "ca.crt"), &reason);
+	pair = secret->chain_pem.length && secret->key_pem.length;
+	if (pair)
+		check_pair(root, secret);
+	else if (strcmp(secret->type, "kubernetes.io/tls") == 0)
 		field_mistake(root, root->map->line,
 			"data: a Secret of type kubernetes.io/tls has tls.crt and tls.key");
-	else if (pair_check(secret, &secret->object.arena, &secret->facts, &reason) < 0)
-		tell_mistakes(root, at ? at->line : root->map->line, &reason);
-	else
-		check_staple(root, at ? at->line : root->map->line, secret);
-	reason_clear(&reason);
 }

@@ -29,7 +29,9 @@ static BIO *open_bytes(struct secret_bytes bytes)
 	return BIO_new_mem_buf(bytes.data, (int)bytes.length);
 }
 
-static STACK_OF(X509) * read_chain(struct secret_bytes pem, struct reason *reason)
+// All of them; `key` is where they stand in the Secret.
+static STACK_OF(X509) *
+	read_certificates(struct secret_bytes pem, const char *key, struct reason *reason)
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	BIO *bio = open_bytes(pem);
@@ -41,15 +43,30 @@ static STACK_OF(X509) * read_chain(struct secret_bytes pem, struct reason *reaso
 			X509_free(one);
 	BIO_free(bio);
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		reason_add(reason, "tls.crt: certificate %d cannot be read (%s)",
+		reason_add(reason, "%s: certificate %d cannot be read (%s)", key,
 			sk_X509_num(chain) + 1, openssl_why());
 	else if (sk_X509_num(chain) < 1)
-		reason_add(reason, "tls.crt: no certificate in it, expected PEM text");
-	else if (sk_X509_num(chain) > CHAIN_MAX)
-		reason_add(reason, "tls.crt: %d certificates, expected at most %d",
-			sk_X509_num(chain), CHAIN_MAX);
+		reason_add(reason, "%s: no certificate in it, expected PEM text", key);
 	ERR_clear_error();
 	return chain;
+}
+
+static STACK_OF(X509) * read_chain(struct secret_bytes pem, struct reason *reason)
+{
+	STACK_OF(X509) *chain = read_certificates(pem, "tls.crt", reason);
+
+	if (sk_X509_num(chain) > CHAIN_MAX)
+		reason_add(reason, "tls.crt: %d certificates, expected at most %d",
+			sk_X509_num(chain), CHAIN_MAX);
+	return chain;
+}
+
+int pair_check_authority(struct secret_bytes pem, struct reason *reason)
+{
+	unsigned before = reason->count;
+
+	sk_X509_pop_free(read_certificates(pem, "ca.crt", reason), X509_free);
+	return reason->count == before ? 0 : -EINVAL;
 }
 
 static bool curve_is_known(const EVP_PKEY *key)

@@ -13,6 +13,8 @@
 // key of the Secret ("tls.crt: ..."); -ENOMEM.
 int pair_check(const struct secret *secret, struct arena *arena, struct secret_facts *facts,
 	struct reason *reason);
+// Certificates to trust, as PEM. 0, or -EINVAL with what is wrong.
+int pair_check_authority(struct secret_bytes pem, struct reason *reason);
 // What is wrong with an OCSP response in DER for that chain, or NULL.
 const char *pair_staple_mistake(struct secret_bytes staple, struct secret_bytes chain_pem);
 // A new key and a certificate signed by itself, as PEM in the arena. 0 or -ENOMEM.

@@ -270,11 +270,21 @@ static void read_annotations(struct front *f, struct front_ingress *one)
 {
 	struct planner *p = f->p;
 	struct reason reason = {0};
-	struct plan_policy *policy = arena_take(p->arena, sizeof(*policy));
-	struct plan_policy *plain = arena_take(p->arena, sizeof(*plain));
 	char *line, *rest;
 
 	annotations_read(one->ingress, &p->settings->ingress, p->arena, &one->annotated, &reason);
+	rest = arena_copy(&p->scratch, reason_text(&reason));
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line)
+			problem_add(p, PROBLEM_WARNING, &one->ingress->object, "%s", line);
+	reason_clear(&reason);
+}
+
+static void make_policies(struct planner *p, struct front_ingress *one)
+{
+	struct plan_policy *policy = arena_take(p->arena, sizeof(*policy));
+	struct plan_policy *plain = arena_take(p->arena, sizeof(*plain));
+
 	if (policy && plain) {
 		*policy = *plain = one->annotated.policy;
 		plain->rewrite = "";
@@ -282,11 +292,6 @@ static void read_annotations(struct front *f, struct front_ingress *one)
 	one->policy = policy;
 	one->policy_plain = plain;
 	one->policy_root = root_policy(p, &one->annotated);
-	rest = arena_copy(&p->scratch, reason_text(&reason));
-	while (rest && (line = strsep(&rest, "\n")))
-		if (*line)
-			problem_add(p, PROBLEM_WARNING, &one->ingress->object, "%s", line);
-	reason_clear(&reason);
 }
 
 static const char *const own = SETTINGS_OWN_SOURCE;
@@ -371,6 +376,7 @@ static bool fill(struct planner *p, struct front_knot *knot)
 	for (unsigned i = 0; i < f->count; i++) {
 		read_annotations(f, &f->ingresses[i]);
 		front_proxy_secret(f, &f->ingresses[i]);
+		make_policies(p, &f->ingresses[i]);
 	}
 	give_addresses(f);
 	front_hosts_make(f);

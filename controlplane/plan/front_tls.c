@@ -215,20 +215,37 @@ static void add_row(struct front *f, const struct name_draft *draft)
 	}
 }
 
-void front_proxy_secret(struct front *f, struct front_ingress *one)
+// NULL with what is told of it: it is not there, or another namespace's.
+static const struct secret *proxy_secret(struct front *f, const struct front_ingress *one)
 {
 	const struct object *object = &one->ingress->object;
-	struct plan_upstream *upstream = &one->annotated.upstream;
 	const char *name = one->annotated.proxy_secret, *slash = strchr(name, '/');
-	char *namespace = slash ? arena_copy_part(&f->p->scratch, name, (size_t)(slash - name))
-				: (char *)(uintptr_t)object->namespace;
-	const struct secret *secret = NULL;
+	size_t length = slash ? (size_t)(slash - name) : 0;
+	const struct secret *secret;
 
-	if (*name && namespace)
-		secret = front_secret(f->p, object->cluster, namespace, slash ? slash + 1 : name);
-	if (*name && !secret)
+	if (!*name)
+		return NULL;
+	if (slash && (strlen(object->namespace) != length ||
+			     strncmp(name, object->namespace, length) != 0)) {
 		problem_add(f->p, PROBLEM_ERROR, object,
-			"annotation proxy-ssl-secret: Secret %s is not there", name);
+			"annotation proxy-ssl-secret: Secret %s is of another namespace than the "
+			"Ingress: it is not used",
+			name);
+		return NULL;
+	}
+	secret = front_secret(f->p, object->cluster, object->namespace, slash ? slash + 1 : name);
+	if (!secret)
+		problem_add(f->p, PROBLEM_ERROR, object,
+			"annotation proxy-ssl-secret: Secret %s is not there, or is not usable",
+			name);
+	return secret;
+}
+
+void front_proxy_secret(struct front *f, struct front_ingress *one)
+{
+	struct plan_upstream *upstream = &one->annotated.upstream;
+	const struct secret *secret = proxy_secret(f, one);
+
 	if (secret && secret->chain_pem.length && secret->key_pem.length) {
 		const char *certificate = front_use_certificate(f, secret);
 
@@ -238,12 +255,13 @@ void front_proxy_secret(struct front *f, struct front_ingress *one)
 		upstream->ca_pem = secret->ca_pem.data;
 		upstream->ca_pem_length = secret->ca_pem.length;
 	}
-	if (upstream->tls_verify && !upstream->ca_pem_length) {
-		upstream->tls_verify = false;
-		problem_add(f->p, PROBLEM_ERROR, object,
-			"annotation proxy-ssl-verify: there is no proxy-ssl-secret with ca.crt: "
-			"the endpoints' certificates are not verified");
+	if (upstream->tls && upstream->tls_verify && !upstream->ca_pem_length) {
+		one->annotated.policy.denied = true;
+		problem_add(f->p, PROBLEM_ERROR, &one->ingress->object,
+			"annotation proxy-ssl-verify: there is no proxy-ssl-secret with ca.crt to "
+			"verify endpoints by: its paths are answered 503");
 	}
+	upstream->tls_verify = upstream->tls_verify && upstream->ca_pem_length;
 }
 
 bool front_names_begin(struct front *f)

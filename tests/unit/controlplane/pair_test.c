@@ -93,12 +93,43 @@ static void mistakes(void **state)
 	arena_clear(&arena);
 }
 
+static void authorities(void **state)
+{
+	struct arena arena = {0};
+	struct secret good = make(&arena, "a");
+	const struct secret_bytes several = text(arena_format(&arena, "# ours\n%.*s\r\n%.*s",
+		(int)good.chain_pem.length, (const char *)good.chain_pem.data,
+		(int)good.chain_pem.length, (const char *)good.chain_pem.data));
+	const struct {
+		struct secret_bytes pem;
+		const char *told; // NULL: nothing
+	} table[] = {
+		{good.chain_pem, NULL},
+		{several, NULL},
+		{text("x"), "ca.crt: no certificate"},
+		{good.key_pem, "ca.crt: no certificate"},
+		{text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+			"ca.crt: certificate 1 cannot be read"},
+	};
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct reason reason = {0};
+
+		assert_int_equal(pair_check_authority(table[i].pem, &reason) == 0, !table[i].told);
+		if (table[i].told && !strstr(reason_text(&reason), table[i].told))
+			fail_msg("%u: %s", i, reason_text(&reason));
+		reason_clear(&reason);
+	}
+	arena_clear(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(self_signed),
 		cmocka_unit_test(wildcard),
 		cmocka_unit_test(mistakes),
+		cmocka_unit_test(authorities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
