@@ -47,8 +47,10 @@ void link_leave(struct proxy *proxy, struct link *link);
 // proxy_tls.c
 struct tls *proxy_tls_new(struct proxy *proxy);
 bool link_accept_tls(struct proxy *proxy, struct link *link);
-bool link_connect_tls(
-	struct proxy *proxy, struct link *link, struct tls_backend *backend, uint32_t endpoint);
+// Whom TLS would be spoken to for the session's request. False: it cannot be verified.
+bool link_target(const struct session *session, const struct upstream_policy *policy,
+	uint32_t endpoint, char name[SLUICE_HOST_LENGTH + 1], struct tls_target *target);
+bool link_connect_tls(struct proxy *proxy, struct link *link, const struct tls_target *target);
 void link_open(struct proxy *proxy, struct link *link); // ciphertext that waits to plaintext
 // The same where there was no room for all of it and now is some. False: there is no need, or none.
 bool link_open_more(struct proxy *proxy, struct link *link);

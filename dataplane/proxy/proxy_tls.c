@@ -113,10 +113,34 @@ bool link_accept_tls(struct proxy *proxy, struct link *link)
 	return link->tls != NULL;
 }
 
-bool link_connect_tls(
-	struct proxy *proxy, struct link *link, struct tls_backend *backend, uint32_t endpoint)
+// The name in the Host that the endpoint sees. False: it is none that a certificate could have.
+static bool host_name(const struct session *session, char name[SLUICE_HOST_LENGTH + 1])
 {
-	link->tls = tls_connect(proxy->tls, backend, endpoint, link);
+	uint32_t length;
+	const char *host = h1_written_host(session->head->data, session->head_length, &length);
+	const char *end = length && *host == '[' ? memchr(host, ']', length) : NULL;
+	size_t folded = route_fold_host(name, host, length);
+
+	if (end && end - host <= SLUICE_HOST_LENGTH) {
+		folded = (size_t)(end - host) - 1;
+		memcpy(name, host + 1, folded);
+	}
+	name[folded] = '\0';
+	return folded != 0;
+}
+
+bool link_target(const struct session *session, const struct upstream_policy *policy,
+	uint32_t endpoint, char name[SLUICE_HOST_LENGTH + 1], struct tls_target *target)
+{
+	*target = (struct tls_target){.backend = policy->backend, .endpoint = endpoint};
+	if (!*policy->tls_name && host_name(session, name))
+		target->name = name;
+	return policy->backend && (*policy->tls_name || target->name || !policy->tls_verify);
+}
+
+bool link_connect_tls(struct proxy *proxy, struct link *link, const struct tls_target *target)
+{
+	link->tls = tls_connect(proxy->tls, target, link);
 	return link->tls != NULL;
 }
 

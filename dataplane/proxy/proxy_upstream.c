@@ -10,7 +10,8 @@
 #define FAILED_US    2000000 // an endpoint that took no connection is passed over for so long
 #define SOURCE_TRIES 64
 #define FADE_PARTS   61 // in a second: as many ticks
-#define PASSED_MOST  16 // endpoints looked at for one that was not tried
+#define PASSED_MOST                                                                                \
+	16 // endpoints looked at for one that was not tried; connections, for one that fits
 
 static void load_change(struct proxy *proxy, uint32_t endpoint, int by)
 {
@@ -182,22 +183,37 @@ static bool is_quiet(struct proxy *proxy, struct link *link)
 	return link->tcp && !link->ending && !link->finished && !link->broken && !link->in.length;
 }
 
-// A free connection to the endpoint that is still what it was.
-static struct upstream *reuse(
-	struct proxy *proxy, const struct endpoint *endpoint, const struct upstream_policy *policy)
+static bool is_same(const struct upstream *upstream, const struct endpoint *endpoint,
+	const struct upstream_policy *policy)
 {
-	struct upstream *upstream;
+	return upstream->port == endpoint->port && upstream->tls == policy->tls &&
+	       addr_compare(&upstream->address, &endpoint->address) == 0;
+}
+
+// A free connection to the endpoint that is still what it was; over TLS, one that was made for whom
+// the session's request is for.
+static struct upstream *reuse(struct proxy *proxy, const struct session *session,
+	const struct endpoint *endpoint, const struct upstream_policy *policy)
+{
+	struct upstream *next = proxy->endpoints[endpoint->slot].idle, *upstream;
+	char name[SLUICE_HOST_LENGTH + 1];
+	struct tls_target target;
 
 	if (policy->proxy_protocol)
 		return NULL; // one client's alone
-	while ((upstream = proxy->endpoints[endpoint->slot].idle)) {
-		if (is_quiet(proxy, &upstream->link) && upstream->port == endpoint->port &&
-			upstream->tls == policy->tls &&
-			addr_compare(&upstream->address, &endpoint->address) == 0) {
+	if (policy->tls && !link_target(session, policy, endpoint->slot, name, &target))
+		return NULL;
+	for (unsigned passed = 0; next && passed < PASSED_MOST;) {
+		upstream = next;
+		next = upstream->next;
+		if (!is_quiet(proxy, &upstream->link) || !is_same(upstream, endpoint, policy)) {
+			upstream_gone(proxy, upstream);
+		} else if (!policy->tls || tls_fits(upstream->link.tls, &target)) {
 			idle_remove(proxy, upstream);
 			return upstream;
+		} else {
+			passed++;
 		}
-		upstream_gone(proxy, upstream);
 	}
 	return NULL;
 }
@@ -247,7 +263,7 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 		return HTTP_NO_ENDPOINT;
 	if (session->tried_count < TRIED_MAX)
 		session->tried[session->tried_count++] = endpoint->slot;
-	upstream = session->passthrough ? NULL : reuse(proxy, endpoint, pool->upstream);
+	upstream = session->passthrough ? NULL : reuse(proxy, session, endpoint, pool->upstream);
 	if (upstream) {
 		upstream->session = session;
 		upstream->reused = true;
@@ -271,10 +287,13 @@ bool upstream_secured(struct proxy *proxy, struct upstream *upstream)
 		const struct rule_backend backend = {
 			.pool = upstream->pool, .hash = upstream->pool_hash};
 		const struct pool *pool = tables_backend_pool(proxy->tables, &backend);
+		char name[SLUICE_HOST_LENGTH + 1];
+		struct tls_target target;
 
-		link->broken =
-			!pool || !pool->upstream || !pool->upstream->backend ||
-			!link_connect_tls(proxy, link, pool->upstream->backend, upstream->endpoint);
+		link->broken = !pool || !pool->upstream ||
+			       !link_target(upstream->session, pool->upstream, upstream->endpoint,
+				       name, &target) ||
+			       !link_connect_tls(proxy, link, &target);
 	}
 	if (link->broken || link->finished) {
 		link_abort(proxy, link);

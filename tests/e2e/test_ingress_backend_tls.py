@@ -108,6 +108,16 @@ def problems(lab, text):
     return [row for row in lab.rows("problems") if text in row["text"]]
 
 
+def test_the_requests_host_is_asked_for_and_checked(lab, authority, reached):
+    """Without proxy-ssl-name; a connection that was made for one name is not for another."""
+    lab.apply("trust", trust(authority.file.read_text()))
+    reached("pod.example", "other.example", proxy_ssl_secret="default/trust", proxy_ssl_verify="on")
+    with contextlib.closing(Pod(lab, authority)):
+        for _ in range(2):
+            assert curl(lab, "http://pod.example/")[:2] == (200, "pod.example")
+            assert curl(lab, "http://other.example/")[0] == 502
+
+
 def test_a_name_of_its_own(lab, authority, reached):
     lab.apply("trust", trust(authority.file.read_text()))
     reached("a.example", proxy_ssl_secret="default/trust", proxy_ssl_verify="on", proxy_ssl_name="pod.example")
@@ -115,6 +125,15 @@ def test_a_name_of_its_own(lab, authority, reached):
         for _ in range(3):
             assert curl(lab, "http://a.example/")[:2] == (200, "pod.example")
         assert pod.connections == 1
+
+
+def test_without_verification(lab, authority, reached):
+    """The name is told all the same; one for each of the names that are asked for."""
+    reached("a.example", "b.example")
+    with contextlib.closing(Pod(lab, authority)) as pod:
+        for host in ("a.example", "b.example", "a.example", "b.example"):
+            assert curl(lab, f"http://{host}/")[:2] == (200, host)
+        assert pod.connections == 2
 
 
 @pytest.mark.parametrize("what", ["no Secret named", "Secret not there", "Secret without ca.crt"])

@@ -3,7 +3,8 @@
 
 #include "h1_internal.h"
 
-#define BIT(id) (UINT64_C(1) << (id))
+#define BIT(id)    (UINT64_C(1) << (id))
+#define HOST_AHEAD "\r\nHost: "
 
 // Room is asked for once, at the beginning; so nothing is checked below.
 struct writer {
@@ -192,7 +193,7 @@ uint32_t h1_write_request(
 	if (room < h1_request_room(head, how))
 		return 0;
 	put_request_line(&w, head, how);
-	put_text(&w, " HTTP/1.1\r\nHost: ");
+	put_text(&w, " HTTP/1.1" HOST_AHEAD);
 	if (how->host)
 		put(&w, how->host, how->host_length);
 	else
@@ -214,6 +215,16 @@ uint32_t h1_write_request(
 		put_text(&w, "Connection: upgrade\r\nUpgrade: websocket\r\n");
 	put_text(&w, "\r\n");
 	return (uint32_t)(w.at - out);
+}
+
+const char *h1_written_host(const char *head, uint32_t length, uint32_t *host_length)
+{
+	const char *at = memmem(head, length, HOST_AHEAD, strlen(HOST_AHEAD)), *end;
+
+	at = at ? at + strlen(HOST_AHEAD) : head + length;
+	end = memchr(at, '\r', (size_t)(head + length - at));
+	*host_length = end ? (uint32_t)(end - at) : 0;
+	return at;
 }
 
 uint32_t h1_response_room(const struct h1_head *head, const struct h1_respond *how)

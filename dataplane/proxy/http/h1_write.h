@@ -56,6 +56,9 @@ uint32_t h1_write_request(
 uint32_t h1_write_response(
 	const struct h1_head *head, const struct h1_respond *how, char *out, uint32_t room);
 
+// The value of Host in a head that h1_write_request() wrote.
+const char *h1_written_host(const char *head, uint32_t length, uint32_t *host_length);
+
 struct h1_answer {
 	uint16_t status;
 	const char *date;     // 29 bytes

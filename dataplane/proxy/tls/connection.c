@@ -84,9 +84,14 @@ struct tls_connection *tls_accept(struct tls *tls, void *user)
 	return c;
 }
 
-struct tls_connection *tls_connect_name(struct tls *tls, struct tls_backend *backend,
-	uint32_t endpoint, const char *name, void *user)
+static const char *name_of(const struct tls_target *target)
 {
+	return target->backend->name ? target->backend->name : target->name;
+}
+
+struct tls_connection *tls_connect(struct tls *tls, const struct tls_target *target, void *user)
+{
+	const char *name = name_of(target);
 	struct tls_connection *c = connection_new(tls, user);
 
 	if (!c)
@@ -96,17 +101,19 @@ struct tls_connection *tls_connect_name(struct tls *tls, struct tls_backend *bac
 		connection_free(c);
 		return NULL;
 	}
-	c->backend = tls_backend_hold(backend);
-	c->endpoint = endpoint;
+	c->backend = tls_backend_hold(target->backend);
+	c->endpoint = target->endpoint;
 	backend_take_session(c);
 	connection_queue(c);
 	return c;
 }
 
-struct tls_connection *tls_connect(
-	struct tls *tls, struct tls_backend *backend, uint32_t endpoint, void *user)
+bool tls_fits(const struct tls_connection *c, const struct tls_target *target)
 {
-	return tls_connect_name(tls, backend, endpoint, backend->name, user);
+	const char *name = name_of(target);
+
+	return c->backend == target->backend &&
+	       (c->name && name ? strcmp(c->name, name) == 0 : c->name == name);
 }
 
 void tls_close(struct tls_connection *c)

@@ -80,13 +80,16 @@ unsigned tls_poll(struct tls *tls, unsigned steps);
 
 // NULL when memory is short.
 struct tls_connection *tls_accept(struct tls *tls, void *user);
-// endpoint: any number that stays with the backend's address; sessions are kept for each.
-struct tls_connection *tls_connect(
-	struct tls *tls, struct tls_backend *backend, uint32_t endpoint, void *user);
-// The same for a name of this connection's own, where the backend has none: SNI, and what the
-// certificate must cover.
-struct tls_connection *tls_connect_name(struct tls *tls, struct tls_backend *backend,
-	uint32_t endpoint, const char *name, void *user);
+// Whom a connection is to, and as whom.
+struct tls_target {
+	struct tls_backend *backend;
+	uint32_t endpoint; // any number that stays with the address; sessions are kept for each
+	const char *name;  // where the backend has none: SNI, and what the certificate must cover
+};
+
+struct tls_connection *tls_connect(struct tls *tls, const struct tls_target *target, void *user);
+// The connection is what a new one to the target would be.
+bool tls_fits(const struct tls_connection *connection, const struct tls_target *target);
 // Forgets it, at any time; no callback follows.
 void tls_close(struct tls_connection *connection);
 

@@ -58,8 +58,8 @@ static void named_handshake(
 		tls_close(client->connection);
 	client->wire_length = 0;
 	client->ready = client->failed = 0;
-	client->connection = name ? tls_connect_name(client->tls, backend, 4711, name, client)
-				  : tls_connect(client->tls, backend, 4711, client);
+	client->connection = tls_connect(client->tls,
+		&(struct tls_target){.backend = backend, .endpoint = 4711, .name = name}, client);
 	exchange(server, client);
 }
 
@@ -170,6 +170,13 @@ static void test_backend_names(void **state)
 		named_handshake(server, client, backend, cases[i].name);
 		assert_int_equal(tls_refusal_of(client->connection), cases[i].refusal);
 		assert_int_equal(tls_is_resumed(client->connection), cases[i].resumed);
+		for (unsigned j = 0; j < sizeof(cases) / sizeof(cases[0]); j++)
+			assert_int_equal(tls_fits(client->connection,
+						 &(struct tls_target){.backend = backend,
+							 .name = cases[j].name}),
+				strcmp(cases[i].name, cases[j].name) == 0);
+		assert_false(
+			tls_fits(client->connection, &(struct tls_target){.backend = backend}));
 	}
 	tls_backend_release(backend);
 	end_free(client);
