@@ -32,16 +32,10 @@ void upstream_free(const struct upstream_policy *upstream)
 static struct tls_backend *backend_make(
 	struct build *build, const char *what, const struct upstream_policy *policy)
 {
-	const struct certificate *certificate =
-		policy->certificate.slot == SLOT_NONE
-			? NULL
-			: tables_certificate(build->tables, &policy->certificate);
 	const struct tls_backend_config config = {
 		.name = *policy->tls_name ? policy->tls_name : NULL,
 		.ca = policy->tls_verify ? policy->ca_pem : NULL,
 		.ca_length = policy->tls_verify ? policy->ca_pem_length : 0,
-		.identity = certificate ? (struct tls_identity *)(uintptr_t)certificate->identity
-					: NULL,
 	};
 	struct reason why = {0};
 	struct tls_backend *backend = tls_backend_new(&config, &why);

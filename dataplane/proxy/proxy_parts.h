@@ -48,8 +48,9 @@ void link_leave(struct proxy *proxy, struct link *link);
 struct tls *proxy_tls_new(struct proxy *proxy);
 bool link_accept_tls(struct proxy *proxy, struct link *link);
 // Whom TLS would be spoken to for the session's request. False: it cannot be verified.
-bool link_target(const struct session *session, const struct upstream_policy *policy,
-	uint32_t endpoint, char name[SLUICE_HOST_LENGTH + 1], struct tls_target *target);
+bool link_target(const struct session *session, const struct tables *tables,
+	const struct upstream_policy *policy, char name[SLUICE_HOST_LENGTH + 1],
+	struct tls_target *target);
 bool link_connect_tls(struct proxy *proxy, struct link *link, const struct tls_target *target);
 void link_open(struct proxy *proxy, struct link *link); // ciphertext that waits to plaintext
 // The same where there was no room for all of it and now is some. False: there is no need, or none.

@@ -60,6 +60,16 @@ static void event(void *io, void *user, enum tls_event what)
 	link_mark(io, link);
 }
 
+// As the tables have it now: it may have been changed since it was referred to.
+static struct tls_identity *identity_of(
+	const struct tables *tables, const struct certificate_reference *reference)
+{
+	const struct certificate *certificate =
+		reference->slot == SLOT_NONE ? NULL : tables_certificate(tables, reference);
+
+	return certificate ? (struct tls_identity *)(uintptr_t)certificate->identity : NULL;
+}
+
 static bool choose(
 	void *io, void *user, const char *name, struct tls_identity *found[TLS_KEY_KINDS])
 {
@@ -71,11 +81,8 @@ static bool choose(
 	bool any = false;
 
 	for (uint32_t i = 0; server && i < server->certificate_count; i++) {
-		const struct certificate *certificate =
-			tables_certificate(proxy->tables, &server->certificates[i]);
 		struct tls_identity *identity =
-			certificate ? (struct tls_identity *)(uintptr_t)certificate->identity
-				    : NULL;
+			identity_of(proxy->tables, &server->certificates[i]);
 		enum tls_key_kind kind;
 
 		if (!identity)
@@ -129,10 +136,14 @@ static bool host_name(const struct session *session, char name[SLUICE_HOST_LENGT
 	return folded != 0;
 }
 
-bool link_target(const struct session *session, const struct upstream_policy *policy,
-	uint32_t endpoint, char name[SLUICE_HOST_LENGTH + 1], struct tls_target *target)
+bool link_target(const struct session *session, const struct tables *tables,
+	const struct upstream_policy *policy, char name[SLUICE_HOST_LENGTH + 1],
+	struct tls_target *target)
 {
-	*target = (struct tls_target){.backend = policy->backend, .endpoint = endpoint};
+	*target = (struct tls_target){
+		.backend = policy->backend,
+		.identity = identity_of(tables, &policy->certificate),
+	};
 	if (!*policy->tls_name && host_name(session, name))
 		target->name = name;
 	return policy->backend && (*policy->tls_name || target->name || !policy->tls_verify);

@@ -201,7 +201,7 @@ static struct upstream *reuse(struct proxy *proxy, const struct session *session
 
 	if (policy->proxy_protocol)
 		return NULL; // one client's alone
-	if (policy->tls && !link_target(session, policy, endpoint->slot, name, &target))
+	if (policy->tls && !link_target(session, proxy->tables, policy, name, &target))
 		return NULL;
 	for (unsigned passed = 0; next && passed < PASSED_MOST;) {
 		upstream = next;
@@ -291,9 +291,10 @@ bool upstream_secured(struct proxy *proxy, struct upstream *upstream)
 		struct tls_target target;
 
 		link->broken = !pool || !pool->upstream ||
-			       !link_target(upstream->session, pool->upstream, upstream->endpoint,
-				       name, &target) ||
-			       !link_connect_tls(proxy, link, &target);
+			       !link_target(upstream->session, proxy->tables, pool->upstream, name,
+				       &target);
+		target.endpoint = upstream->endpoint;
+		link->broken = link->broken || !link_connect_tls(proxy, link, &target);
 	}
 	if (link->broken || link->finished) {
 		link_abort(proxy, link);

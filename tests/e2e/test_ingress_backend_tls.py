@@ -4,6 +4,7 @@
 import base64
 import contextlib
 import ssl
+import subprocess
 
 import pytest
 
@@ -108,6 +109,12 @@ def problems(lab, text):
     return [row for row in lab.rows("problems") if text in row["text"]]
 
 
+def serial(pair):
+    out = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=pair[0], capture_output=True,
+                         check=True, text=True).stdout
+    return out.strip().split("=")[1]
+
+
 def test_the_requests_host_is_asked_for_and_checked(lab, authority, reached):
     """Without proxy-ssl-name; a connection that was made for one name is not for another."""
     lab.apply("trust", trust(authority.file.read_text()))
@@ -179,3 +186,15 @@ def test_a_bad_ca_is_its_secrets_matter_alone(lab, authority, reached, text):
         lab.apply("trust", trust("# ours\n" + other.file.read_text() + authority.file.read_text()))
         wait_until(lambda: curl(lab, "http://pod.example/")[0] == 200, "both issuers in force", 3)
         lab.remove("more")
+
+
+def test_our_certificate_is_rotated(lab, authority, reached):
+    """The endpoint asks for one: a changed Secret is shown to it at once."""
+    clients = Authority(authority.folder, "clients")
+    first, second = clients.pair("us"), clients.pair("us")
+    lab.apply("shown", secret("shown", "kubernetes.io/tls", **{"tls.crt": first[0], "tls.key": first[1]}))
+    reached("a.example", proxy_ssl_secret="default/shown")
+    with contextlib.closing(Pod(lab, authority, clients=clients)):
+        assert curl(lab, "http://a.example/")[1] == f"a.example {serial(first)}"
+        lab.apply("shown", secret("shown", "kubernetes.io/tls", **{"tls.crt": second[0], "tls.key": second[1]}))
+        wait_until(lambda: curl(lab, "http://a.example/")[1] == f"a.example {serial(second)}", "the second", 3)

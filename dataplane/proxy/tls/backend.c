@@ -58,13 +58,7 @@ static bool offer_alpn(SSL_CTX *context, const char *const *names)
 
 static bool set_up(SSL_CTX *context, const struct tls_backend_config *config, struct reason *reason)
 {
-	struct tls_identity *own = config->identity;
-	const struct identity_whole *whole = own ? identity_whole(own) : NULL;
-
 	if (!context || !context_setup(context) || !offer_alpn(context, config->alpn))
-		return false;
-	if (own && (!whole || SSL_CTX_use_cert_and_key(
-				      context, whole->certificate, own->key, whole->chain, 1) != 1))
 		return false;
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); // ours is below
 	return !config->ca || trust(context, config, reason);
@@ -107,6 +101,7 @@ void tls_backend_release(struct tls_backend *backend)
 		for (unsigned j = 0; backend->sessions[i] && j < BACKEND_SESSIONS; j++) {
 			SSL_SESSION_free(backend->sessions[i][j].session);
 			free(backend->sessions[i][j].name);
+			tls_identity_release(backend->sessions[i][j].identity);
 		}
 		free(backend->sessions[i]);
 	}
@@ -124,15 +119,24 @@ static bool set_name(SSL *ssl, const char *name)
 	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
+static bool show(SSL *ssl, struct tls_identity *own)
+{
+	const struct identity_whole *whole = own ? identity_whole(own) : NULL;
+
+	return !own || (whole && SSL_use_cert_and_key(
+					 ssl, whole->certificate, own->key, whole->chain, 1) == 1);
+}
+
 bool backend_begin(struct tls_connection *c)
 {
 	SSL_set_connect_state(c->ssl);
 	if (c->session)
 		SSL_set_session(c->ssl, c->session);
-	return set_name(c->ssl, c->name);
+	return show(c->ssl, c->identity) && set_name(c->ssl, c->name);
 }
 
-// By endpoint and name: a certificate that was checked for one name says nothing of another.
+// By endpoint, name and what we showed: a certificate that was checked for one name says nothing of
+// another, and who resumes is for the remote who it was.
 static struct backend_session *slot_of(struct tls_connection *c, bool make)
 {
 	struct backend_session **row = &c->backend->sessions[c->tls->config.worker];
@@ -145,17 +149,18 @@ static struct backend_session *slot_of(struct tls_connection *c, bool make)
 	return *row ? &(*row)[(hash * 2654435761u) >> 28] : NULL;
 }
 
-static bool is_same_name(const char *a, const char *b)
+static bool is_for(const struct backend_session *slot, const struct tls_connection *c)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	return slot->identity == c->identity &&
+	       (slot->name && c->name ? strcmp(slot->name, c->name) == 0 : slot->name == c->name);
 }
 
 void backend_take_session(struct tls_connection *c)
 {
 	struct backend_session *slot = slot_of(c, false);
 
-	if (slot && slot->session && is_same_name(slot->name, c->name) &&
-		SSL_SESSION_is_resumable(slot->session) && SSL_SESSION_up_ref(slot->session))
+	if (slot && slot->session && is_for(slot, c) && SSL_SESSION_is_resumable(slot->session) &&
+		SSL_SESSION_up_ref(slot->session))
 		c->session = slot->session;
 }
 
@@ -172,12 +177,14 @@ void backend_keep_session(struct tls_connection *c)
 	slot = slot_of(c, true);
 	if (!slot)
 		return;
-	if (!is_same_name(slot->name, c->name)) {
+	if (!is_for(slot, c)) {
 		name = c->name ? strdup(c->name) : NULL;
 		if (c->name && !name)
 			return;
 		free(slot->name);
 		slot->name = name;
+		tls_identity_release(slot->identity);
+		slot->identity = tls_identity_hold(c->identity);
 	}
 	SSL_SESSION_up_ref(now);
 	SSL_SESSION_free(slot->session);

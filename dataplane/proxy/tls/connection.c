@@ -45,6 +45,7 @@ void connection_free(struct tls_connection *c)
 		SSL_free(c->ssl);
 	}
 	tls_backend_release(c->backend);
+	tls_identity_release(c->identity);
 	buffer_free(&c->in);
 	buffer_free(&c->inbox);
 	buffer_free(&c->out);
@@ -102,6 +103,7 @@ struct tls_connection *tls_connect(struct tls *tls, const struct tls_target *tar
 		return NULL;
 	}
 	c->backend = tls_backend_hold(target->backend);
+	c->identity = tls_identity_hold(target->identity);
 	c->endpoint = target->endpoint;
 	backend_take_session(c);
 	connection_queue(c);
@@ -112,7 +114,7 @@ bool tls_fits(const struct tls_connection *c, const struct tls_target *target)
 {
 	const char *name = name_of(target);
 
-	return c->backend == target->backend &&
+	return c->backend == target->backend && c->identity == target->identity &&
 	       (c->name && name ? strcmp(c->name, name) == 0 : c->name == name);
 }
 

@@ -85,6 +85,7 @@ struct tls_target {
 	struct tls_backend *backend;
 	uint32_t endpoint; // any number that stays with the address; sessions are kept for each
 	const char *name;  // where the backend has none: SNI, and what the certificate must cover
+	struct tls_identity *identity; // ours, if the remote asks; NULL: none
 };
 
 struct tls_connection *tls_connect(struct tls *tls, const struct tls_target *target, void *user);
@@ -147,8 +148,7 @@ struct tls_backend_config {
 	const char *name; // SNI, and what the certificate must cover; NULL: neither
 	const void *ca;   // PEM; NULL: not verified
 	size_t ca_length;
-	struct tls_identity *identity; // ours, if the backend asks; NULL: none
-	const char *const *alpn;       // NULL-terminated; NULL: none
+	const char *const *alpn; // NULL-terminated; NULL: none
 };
 
 // Immutable, counted; main lcore. NULL with every mistake in `reason`.

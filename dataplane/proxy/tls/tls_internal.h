@@ -63,6 +63,7 @@ struct tls_connection {
 	struct hello *hello; // until READY, server side
 	struct tls_identity *found[TLS_KEY_KINDS];
 	struct tls_backend *backend;     // client side
+	struct tls_identity *identity;   // client side: ours
 	SSL_SESSION *session;            // client side: to resume
 	const SSL_SESSION *session_seen; // to know it again
 	char *name;                      // asked for; NULL: none
@@ -91,7 +92,8 @@ struct tls {
 
 struct backend_session {
 	SSL_SESSION *session;
-	char *name; // it was made for
+	char *name;                    // it was made for
+	struct tls_identity *identity; // and what we showed; held
 };
 
 struct tls_backend {

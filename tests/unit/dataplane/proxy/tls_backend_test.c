@@ -50,22 +50,22 @@ static void exchange(struct end *a, struct end *b)
 	}
 }
 
-static void named_handshake(
-	struct end *server, struct end *client, struct tls_backend *backend, const char *name)
+static void target_handshake(
+	struct end *server, struct end *client, const struct tls_target *target)
 {
 	end_accept(server);
 	if (client->connection)
 		tls_close(client->connection);
 	client->wire_length = 0;
 	client->ready = client->failed = 0;
-	client->connection = tls_connect(client->tls,
-		&(struct tls_target){.backend = backend, .endpoint = 4711, .name = name}, client);
+	client->connection = tls_connect(client->tls, target, client);
 	exchange(server, client);
 }
 
 static void backend_handshake(struct end *server, struct end *client, struct tls_backend *backend)
 {
-	named_handshake(server, client, backend, NULL);
+	target_handshake(
+		server, client, &(struct tls_target){.backend = backend, .endpoint = 4711});
 }
 
 static void test_backend(void **state)
@@ -139,6 +139,14 @@ static void test_backend_session(void **state)
 		assert_int_equal(tls_is_resumed(client->connection), i > 0);
 	}
 	assert_int_equal(tls_count(client->tls, TLS_COUNT_BACKEND_RESUMED), 2);
+	// Who shows something else is somebody else.
+	for (unsigned i = 0; i < 2; i++) {
+		target_handshake(server, client,
+			&(struct tls_target){.backend = backend,
+				.endpoint = 4711,
+				.identity = original->found[TLS_KEY_ECDSA]});
+		assert_int_equal(tls_is_resumed(client->connection), i > 0);
+	}
 	tls_backend_release(backend);
 	end_free(client);
 	end_free(server);
@@ -167,7 +175,8 @@ static void test_backend_names(void **state)
 
 	end_serve(server, tls_identity_hold(original->found[TLS_KEY_ECDSA]));
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		named_handshake(server, client, backend, cases[i].name);
+		target_handshake(server, client,
+			&(struct tls_target){.backend = backend, .name = cases[i].name});
 		assert_int_equal(tls_refusal_of(client->connection), cases[i].refusal);
 		assert_int_equal(tls_is_resumed(client->connection), cases[i].resumed);
 		for (unsigned j = 0; j < sizeof(cases) / sizeof(cases[0]); j++)
