@@ -60,8 +60,9 @@ static bool window(struct tcp_connection *c, const struct tcp_segment *s)
 	c->snd_wnd = offer;
 	if (offer > c->wnd_max)
 		c->wnd_max = offer;
-	// A remote that answers with a closed window is alive (RFC 9293 section 3.8.6.1).
-	if (!offer)
+	// A remote that answers with a closed window is alive (RFC 9293 section 3.8.6.1), and has
+	// as long as our side waits for it.
+	if (!offer && !c->left)
 		c->progress_ms = c->tcp->now_ms;
 	return changed;
 }

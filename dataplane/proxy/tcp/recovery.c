@@ -336,8 +336,9 @@ static void handshake_timeout(struct tcp_connection *c)
 static void persist(struct tcp_connection *c)
 {
 	struct tcp *tcp = c->tcp;
+	uint32_t since = c->left ? c->progress_ms : c->heard_ms;
 
-	if (tcp->now_ms - c->heard_ms >= tcp->config.user_ms && c->backoff > 3) {
+	if (tcp->now_ms - since >= tcp->config.user_ms && c->backoff > 3) {
 		output_reset(c);
 		connection_close(c, -ETIMEDOUT);
 		return;

@@ -195,6 +195,29 @@ static void closed_windows_are_probed(void **state)
 	fixture_free(&f);
 }
 
+// The remote answers each probe and never takes anything.
+static void nobody_waits_for_a_closed_window(void **state)
+{
+	for (unsigned left = 0; left < 2; left++) {
+		struct fixture f;
+
+		begin(&f, 0);
+		f.window = 0;
+		fixture_in(&f, TCP_ACK, 1, 1, 0);
+		fixture_send(&f, 3000);
+		if (left)
+			tcp_leave(f.connection);
+		for (unsigned i = 0; i < 3 * f.config.user_ms / 1000 && !f.released; i++) {
+			fixture_wait(&f, 1000);
+			fixture_in(&f, TCP_ACK, 1, 1, 0);
+			fixture_run(&f);
+			f.taken = f.outs = 0;
+		}
+		assert_int_equal(f.released, left);
+		fixture_free(&f);
+	}
+}
+
 static void silly_windows_are_not_used(void **state)
 {
 	struct fixture f;
@@ -438,6 +461,7 @@ int main(void)
 		cmocka_unit_test(what_is_held_is_bounded),
 		cmocka_unit_test(readers_close_the_window),
 		cmocka_unit_test(closed_windows_are_probed),
+		cmocka_unit_test(nobody_waits_for_a_closed_window),
 		cmocka_unit_test(silly_windows_are_not_used),
 		cmocka_unit_test(timeouts_back_off),
 		cmocka_unit_test(tails_are_probed),
