@@ -21,10 +21,11 @@
 #include <rte_random.h>
 #include <string.h>
 
-#define LINGER_US       2000000
-#define HANDSHAKE_STEPS 1   // a worker's round: layer 4 must not wait for more
-#define ROUNDS_MOST     4   // of sessions and TCP, a worker's round
-#define TURN_US         100 // of sessions, a worker's round: layer 4 waits for them, too
+#define LINGER_US       2000000  // since the client's last word
+#define LINGER_MOST_US  30000000 // however long it goes on
+#define HANDSHAKE_STEPS 1        // a worker's round: layer 4 must not wait for more
+#define ROUNDS_MOST     4        // of sessions and TCP, a worker's round
+#define TURN_US         100      // of sessions, a worker's round: layer 4 waits for them, too
 
 void session_mark(struct proxy *proxy, struct session *session)
 {
@@ -111,6 +112,7 @@ void session_close(struct proxy *proxy, struct session *session)
 {
 	link_finish(&session->link);
 	session->state = SESSION_LINGER;
+	session->linger_until = proxy->now + LINGER_MOST_US;
 	deadline_set(proxy, &session->deadline, proxy->now + LINGER_US);
 }
 
@@ -124,6 +126,18 @@ void session_timeout(struct proxy *proxy, struct session *session)
 {
 	session->timed_out = true;
 	session_mark(proxy, session);
+}
+
+// In the middle of a request.
+static void client_left(struct proxy *proxy, struct session *session)
+{
+	proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
+	session->refusal = HTTP_CLIENT_LEFT;
+	if (!session->passthrough)
+		request_count(proxy, session,
+			session->response_begun ? session->status
+						: http_refusal_status(HTTP_CLIENT_LEFT));
+	session_end(proxy, session);
 }
 
 // No endpoint took the connection.
@@ -147,9 +161,8 @@ static bool wait_step(struct proxy *proxy, struct session *session)
 {
 	struct upstream *upstream = session->upstream;
 
-	if (!session->link.tcp || !upstream) { // the client went away
-		request_count(proxy, session, 499);
-		session_end(proxy, session);
+	if (!session->link.tcp || !upstream) {
+		client_left(proxy, session);
 		return false;
 	}
 	if (upstream->link.connected && upstream->link.tcp && !upstream_announce(proxy, upstream))
@@ -171,8 +184,7 @@ static bool stream_step(struct proxy *proxy, struct session *session)
 	bool more = false;
 
 	if (!session->link.tcp || !session->upstream) {
-		request_count(proxy, session, session->response_begun ? session->status : 499);
-		session_end(proxy, session);
+		client_left(proxy, session);
 		return false;
 	}
 	if (session->upstream->link.tcp)
@@ -242,9 +254,12 @@ static bool tunnel_step(struct proxy *proxy, struct session *session)
 	return false;
 }
 
-// Whatever else the client says is of no interest; it has our last word, or time is up.
+// Whatever else the client says is of no interest; it has our last word, or time is up. A reset
+// while it is still sending would keep that word from it.
 static bool linger_step(struct proxy *proxy, struct session *session)
 {
+	if (session->link.in.length && proxy->now < session->linger_until)
+		deadline_set(proxy, &session->deadline, proxy->now + LINGER_US);
 	while (session->link.in.length)
 		link_used(proxy, &session->link, session->link.in.first->length);
 	if (!session->link.tcp || session->link.ending || session->timed_out)
@@ -269,8 +284,9 @@ static void on_timeout(struct proxy *proxy, struct session *session)
 		break;
 	case SESSION_WAIT:
 		break;
-	case SESSION_STREAM: // the client neither sends nor takes
-		request_refuse(proxy, session, HTTP_BODY_TIMEOUT);
+	case SESSION_STREAM: // the client does not take, or does not send
+		request_refuse(
+			proxy, session, session->stalled ? HTTP_CLIENT_STALLED : HTTP_BODY_TIMEOUT);
 		break;
 	case SESSION_TUNNEL:
 		break;
@@ -283,9 +299,10 @@ static void on_timeout(struct proxy *proxy, struct session *session)
 // Its TLS failed. The alert that says why is behind what else was sent.
 static void client_broke(struct proxy *proxy, struct session *session)
 {
-	if (session->state != SESSION_HEAD)
-		request_count(proxy, session, session->response_begun ? session->status : 499);
-	session_end(proxy, session);
+	if (session->state == SESSION_HEAD)
+		session_end(proxy, session);
+	else
+		client_left(proxy, session);
 }
 
 // As far as it gets.

@@ -25,10 +25,6 @@ void request_count(struct proxy *proxy, struct session *session, uint16_t status
 	uint64_t took = session->started ? proxy->now - session->started : 0;
 
 	session->status = status >= 100 && status < 600 ? status : 500;
-	if (status == 499) {
-		proxy->stats.refusals[HTTP_CLIENT_LEFT]++;
-		session->refusal = HTTP_CLIENT_LEFT;
-	}
 	proxy->stats.requests++;
 	count(&proxy->stats.all, session, took);
 	count(&proxy->stats.listeners[session->listener], session, took);
@@ -90,8 +86,10 @@ void request_refuse(struct proxy *proxy, struct session *session, enum http_refu
 
 	proxy->stats.refusals[refusal]++;
 	session->refusal = refusal;
-	if (session->response_begun) { // too late for words
-		request_count(proxy, session, session->status);
+	if (session->response_begun ||
+		session->stalled) { // too late for words, or no room for them
+		request_count(
+			proxy, session, session->response_begun ? session->status : what.status);
 		session_cut(proxy, session);
 		return;
 	}

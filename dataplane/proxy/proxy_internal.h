@@ -114,13 +114,18 @@ struct session {
 	uint32_t tries_left;
 	uint64_t pool_hash;
 	uint64_t body_limit;
-	usec_t retry_until, started;
+	usec_t started;
+	union {
+		usec_t retry_until;
+		usec_t linger_until; // after the last request
+	};
 	uint32_t tried[TRIED_MAX];
 	uint8_t tried_count;
 	bool idempotent, to_head, keep_alive, upgrade, expect;
 	bool request_sent;   // all of the request's body has gone to this upstream
 	bool body_consumed;  // some of the body is not kept: the request cannot be sent again
 	bool response_begun; // some of a final response has gone to the client
+	bool stalled;        // the response waits for the client to take what it was sent
 	bool unchunk;
 	bool client_old; // HTTP/1.0
 	uint16_t status;

@@ -24,7 +24,7 @@ void request_reset(struct session *session)
 	session->bytes_in = session->bytes_out = 0;
 	session->started = 0;
 	session->request_sent = session->body_consumed = session->response_begun = false;
-	session->upgrade = session->expect = session->unchunk = false;
+	session->upgrade = session->expect = session->unchunk = session->stalled = false;
 	session->state = SESSION_HEAD;
 }
 
@@ -420,9 +420,26 @@ static bool body_part(
 	return true;
 }
 
-bool request_stream(struct proxy *proxy, struct session *session)
+// Whoever the rest of the request waits for has its time: the endpoint while it takes nothing, the
+// client while it sends nothing.
+static void watch(struct proxy *proxy, struct session *session, bool moved)
 {
 	const struct http_site *site = tables_site(proxy->tables, session->site);
+	struct deadline *endpoint = &session->upstream->deadline, *client = &session->deadline;
+
+	if (session->link.in.length || session->kept_sent < session->kept_length) {
+		deadline_stop(client);
+		if (moved || !endpoint->link)
+			deadline_set(proxy, endpoint, after_ms(proxy, session->send_ms));
+	} else {
+		deadline_stop(endpoint);
+		if (site && (moved || !client->link))
+			deadline_set(proxy, client, after_ms(proxy, site->body_timeout_ms));
+	}
+}
+
+bool request_stream(struct proxy *proxy, struct session *session)
+{
 	struct upstream *upstream = session->upstream;
 	uint32_t before = session->kept_sent;
 	bool moved = false, all;
@@ -445,17 +462,13 @@ bool request_stream(struct proxy *proxy, struct session *session)
 		}
 		moved = true;
 	}
-	if (moved && site)
-		deadline_set(proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
-	all = all && session->request.done;
-	if (moved || session->kept_sent != before || all)
-		deadline_set(proxy, &upstream->deadline,
-			after_ms(proxy, all ? session->read_ms : session->send_ms));
-	if (all) {
+	if (all && session->request.done) {
 		session->request_sent = true;
+		deadline_set(proxy, &upstream->deadline, after_ms(proxy, session->read_ms));
 		deadline_stop(&session->deadline);
 		return true;
 	}
+	watch(proxy, session, moved || session->kept_sent != before);
 	if (!session->request.done && session->link.finished && !session->link.in.length) {
 		// The client ended in the middle of its request.
 		proxy->stats.refusals[HTTP_CLIENT_LEFT]++;

@@ -128,6 +128,25 @@ static bool wait_for_head(struct proxy *proxy, struct session *session)
 	return failed(proxy, session, RETRY_ERROR, HTTP_UPSTREAM_BROKE);
 }
 
+// While the client takes nothing it is its time that runs, not the endpoint's.
+static void watch(struct proxy *proxy, struct session *session, bool stalled, bool moved)
+{
+	const struct http_site *site = tables_site(proxy->tables, session->site);
+	struct deadline *endpoint = &session->upstream->deadline;
+
+	if (stalled) {
+		deadline_stop(endpoint);
+		if (site && (moved || !session->stalled || !session->deadline.link))
+			deadline_set(
+				proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
+	} else if (moved || session->stalled) {
+		deadline_set(proxy, endpoint, after_ms(proxy, session->read_ms));
+		if (session->request_sent)
+			deadline_stop(&session->deadline);
+	}
+	session->stalled = stalled;
+}
+
 static bool take_head(struct proxy *proxy, struct session *session)
 {
 	struct h1_head *head = &proxy->response_head;
@@ -140,8 +159,11 @@ static bool take_head(struct proxy *proxy, struct session *session)
 
 	if (!have)
 		return wait_for_head(proxy, session);
-	if (link_room(&session->link) < CHUNK_LARGE && session->link.tcp)
+	if (link_room(&session->link) < CHUNK_LARGE && session->link.tcp) {
+		watch(proxy, session, true, false);
 		return false; // until the client has taken what it was sent
+	}
+	watch(proxy, session, false, false);
 	bytes = link_gather(proxy, link, have);
 	if (!bytes) {
 		request_refuse(proxy, session, HTTP_OVERLOAD);
@@ -251,10 +273,6 @@ bool response_stream(struct proxy *proxy, struct session *session)
 	}
 	if (session->response.done || (link->finished && !link->in.length))
 		return end(proxy, session);
-	// While the client is slow it is the client's time that runs.
-	if (moved && !link->in.length)
-		deadline_set(proxy, &upstream->deadline, after_ms(proxy, session->read_ms));
-	else if (link->in.length)
-		deadline_stop(&upstream->deadline);
+	watch(proxy, session, link->in.length > 0, moved);
 	return false;
 }

@@ -106,6 +106,8 @@ static const struct {
 		"The route has no backend with a ready endpoint."},
 	[HTTP_HEAD_TIMEOUT] = {"head_timeout", 408, "The request's head did not come in time."},
 	[HTTP_BODY_TIMEOUT] = {"body_timeout", 408, "The request's body did not come in time."},
+	[HTTP_CLIENT_STALLED] = {"client_stalled", 408,
+		"The client took nothing of its response for so long."},
 	[HTTP_CONNECT_FAILED] = {"connect_failed", 502, "No endpoint took the connection."},
 	[HTTP_CONNECT_TIMEOUT] = {"connect_timeout", 504,
 		"No endpoint answered the connection in time."},
