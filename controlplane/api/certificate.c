@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct use {
 	const char *certificate, *name;
@@ -85,7 +86,8 @@ static json_t *certificates(const struct api_request *request)
 		json_object_set_new(
 			row, "not_after", json_time((uint64_t)it->facts.not_after * 1000000));
 		json_object_set_new(row, "fingerprint", json_string(it->facts.fingerprint));
-		json_object_set_new(row, "stapled", json_boolean(it->ocsp_der.length));
+		json_object_set_new(
+			row, "stapled", json_boolean(it->facts.staple_until > time(NULL)));
 		json_object_set_new(row, "used_by", names_for(uses, count, it->name));
 		json_object_set_new(row, "where", json_string(it->where));
 		json_array_append_new(rows, row);

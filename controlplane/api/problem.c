@@ -4,8 +4,10 @@
 #include "api_internal.h"
 
 #include <string.h>
+#include <time.h>
 
 #define ALMOST_FULL 0.9
+#define DAY_S       86400
 
 static void add(
 	json_t *rows, enum problem_level level, const char *object, const char *where, json_t *text)
@@ -103,6 +105,27 @@ static void add_stats(json_t *rows, const Sluice__Stats *stats)
 				(unsigned long long)stats->buffers));
 }
 
+// What becomes wrong by itself, as time goes by.
+static void add_times(json_t *rows, const struct plan_certificate *certificate, int64_t now)
+{
+	const struct secret_facts *facts = &certificate->facts;
+	char object[SLUICE_NAME_MAX + 8];
+
+	snprintf(object, sizeof(object), "Secret %s", certificate->name);
+	if (facts->not_after < now)
+		add(rows, PROBLEM_WARNING, object, certificate->where,
+			json_sprintf("tls.crt expired %lld days ago: clients will refuse it",
+				(long long)(now - facts->not_after) / DAY_S));
+	if (facts->not_before > now)
+		add(rows, PROBLEM_WARNING, object, certificate->where,
+			json_sprintf("tls.crt is not valid before %lld days have passed: clients "
+				     "will refuse it",
+				(long long)(facts->not_before - now + DAY_S - 1) / DAY_S));
+	if (facts->staple_until && facts->staple_until < now)
+		add(rows, PROBLEM_WARNING, object, certificate->where,
+			json_string("tls.ocsp-staple is out of date: it is not sent"));
+}
+
 static json_t *problems(const struct api_request *request)
 {
 	const struct api_state *state = request->state;
@@ -121,6 +144,8 @@ static json_t *problems(const struct api_request *request)
 				json_string(state->sources[i].registered->problem));
 	for (unsigned i = 0; state->plan && i < state->plan->problem_count; i++)
 		add_problem(rows, state->plan->problems[i]);
+	for (unsigned i = 0; state->plan && i < state->plan->certificate_count; i++)
+		add_times(rows, state->plan->certificates[i], time(NULL));
 	if (state->vip)
 		add_peers(rows, state->vip);
 	if (state->vip)

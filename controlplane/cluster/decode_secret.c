@@ -56,7 +56,8 @@ static void check_staple(const struct field *in, unsigned line, struct secret *s
 	const char *mistake = NULL;
 
 	if (secret->ocsp_der.length)
-		mistake = pair_staple_mistake(secret->ocsp_der, secret->chain_pem);
+		mistake = pair_staple_mistake(
+			secret->ocsp_der, secret->chain_pem, &secret->facts.staple_until);
 	if (!mistake)
 		return;
 	field_warn(in, line, "tls.ocsp-staple %s: it is not sent", mistake);

@@ -24,6 +24,7 @@ struct secret_facts { // of the first certificate
 	const char *issuer, *subject;
 	const char *fingerprint;       // SHA-256, hexadecimal
 	int64_t not_before, not_after; // seconds of the epoch
+	int64_t staple_until;          // 0: there is no OCSP response
 };
 
 struct secret {

@@ -2,10 +2,10 @@
 #include "pair.h"
 
 #include "pem.h"
+#include "staple.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -222,36 +222,17 @@ int pair_check(const struct secret *secret, struct arena *arena, struct secret_f
 	return reason->count == before ? 0 : -EINVAL;
 }
 
-static bool is_about(OCSP_BASICRESP *basic, X509 *certificate)
+const char *pair_staple_mistake(
+	struct secret_bytes staple, struct secret_bytes chain_pem, int64_t *until)
 {
-	for (int i = 0; i < OCSP_resp_count(basic); i++) {
-		const OCSP_CERTID *id = OCSP_SINGLERESP_get0_id(OCSP_resp_get0(basic, i));
-		ASN1_INTEGER *serial = NULL;
-
-		OCSP_id_get0_info(NULL, NULL, NULL, &serial, (OCSP_CERTID *)(uintptr_t)id);
-		if (serial && ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) == 0)
-			return true;
-	}
-	return false;
-}
-
-const char *pair_staple_mistake(struct secret_bytes staple, struct secret_bytes chain_pem)
-{
-	const unsigned char *at = staple.data;
-	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)staple.length);
-	OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
 	BIO *bio = open_bytes(chain_pem);
 	X509 *certificate = bio ? pem_certificate(bio) : NULL;
-	const char *wrong = NULL;
+	const char *wrong = "is about another certificate";
 
-	if (!basic || OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
-		wrong = "is no successful OCSP response in DER";
-	else if (!certificate || !is_about(basic, certificate))
-		wrong = "is about another certificate";
+	if (certificate)
+		wrong = staple_mistake(staple.data, staple.length, certificate, until);
 	X509_free(certificate);
 	BIO_free(bio);
-	OCSP_BASICRESP_free(basic);
-	OCSP_RESPONSE_free(response);
 	ERR_clear_error();
 	return wrong;
 }

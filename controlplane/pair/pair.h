@@ -15,8 +15,9 @@ int pair_check(const struct secret *secret, struct arena *arena, struct secret_f
 	struct reason *reason);
 // Certificates to trust, as PEM. 0, or -EINVAL with what is wrong.
 int pair_check_authority(struct secret_bytes pem, struct reason *reason);
-// What is wrong with an OCSP response in DER for that chain, or NULL.
-const char *pair_staple_mistake(struct secret_bytes staple, struct secret_bytes chain_pem);
+// What is wrong with an OCSP response in DER for that chain, or NULL; until: as in staple.h.
+const char *pair_staple_mistake(
+	struct secret_bytes staple, struct secret_bytes chain_pem, int64_t *until);
 // A new key and a certificate signed by itself, as PEM in the arena. 0 or -ENOMEM.
 int pair_self_signed(const char *name, int64_t now, struct arena *arena, struct secret_bytes *chain,
 	struct secret_bytes *key);

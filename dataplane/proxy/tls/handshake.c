@@ -7,6 +7,7 @@
 // of the last ten years lacks an alternative for and which costs a millisecond.
 #include <openssl/err.h>
 #include <string.h>
+#include <time.h>
 
 #include "provider.h"
 #include "tls_internal.h"
@@ -59,7 +60,7 @@ static int staple(SSL *ssl, void *arg)
 		const struct identity_whole *whole;
 		uint8_t *copy;
 
-		if (!identity || !identity->staple)
+		if (!identity || !identity->staple || identity->facts.staple_until < time(NULL))
 			continue;
 		whole = identity_whole(identity);
 		if (!whole || whole->certificate != used)

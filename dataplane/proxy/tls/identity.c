@@ -4,7 +4,6 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 
 #include "identity_internal.h"
 #include "pem.h"
+#include "staple.h"
 
 #define RSA_BITS_MIN  2048
 #define RSA_BITS_MAX  8192 // one signature of more holds up a worker
@@ -141,53 +141,24 @@ static void check_match(const struct tls_secret *secret, const EVP_PKEY *key,
 		secret->name);
 }
 
-static OCSP_SINGLERESP *staple_about(OCSP_BASICRESP *basic, X509 *certificate)
-{
-	for (int i = 0; i < OCSP_resp_count(basic); i++) {
-		OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
-		ASN1_INTEGER *serial;
-
-		OCSP_id_get0_info(
-			NULL, NULL, NULL, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
-		if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) == 0)
-			return single;
-	}
-	return NULL;
-}
-
 // A staple is no reason to refuse: what is wrong with it is said, and it is left out.
 static void take_staple(struct tls_identity *identity, const struct tls_secret *secret,
 	int64_t now_s, struct reason *warnings)
 {
-	const unsigned char *at = secret->staple;
-	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)secret->staple_length);
-	OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
-	OCSP_SINGLERESP *single = basic ? staple_about(basic, identity->certificate) : NULL;
-	ASN1_GENERALIZEDTIME *until = NULL;
-	const char *wrong = NULL;
-	struct tm parts;
+	int64_t until = 0;
+	const char *wrong = staple_mistake(
+		secret->staple, secret->staple_length, identity->certificate, &until);
 
-	if (!basic || OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
-		wrong = "is no successful OCSP response in DER";
-	else if (!single)
-		wrong = "is about another certificate";
-	else if (OCSP_single_get0_status(single, NULL, NULL, NULL, &until) !=
-		 V_OCSP_CERTSTATUS_GOOD)
-		wrong = "says that the certificate is not good";
-	else if (until && ASN1_TIME_to_tm(until, &parts) && timegm(&parts) < now_s)
+	if (!wrong && until < now_s)
 		wrong = "is out of date";
-	if (!wrong) {
-		identity->facts.staple_until =
-			until && ASN1_TIME_to_tm(until, &parts) ? timegm(&parts) : INT64_MAX;
-		identity->staple = OPENSSL_memdup(secret->staple, secret->staple_length);
-		identity->staple_length = identity->staple ? secret->staple_length : 0;
-	} else {
+	if (wrong) {
 		reason_add(warnings, "Secret %s: tls.ocsp-staple %s: it is not sent", secret->name,
 			wrong);
+		return;
 	}
-	OCSP_BASICRESP_free(basic);
-	OCSP_RESPONSE_free(response);
-	ERR_clear_error();
+	identity->facts.staple_until = until;
+	identity->staple = OPENSSL_memdup(secret->staple, secret->staple_length);
+	identity->staple_length = identity->staple ? secret->staple_length : 0;
 }
 
 static void warn_of_times(const struct tls_identity *identity, const char *name, int64_t now_s,

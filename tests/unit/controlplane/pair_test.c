@@ -32,6 +32,7 @@ static void self_signed(void **state)
 	struct secret secret = make(&arena, "a.example");
 	struct secret_facts facts = {0};
 	struct reason reason = {0};
+	int64_t until;
 
 	assert_int_equal(pair_check(&secret, &arena, &facts, &reason), 0);
 	assert_int_equal(facts.key, KEY_ECDSA);
@@ -42,7 +43,7 @@ static void self_signed(void **state)
 	assert_true(facts.not_before < time(NULL) && facts.not_after > time(NULL));
 	assert_true(secret_covers(&facts, "a.example"));
 	assert_false(secret_covers(&facts, "b.example"));
-	assert_non_null(pair_staple_mistake(text("none"), secret.chain_pem));
+	assert_non_null(pair_staple_mistake(text("none"), secret.chain_pem, &until));
 	reason_clear(&reason);
 	arena_clear(&arena);
 }

@@ -274,6 +274,32 @@ static void test_staple(void **state)
 	secret_free(&secret);
 }
 
+// Taken while it was in date, and out of it since.
+static void test_staple_grown_old(void **state)
+{
+	struct pair *pair = *state;
+	struct secret secret = secret_new(&ca, MADE_P256, "stapled.example.com", 90);
+	struct tls_secret from = {.name = "lab/default/stapled",
+		.chain = secret.chain,
+		.chain_length = strlen(secret.chain),
+		.key = secret.key,
+		.key_length = strlen(secret.key)};
+	struct reason mistakes = {0}, warnings = {0};
+	uint8_t *staple = staple_new(&ca, &secret, -1, &from.staple_length);
+	const unsigned char *got;
+
+	from.staple = staple;
+	end_serve(pair->server,
+		tls_identity_new(&from, time(NULL) - 2 * 86400, &mistakes, &warnings));
+	assert_int_equal(warnings.count + mistakes.count, 0);
+	SSL_CTX_set_tlsext_status_type(pair->client->context, TLSEXT_STATUSTYPE_ocsp);
+	client_connect(pair->client, NULL, NULL);
+	assert_true(handshake(pair->server, pair->client, 65536));
+	assert_int_equal(SSL_get_tlsext_status_ocsp_resp(pair->client->ssl, &got), -1);
+	OPENSSL_free(staple);
+	secret_free(&secret);
+}
+
 static void test_alpn(void **state)
 {
 	struct pair *pair = *state;
@@ -378,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_name_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rotated_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_staple, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_staple_grown_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alpn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumption, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_handshakes, setup, teardown),
