@@ -12,20 +12,20 @@
 
 #include "tls_internal.h"
 
-#define KEYS  3
-#define WORDS (TLS_TICKET_BYTES / 8)
+#define KEY_BYTES 80
+#define WORDS     (KEY_BYTES / 8)
 
 enum {
 	KEY_PREVIOUS,
 	KEY_CURRENT,
-	KEY_NEXT,
+	KEYS,
 };
 
 union ticket_key {
 	struct {
 		uint8_t name[16], aes[32], mac[32];
 	};
-	uint8_t bytes[TLS_TICKET_BYTES];
+	uint8_t bytes[KEY_BYTES];
 	uint64_t words[WORDS];
 };
 
@@ -153,22 +153,7 @@ void tls_tickets_rotate(struct tls_tickets *tickets)
 	union ticket_key keys[KEYS];
 
 	keys[KEY_PREVIOUS] = tickets->keys[KEY_CURRENT];
-	keys[KEY_CURRENT] = tickets->keys[KEY_NEXT];
-	if (RAND_bytes(keys[KEY_NEXT].bytes, TLS_TICKET_BYTES) == 1) // else: the keys stay
+	if (RAND_bytes(keys[KEY_CURRENT].bytes, KEY_BYTES) == 1) // else: the keys stay
 		write_keys(tickets, keys);
-	OPENSSL_cleanse(keys, sizeof(keys));
-}
-
-void tls_tickets_export(const struct tls_tickets *tickets, uint8_t keys[3][TLS_TICKET_BYTES])
-{
-	memcpy(keys, tickets->keys, sizeof(tickets->keys));
-}
-
-void tls_tickets_import(struct tls_tickets *tickets, const uint8_t bytes[3][TLS_TICKET_BYTES])
-{
-	union ticket_key keys[KEYS];
-
-	memcpy(keys, bytes, sizeof(keys));
-	write_keys(tickets, keys);
 	OPENSSL_cleanse(keys, sizeof(keys));
 }

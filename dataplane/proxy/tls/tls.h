@@ -28,7 +28,6 @@ struct tls_backend; // how to speak TLS to a kind of backend
 
 #define TLS_RECORD_OVERHEAD 64    // a record is at most so much longer than its plaintext
 #define TLS_READ_ROOM       16384 // a buffer of this size takes any record's plaintext
-#define TLS_TICKET_BYTES    80
 
 // Once, first of all in main(): no OpenSSL memory in core files. 0 or -errno.
 int tls_start(void);
@@ -131,14 +130,11 @@ uint64_t tls_count(const struct tls *tls, enum tls_counter counter);
 const char *tls_counter_name(enum tls_counter counter);
 uint64_t tls_refused(const struct tls *tls, enum tls_refusal refusal);
 
-// Ticket keys. The main lcore rotates: next -> current -> previous; tickets of all three are taken,
-// so that a pair of boxes may rotate at slightly different times. Lifetime of a ticket: up to twice
-// the interval. Export and import: the keys oldest first; cleanse them.
+// Ticket keys. The main lcore rotates: current -> previous, a new one becomes current; tickets of
+// both are taken. Lifetime of a ticket: up to twice the interval.
 struct tls_tickets *tls_tickets_new(uint32_t lifetime_s);
 void tls_tickets_free(struct tls_tickets *tickets); // after every struct tls
 void tls_tickets_rotate(struct tls_tickets *tickets);
-void tls_tickets_export(const struct tls_tickets *tickets, uint8_t keys[3][TLS_TICKET_BYTES]);
-void tls_tickets_import(struct tls_tickets *tickets, const uint8_t keys[3][TLS_TICKET_BYTES]);
 
 // One thread a CPU. NULL with a reason. Freed after every struct tls.
 struct tls_crypto *tls_crypto_new(const unsigned *cpus, unsigned count, struct reason *reason);
