@@ -2,6 +2,7 @@
 // The group "ingress": how Ingresses are served.
 #include <stdlib.h>
 
+#include "limits.h"
 #include "reader.h"
 
 #define DAY_S  86400
@@ -70,7 +71,7 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 		.connect_timeout_s = 5,
 		.send_timeout_s = 60,
 		.read_timeout_s = 60,
-		.head_bytes = 32768,
+		.head_bytes = SLUICE_HEAD_BYTES,
 		.body_mb = 1,
 		.log_sample = 1,
 	};
@@ -99,7 +100,7 @@ void settings_read_ingress(struct reader *r, const setting_t *root, struct ingre
 	read_number(r, group, "connect_timeout", 1, DAY_S, &s->connect_timeout_s);
 	read_number(r, group, "send_timeout", 1, DAY_S, &s->send_timeout_s);
 	read_number(r, group, "read_timeout", 1, DAY_S, &s->read_timeout_s);
-	read_number(r, group, "head_bytes", 1024, 65536, &s->head_bytes);
+	read_number(r, group, "head_bytes", 1024, SLUICE_HEAD_BYTES, &s->head_bytes);
 	read_number(r, group, "body_mb", 0, 1u << 20, &s->body_mb);
 	read_number(r, group, "requests", 0, 1000000000, &s->requests);
 	read_number(r, group, "log_sample", 0, 1000000000, &s->log_sample);

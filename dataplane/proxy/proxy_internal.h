@@ -9,7 +9,7 @@
 #include "proxy.h"
 #include "proxy_pieces.h"
 
-#define HEAD_MAX  (CHUNK_LARGE - 1024)
+#define HEAD_MAX  SLUICE_HEAD_BYTES // and in a chunk what we add to it
 #define TRIED_MAX 4
 
 #define PASSTHROUGH_CONNECT_MS 5000
