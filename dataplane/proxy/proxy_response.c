@@ -47,7 +47,6 @@ static bool send_head(struct proxy *proxy, struct session *session)
 		.hsts_length = hsts_text(proxy, session, hsts),
 		.client_old = session->client_old,
 		.keep_alive = session->keep_alive,
-		.unchunk = session->unchunk,
 	};
 	struct chunk *chunk;
 	uint32_t length;

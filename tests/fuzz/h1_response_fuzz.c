@@ -22,11 +22,11 @@ static void check_sent(const struct h1_head *in, struct h1_asked asked, uint8_t 
 		.client_old = flags & 8,
 		.keep_alive = flags & 16};
 	uint32_t room, length;
+	bool unchunk = in->body == H1_BODY_CHUNKED && how.client_old;
 	struct h1_scan scan = {0};
 	struct h1_head out;
 	char *made;
 
-	how.unchunk = in->body == H1_BODY_CHUNKED && how.client_old;
 	how.chunk = in->body == H1_BODY_TO_END && !how.client_old;
 	room = h1_response_room(in, &how);
 	made = malloc(room);
@@ -37,7 +37,7 @@ static void check_sent(const struct h1_head *in, struct h1_asked asked, uint8_t 
 		asked.head_bytes = 0;
 		must(h1_parse_response(&out, &scan, made, length, asked) == H1_WHOLE);
 		must(out.length == length && out.status == in->status);
-		must(out.body == (how.unchunk        ? H1_BODY_TO_END
+		must(out.body == (unchunk            ? H1_BODY_TO_END
 					 : how.chunk ? H1_BODY_CHUNKED
 						     : in->body));
 		must(out.body != H1_BODY_LENGTH || out.content_length == in->content_length);

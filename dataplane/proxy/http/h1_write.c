@@ -253,7 +253,7 @@ uint32_t h1_write_response(
 	put_text(&w, " ");
 	put_at(&w, head, head->reason);
 	put_text(&w, "\r\n");
-	if (how->unchunk || head->status < 200 || head->status == 204 || head->status == 304)
+	if (how->client_old || head->status < 200 || head->status == 204 || head->status == 304)
 		drop |= BIT(H1_TRANSFER_ENCODING) | BIT(H1_TRAILER);
 	if (head->status < 200 || head->status == 204)
 		drop |= BIT(H1_CONTENT_LENGTH); // which may not be there

@@ -42,7 +42,6 @@ struct h1_respond {
 	uint16_t hsts_length;
 	bool client_old; // the request was HTTP/1.0
 	bool keep_alive; // towards the client
-	bool unchunk;    // a body of chunks is sent without them, to its end: close
 	bool chunk;      // a body without length is sent in chunks of ours
 	struct h1_change change;
 };

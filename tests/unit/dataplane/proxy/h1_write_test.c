@@ -164,7 +164,7 @@ static void sends_responses_on(void **state)
 {
 	static const struct h1_add adds[] = {{"X-A", "1", 3, 1}};
 	struct h1_respond how = {.date = DATE, .keep_alive = true};
-	struct h1_asked get = {0}, socket = {.upgrade = true};
+	struct h1_asked get = {0}, head = {.to_head = true}, socket = {.upgrade = true};
 
 	assert_response(
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close, a\r\nA: b\r\n\r\n", get,
@@ -175,8 +175,13 @@ static void sends_responses_on(void **state)
 		&how,
 		"HTTP/1.1 404 \r\nDate: x\r\nServer: y\r\nContent-Length: 0\r\n"
 		"Connection: keep-alive\r\n\r\n");
+	// To HEAD, too, for which there is no body that loses its chunks.
+	assert_response(
+		"HTTP/1.1 200 OK\r\nDate: x\r\nServer: y\r\nTransfer-Encoding: chunked\r\n\r\n",
+		head, &how,
+		"HTTP/1.1 200 OK\r\nDate: x\r\nServer: y\r\nConnection: keep-alive\r\n\r\n");
 	how = (struct h1_respond){.date = DATE,
-		.unchunk = true,
+		.client_old = true,
 		.hsts = "max-age=1",
 		.hsts_length = 9,
 		.change = {.adds = adds, .add_count = 1}};
