@@ -232,13 +232,22 @@ static bool body_part(struct proxy *proxy, struct session *session, uint32_t roo
 	return true;
 }
 
+// The client gets what there is of the response; where its framing does not tell that some is
+// missing, a reset does.
 static bool cut(struct proxy *proxy, struct session *session)
 {
+	bool tells = session->response.kind != H1_BODY_TO_END && !session->unchunk;
+
 	proxy->stats.refusals[HTTP_UPSTREAM_CUT]++;
 	session->refusal = HTTP_UPSTREAM_CUT;
 	request_count(proxy, session, session->status);
-	session_cut(proxy, session);
-	return false;
+	if (tells) {
+		upstream_release(proxy, session, false);
+		session_close(proxy, session);
+	} else {
+		session_cut(proxy, session);
+	}
+	return tells;
 }
 
 bool response_stream(struct proxy *proxy, struct session *session)

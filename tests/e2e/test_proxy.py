@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from channel import Channel, packed
 from harness import url, wan
 from proxied import VIP, Server, ask, lab, plan, proto, read_head  # noqa: F401: fixtures
@@ -454,3 +456,32 @@ def test_sent_away(lab, plan):
     assert sent("/named2") == "307 https://www.a.example/"
     answer = ask(lab, b"GET http://away.example?x=1 HTTP/1.1\r\nHost: away.example\r\nConnection: close\r\n\r\n")
     assert b"\r\nLocation: https://new.example/?x=1\r\n" in answer
+
+
+def test_half_an_answer(lab, plan):
+    """What the pod said of it comes to the client, which sees that the rest is missing."""
+    answers = {
+        b"length": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        b"chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    }
+
+    def behave(_, sock):
+        # With its end in the same packet.
+        sock.sendall(answers[read_head(sock).split(b"/")[1].split(b" ")[0]], socket.MSG_MORE)
+
+    server = Server(lab, "web-1a", 9112, behave)
+    plan.pool("web", ["web-1a"], port=9112)
+    plan.rule("", "/", "web")
+    plan.apply()
+    for name, answer in answers.items():
+        got = ask(lab, b"GET /" + name + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert got.split(b"\r\n\r\n", 1)[1:] == answer.split(b"\r\n\r\n", 1)[1:], (name, got)
+    # Without its chunks only a reset tells.
+    with contextlib.closing(lab.client.socket()) as sock:
+        sock.settimeout(5)
+        sock.connect((VIP, 80))
+        sock.sendall(b"GET /chunks HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            while sock.recv(100):
+                pass
+    server.close()
