@@ -58,6 +58,7 @@ struct dataplane {
 	uint64_t log_taken;        // lines up to this one were fetched
 	uint32_t stop;
 	struct rte_mempool *pool;
+	struct rte_mempool *lent; // mbufs without memory
 	uint32_t buffer_count;
 	unsigned port_count;
 	struct port ports[SLUICE_PORTS_MAX];

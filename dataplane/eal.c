@@ -14,6 +14,8 @@
 
 #define BUFFERS_A_PORT_QUEUE 4096 // descriptors both ways, with what is on its way
 #define BUFFERS_A_WORKER     4096
+#define LENT_A_WORKER        4096 // mbufs without memory: what is sent in a round
+#define POOL_CACHE           256
 
 // What flows, buffers and tables need, in MB.
 static unsigned memory_needed(const struct dataplane *dataplane, uint32_t buffer_bytes)
@@ -22,8 +24,9 @@ static unsigned memory_needed(const struct dataplane *dataplane, uint32_t buffer
 	uint64_t flows =
 		(uint64_t)settings->dataplane.flows * settings->dataplane.worker_count * 152;
 	uint64_t buffers = (uint64_t)dataplane->buffer_count * (buffer_bytes + 512);
+	uint64_t lent = (uint64_t)settings->dataplane.worker_count * LENT_A_WORKER * 256;
 
-	return (unsigned)((flows + buffers) >> 20) + 128;
+	return (unsigned)((flows + buffers + lent) >> 20) + 128;
 }
 
 static uint64_t read_number(const char *path)
@@ -142,10 +145,12 @@ int eal_start(struct dataplane *dataplane, const char *program, struct reason *r
 			dataplane->hugepages ? "huge pages" : "4 kB pages");
 		return -rte_errno;
 	}
-	dataplane->pool = rte_pktmbuf_pool_create("packets", dataplane->buffer_count, 256,
+	dataplane->pool = rte_pktmbuf_pool_create("packets", dataplane->buffer_count, POOL_CACHE,
 		RTE_ALIGN(sizeof(struct note), RTE_CACHE_LINE_SIZE),
 		(uint16_t)(RTE_PKTMBUF_HEADROOM + buffer_bytes), SOCKET_ID_ANY);
-	if (!dataplane->pool) {
+	dataplane->lent = rte_pktmbuf_pool_create("lent",
+		settings->dataplane.worker_count * LENT_A_WORKER, POOL_CACHE, 0, 0, SOCKET_ID_ANY);
+	if (!dataplane->pool || !dataplane->lent) {
 		reason_add(reason,
 			"%s: no memory for %u packet buffers of %u bytes (dataplane.buffers, "
 			"dataplane.memory_mb)",

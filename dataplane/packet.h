@@ -38,6 +38,7 @@ enum packet_flag {
 	PACKET_NEW_ID = 1 << 3,       // `ip_id` replaces the identification
 	PACKET_IP_CHECKSUM = 1 << 4,  // the IPv4 header's checksum is to be made when it is sent
 	PACKET_TCP_CHECKSUM = 1 << 5, // the segment's, likewise
+	PACKET_RUN = 1 << 6,          // segments in one (port.h, PORT_TX_RUN)
 };
 
 // A set of next steps, a bit each: what a stage leaves behind it in a burst.

@@ -186,6 +186,7 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.sources = dataplane->sources,
 		.transmitter = &worker->transmitter,
 		.pool = dataplane->pool,
+		.lent = dataplane->lent,
 		.drops = worker->counters.drops,
 		.tickets = dataplane->tickets,
 		.crypto = dataplane->crypto,

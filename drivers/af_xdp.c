@@ -152,8 +152,13 @@ static void open_gso(struct port *port, struct af_xdp *state)
 	for (uint16_t q = 0; state->gso && q < state->count; q++)
 		gso_open(&state->gso[q], state->netdev.index,
 			state->disown >= 0); // closed: one frame a call
-	if (state->gso)
-		port->caps |= PORT_TX_L4_CKSUM; // the kernel's for a run, ours for one
+	if (state->gso) {
+		port->caps |=
+			PORT_TX_L4_CKSUM | PORT_TX_RUN; // the kernel's for a run, ours for one
+		for (uint16_t q = 0; q < state->count; q++)
+			if (state->gso[q].fd < 0)
+				port->caps &= ~(uint32_t)PORT_TX_RUN;
+	}
 }
 
 static int start(struct port *port, struct reason *reason)
@@ -188,8 +193,23 @@ static uint16_t receive(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	return xsk_receive(&state->queues[queue], port->pool, mbufs, n);
 }
 
+static bool is_run(const struct rte_mbuf *mbuf)
+{
+	return mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+}
+
 static bool send_run(struct xsk *xsk, struct gso *gso, struct rte_mbuf **mbufs, uint16_t n)
 {
+	uint64_t bytes;
+
+	if (is_run(mbufs[0])) {
+		if (!gso_send_run(gso, mbufs[0]))
+			return false;
+		xsk->tx_frames += gso_frames(mbufs[0], &bytes);
+		xsk->tx_bytes += bytes;
+		rte_pktmbuf_free(mbufs[0]);
+		return true;
+	}
 	if (!gso_send(gso, mbufs, n))
 		return false;
 	for (uint16_t i = 0; i < n; i++)
@@ -209,7 +229,7 @@ static uint16_t transmit(struct port *port, uint16_t queue, struct rte_mbuf **mb
 	if (!gso || gso->fd < 0)
 		return xsk_send(xsk, mbufs, n);
 	while (at < n) {
-		uint16_t run = gso_run(mbufs + at, n - at);
+		uint16_t run = is_run(mbufs[at]) ? 1 : gso_run(mbufs + at, n - at);
 
 		if (run == 0) {
 			at++;
@@ -217,8 +237,13 @@ static uint16_t transmit(struct port *port, uint16_t queue, struct rte_mbuf **mb
 		}
 		// What came before goes before.
 		sent += xsk_send(xsk, mbufs + sent, at - sent);
-		if (sent < at || !send_run(xsk, gso, mbufs + at, run))
+		if (sent < at)
 			return sent;
+		if (!send_run(xsk, gso, mbufs + at, run)) {
+			if (gso->fd < 0) // and nothing else takes runs of this queue
+				port->caps &= ~(uint32_t)PORT_TX_RUN;
+			return sent;
+		}
 		at += run;
 		sent = at;
 	}

@@ -128,34 +128,87 @@ static bool make_one(struct rte_mbuf *const *mbufs, uint16_t n, const struct lay
 	return true;
 }
 
-bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
+// `parts` begins with what the kernel is told of the packet, and ends with its bytes.
+static bool send_parts(
+	struct gso *gso, const struct virtio_net_hdr *header, struct iovec *parts, unsigned count)
 {
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = gso->index};
-	struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM};
-	struct iovec parts[1 + GSO_MOST] = {{&header, sizeof(header)}};
+	const struct rte_ether_hdr *ethernet = parts[1].iov_base;
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+		.sll_ifindex = gso->index,
+		.sll_protocol = ethernet->ether_type};
 	struct msghdr message = {
-		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = n + 1u};
-	struct layout first;
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = count};
 
-	if (!look(mbufs[0], &first) || !make_one(mbufs, n, &first))
-		return false;
-	to.sll_protocol = rte_pktmbuf_mtod(mbufs[0], struct rte_ether_hdr *)->ether_type;
-	header.gso_type = first.l4 == 14 + sizeof(struct rte_ipv4_hdr) ? VIRTIO_NET_HDR_GSO_TCPV4
-								       : VIRTIO_NET_HDR_GSO_TCPV6;
-	header.hdr_len = (uint16_t)first.payload;
-	header.gso_size = (uint16_t)first.length;
-	header.csum_start = (uint16_t)first.l4;
-	header.csum_offset = offsetof(struct rte_tcp_hdr, cksum);
-	parts[1] = (struct iovec){rte_pktmbuf_mtod(mbufs[0], void *), mbufs[0]->data_len};
-	for (uint16_t i = 1; i < n; i++)
-		parts[1 + i] =
-			(struct iovec){rte_pktmbuf_mtod_offset(mbufs[i], void *, first.payload),
-				mbufs[i]->data_len - first.payload};
+	parts[0] = (struct iovec){(void *)(uintptr_t)header, sizeof(*header)};
 	if (sendmsg(gso->fd, &message, MSG_DONTWAIT) >= 0 || (gso->disowned && errno == ENOBUFS))
 		return true;
 	if (errno == EINVAL || errno == EOPNOTSUPP)
 		gso_close(gso);
 	return false;
+}
+
+static struct virtio_net_hdr header_of(bool v4, uint32_t l4, uint32_t payload, uint32_t segment)
+{
+	return (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6,
+		.hdr_len = (uint16_t)payload,
+		.gso_size = (uint16_t)segment,
+		.csum_start = (uint16_t)l4,
+		.csum_offset = offsetof(struct rte_tcp_hdr, cksum),
+	};
+}
+
+bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n)
+{
+	struct iovec parts[1 + GSO_MOST];
+	struct virtio_net_hdr header;
+	struct layout first;
+
+	if (!look(mbufs[0], &first) || !make_one(mbufs, n, &first))
+		return false;
+	header = header_of(first.l4 == 14 + sizeof(struct rte_ipv4_hdr), first.l4, first.payload,
+		first.length);
+	parts[1] = (struct iovec){rte_pktmbuf_mtod(mbufs[0], void *), mbufs[0]->data_len};
+	for (uint16_t i = 1; i < n; i++)
+		parts[1 + i] =
+			(struct iovec){rte_pktmbuf_mtod_offset(mbufs[i], void *, first.payload),
+				mbufs[i]->data_len - first.payload};
+	return send_parts(gso, &header, parts, 1u + n);
+}
+
+bool gso_send_run(struct gso *gso, struct rte_mbuf *run)
+{
+	uint8_t *l3 = rte_pktmbuf_mtod_offset(run, uint8_t *, run->l2_len);
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(l3 + run->l3_len);
+	bool v4 = run->ol_flags & RTE_MBUF_F_TX_IPV4;
+	uint32_t l4 = (uint32_t)(run->l2_len + run->l3_len);
+	struct virtio_net_hdr header =
+		header_of(v4, l4, l4 + (uint32_t)run->l4_len, run->tso_segsz);
+	struct iovec parts[1 + GSO_CHAIN];
+	unsigned count = 1;
+
+	if (v4) {
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
+
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		tcp->cksum = rte_ipv4_phdr_cksum(ip, 0);
+	} else {
+		tcp->cksum = rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)l3, 0);
+	}
+	for (struct rte_mbuf *at = run; at && count < RTE_DIM(parts); at = at->next)
+		parts[count++] = (struct iovec){rte_pktmbuf_mtod(at, void *), at->data_len};
+	return send_parts(gso, &header, parts, count);
+}
+
+uint32_t gso_frames(const struct rte_mbuf *run, uint64_t *bytes)
+{
+	uint32_t headers = (uint32_t)(run->l2_len + run->l3_len + run->l4_len);
+	uint32_t frames = (run->pkt_len - headers + run->tso_segsz - 1) / run->tso_segsz;
+
+	*bytes = run->pkt_len + (uint64_t)(frames - 1) * headers;
+	return frames;
 }
 
 int gso_open(struct gso *gso, int index, bool disowned)

@@ -26,6 +26,11 @@ enum port_cap {
 	PORT_TX_L4_CKSUM = 1 << 2, // TCP and UDP checksums on transmit
 	PORT_RX_CKSUM = 1 << 3,    // tells bad checksums on receive
 	PORT_TX_VLAN = 1 << 4,     // RTE_MBUF_F_TX_VLAN inserts the tag
+	// Cuts runs of TCP segments: RTE_MBUF_F_TX_TCP_SEG, tso_segsz, l2_len to l4_len as DPDK has
+	// them, in a chain of which the first has the headers, checksums open, and the others any
+	// memory of the process. All is copied before port_tx() returns. May be lost while a port
+	// is open.
+	PORT_TX_RUN = 1 << 5,
 };
 
 struct port;

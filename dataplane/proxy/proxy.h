@@ -33,6 +33,7 @@ struct proxy_config {
 	const struct open_sources *sources;
 	struct transmitter *transmitter;
 	struct rte_mempool *pool;    // of packets to be sent
+	struct rte_mempool *lent;    // of mbufs without memory of their own, for runs
 	uint64_t *drops;             // counters by enum drop
 	struct tls_tickets *tickets; // of all workers
 	struct tls_crypto *crypto;   // NULL: handshakes are the worker\'s own

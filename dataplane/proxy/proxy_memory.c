@@ -108,6 +108,7 @@ struct chunk *chunk_new(struct proxy *proxy, uint32_t room)
 	if (!chunk)
 		return NULL;
 	chunk->home = home;
+	chunk->lent.refcnt = 0;
 	chunk->references = 1;
 	chunk->room = home == &proxy->small ? CHUNK_SMALL : CHUNK_LARGE;
 	return chunk;
@@ -143,6 +144,33 @@ void owner_release(void *owner)
 	} else if (owner) {
 		rte_pktmbuf_free(owner);
 	}
+}
+
+static void give_up(void *bytes, void *owner)
+{
+	owner_release(owner);
+}
+
+void owner_lend(const struct tcp_piece *piece, struct rte_mbuf *mbuf)
+{
+	struct chunk *chunk = chunk_of(piece->owner);
+
+	if (chunk) {
+		if (chunk->lent.refcnt == 0) {
+			chunk->references++;
+			chunk->lent = (struct rte_mbuf_ext_shared_info){give_up, piece->owner, 0};
+		}
+		chunk->lent.refcnt++;
+		rte_pktmbuf_attach_extbuf(mbuf, (void *)(uintptr_t)piece->data, RTE_BAD_IOVA,
+			(uint16_t)piece->length, &chunk->lent);
+		mbuf->data_off = 0;
+	} else {
+		rte_pktmbuf_attach(mbuf, piece->owner);
+		mbuf->data_off =
+			(uint16_t)((const char *)piece->data - (const char *)mbuf->buf_addr);
+	}
+	mbuf->data_len = (uint16_t)piece->length;
+	mbuf->pkt_len = piece->length;
 }
 
 // xoroshiro128+: who may guess it wins nothing.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets to TCP segments and back. Payload stays in the packet it came in; what is sent is copied
-// once, into the packet it leaves in.
+// once, into the packet it leaves in, or lent to a port that cuts runs of segments.
 #include "proxy_parts.h"
 
 #include <netinet/in.h>
@@ -164,28 +164,26 @@ static struct rte_mbuf *buffer_new(struct rte_mempool *pool)
 	return mbuf;
 }
 
-static void output(void *io, const struct tcp_output *out)
+// The headers of a packet with this payload, as far as TCP and IP go; NULL: no buffer.
+static bool packet_begin(struct proxy *proxy, const struct tcp_output *out, struct packet *packet)
 {
-	struct proxy *proxy = io;
 	bool v4 = addr_is_v4(&out->tuple->local);
 	uint32_t l3_bytes = v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
 	uint8_t header[TCP_HEADER_MAX];
 	uint32_t tcp_bytes = tcp_write_header(out, header);
 	uint32_t bytes = l3_bytes + tcp_bytes + out->length;
 	struct rte_mbuf *mbuf = buffer_new(proxy->config.pool);
-	uint8_t *at;
+	uint8_t *l3;
 
-	if (!mbuf || bytes + RTE_ETHER_HDR_LEN > rte_pktmbuf_tailroom(mbuf)) {
-		rte_pktmbuf_free(mbuf);
-		proxy->config.drops[DROP_NO_BUFFER]++; // it is sent again, in time
-		return;
-	}
-	at = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)(bytes + RTE_ETHER_HDR_LEN));
-	at += RTE_ETHER_HDR_LEN;
-	struct packet packet = {
+	if (!mbuf)
+		return false;
+	l3 = (uint8_t *)rte_pktmbuf_append(
+		mbuf, (uint16_t)(RTE_ETHER_HDR_LEN + l3_bytes + tcp_bytes));
+	l3 += RTE_ETHER_HDR_LEN;
+	*packet = (struct packet){
 		.mbuf = mbuf,
-		.l3 = at,
-		.l4 = at + l3_bytes,
+		.l3 = l3,
+		.l4 = l3 + l3_bytes,
 		.length = (uint16_t)bytes,
 		.family = v4 ? 4 : 6,
 		.protocol = IPPROTO_TCP,
@@ -193,19 +191,123 @@ static void output(void *io, const struct tcp_output *out)
 		.flags = PACKET_TCP_CHECKSUM | (v4 ? PACKET_IP_CHECKSUM : 0),
 	};
 	if (v4)
-		put_ipv4(proxy, out, at, bytes);
+		put_ipv4(proxy, out, l3, bytes);
 	else
-		put_ipv6(out, at, bytes);
-	memcpy(packet.l4, header, tcp_bytes);
-	at = packet.l4 + tcp_bytes;
+		put_ipv6(out, l3, bytes);
+	memcpy(packet->l4, header, tcp_bytes);
+	return true;
+}
+
+static void packet_end(struct proxy *proxy, struct packet *packet)
+{
+	if (!transmit(proxy->config.transmitter, packet, 1))
+		return;
+	proxy->config.drops[packet->drop]++;
+	rte_pktmbuf_free(packet->mbuf);
+}
+
+// A place in a list of pieces.
+struct reader {
+	const struct tcp_piece *piece;
+	uint32_t skip; // bytes of it
+};
+
+static void read_bytes(struct reader *reader, uint8_t *to, uint32_t length)
+{
+	while (length) {
+		uint32_t n = RTE_MIN(length, reader->piece->length - reader->skip);
+
+		memcpy(to, (const uint8_t *)reader->piece->data + reader->skip, n);
+		to += n;
+		length -= n;
+		reader->skip += n;
+		if (reader->skip == reader->piece->length) {
+			reader->piece++;
+			reader->skip = 0;
+		}
+	}
+}
+
+static void output_one(struct proxy *proxy, const struct tcp_output *out, struct reader *payload)
+{
+	struct packet packet;
+	char *to;
+
+	if (!packet_begin(proxy, out, &packet)) {
+		proxy->config.drops[DROP_NO_BUFFER]++; // it is sent again, in time
+		return;
+	}
+	to = rte_pktmbuf_append(packet.mbuf, (uint16_t)out->length);
+	if (!to) {
+		rte_pktmbuf_free(packet.mbuf);
+		proxy->config.drops[DROP_NO_BUFFER]++;
+		return;
+	}
+	read_bytes(payload, (uint8_t *)to, out->length);
+	packet_end(proxy, &packet);
+}
+
+static void output_cut(struct proxy *proxy, const struct tcp_output *out)
+{
+	struct reader payload = {.piece = out->pieces};
+	struct tcp_output one = *out;
+
+	for (uint32_t left = out->length; left; left -= one.length, one.seq += one.length) {
+		one.length = RTE_MIN(out->cut, left);
+		one.flags = out->flags;
+		if (one.length < left)
+			one.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+		output_one(proxy, &one, &payload);
+	}
+}
+
+// The payload as it lies, behind the headers; false: there are not enough mbufs.
+static bool lend(struct proxy *proxy, const struct tcp_output *out, struct rte_mbuf *first)
+{
+	struct rte_mbuf *mbufs[TCP_RUN_PIECES];
+
+	if (rte_pktmbuf_alloc_bulk(proxy->config.lent, mbufs, out->piece_count))
+		return false;
+	first->nb_segs = (uint16_t)(1 + out->piece_count);
+	first->pkt_len += out->length;
+	first->tso_segsz = (uint16_t)out->cut;
 	for (uint32_t i = 0; i < out->piece_count; i++) {
-		memcpy(at, out->pieces[i].data, out->pieces[i].length);
-		at += out->pieces[i].length;
+		owner_lend(&out->pieces[i], mbufs[i]);
+		mbufs[i]->next = i + 1 < out->piece_count ? mbufs[i + 1] : NULL;
 	}
-	if (transmit(proxy->config.transmitter, &packet, 1)) {
-		proxy->config.drops[packet.drop]++;
-		rte_pktmbuf_free(mbuf);
+	first->next = mbufs[0];
+	return true;
+}
+
+static bool output_run(struct proxy *proxy, const struct tcp_output *out)
+{
+	uint32_t headers = sizeof(struct rte_ipv6_hdr) + TCP_HEADER_MIN + out->options_length;
+	struct packet packet;
+
+	if (addr_is_v4(&out->tuple->local))
+		headers -= sizeof(struct rte_ipv6_hdr) - sizeof(struct rte_ipv4_hdr);
+	if (!transmit_takes_run(
+		    proxy->config.transmitter, &out->tuple->remote, headers + out->cut) ||
+		!packet_begin(proxy, out, &packet))
+		return false;
+	if (!lend(proxy, out, packet.mbuf)) {
+		rte_pktmbuf_free(packet.mbuf);
+		return false;
 	}
+	packet.flags |= PACKET_RUN;
+	packet_end(proxy, &packet);
+	return true;
+}
+
+static void output(void *io, const struct tcp_output *out)
+{
+	struct proxy *proxy = io;
+	struct reader payload = {.piece = out->pieces};
+
+	if (!out->cut)
+		output_one(proxy, out, &payload);
+	else if (!output_run(proxy, out))
+		output_cut(proxy, out);
 }
 
 static const struct listener *listener_of(const struct proxy *proxy, const struct tcp_tuple *tuple)
@@ -344,6 +446,8 @@ const struct tcp_ops proxy_tcp_ops = {
 	.receive = receive,
 	.event = event,
 	.release = release,
+	// What an IP packet has room for.
+	.run_bytes = UINT16_MAX - sizeof(struct rte_ipv6_hdr) - TCP_HEADER_MAX,
 };
 
 bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple)

@@ -22,6 +22,8 @@ struct chunk *chunk_new(struct proxy *proxy, uint32_t room); // NULL: none, or t
 void *chunk_owner(struct chunk *chunk);
 void owner_hold(void *owner);
 void owner_release(void *owner);
+// An mbuf without memory has the bytes, and holds their owner, until it is freed.
+void owner_lend(const struct tcp_piece *piece, struct rte_mbuf *mbuf);
 uint64_t proxy_random(struct proxy *proxy);
 
 // proxy_link.c

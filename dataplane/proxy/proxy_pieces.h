@@ -3,6 +3,7 @@
 // owner is released once, by whoever takes the slice or by TCP when the remote has it.
 #pragma once
 
+#include <rte_mbuf.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,8 @@ struct pieces {
 
 struct chunk { // memory for bytes that did not come in a packet
 	struct pieces *home;
-	struct chunk *next; // of those that are kept
+	struct chunk *next;                   // of those that are kept
+	struct rte_mbuf_ext_shared_info lent; // all mbufs it is lent to have one reference
 	uint32_t references;
 	uint32_t room;
 	char data[];

@@ -157,6 +157,20 @@ static void make_checksums(
 		make_ip_checksum(packet, caps & PORT_TX_IP_CKSUM);
 }
 
+// What the port needs to know to cut it; all checksums are its own to make.
+static void mark_run(const struct packet *packet)
+{
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)packet->l4;
+	struct rte_mbuf *mbuf = packet->mbuf;
+
+	mbuf->l2_len = RTE_ETHER_HDR_LEN;
+	mbuf->l3_len = (uint64_t)(packet->l4 - packet->l3);
+	mbuf->l4_len = (tcp->data_off >> 4) * 4u;
+	mbuf->ol_flags |= (packet->family == 4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM
+					       : RTE_MBUF_F_TX_IPV6) |
+			  RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG;
+}
+
 // Larger than the link and allowed to be cut: IPv4 without DF.
 static void send_fragments(struct transmitter *transmitter, struct packet *packet,
 	const struct addr *neighbour, uint16_t iface, const struct hop *hop);
@@ -196,10 +210,13 @@ static void hold(struct transmitter *transmitter, struct rte_mbuf *mbuf, uint8_t
 static void send_ip(struct transmitter *transmitter, struct packet *packet, uint16_t iface,
 	const struct addr *neighbour, const struct hop *hop)
 {
-	if (packet->flags & (PACKET_IP_CHECKSUM | PACKET_TCP_CHECKSUM))
+	if (packet->flags & PACKET_RUN)
+		mark_run(packet);
+	else if (packet->flags & (PACKET_IP_CHECKSUM | PACKET_TCP_CHECKSUM))
 		make_checksums(transmitter, packet, iface);
 	packet->next = PACKET_TAKEN;
-	if (unlikely(packet->length > transmitter->ifaces[iface].mtu))
+	if (unlikely(packet->length > transmitter->ifaces[iface].mtu &&
+		     !(packet->flags & PACKET_RUN)))
 		send_fragments(transmitter, packet, neighbour, iface, hop);
 	else if (likely(hop != NULL))
 		send_to(transmitter, packet->mbuf, packet->family, hop);
@@ -258,6 +275,21 @@ static const struct fib_answer *look_up(struct transmitter *transmitter, const s
 	if (route->edition != fib->edition || addr_compare(&route->to, to) != 0)
 		*route = (struct transmit_route){fib->edition, *to, fib_lookup(fib, to)};
 	return &route->answer;
+}
+
+bool transmit_takes_run(struct transmitter *transmitter, const struct addr *to, uint32_t length)
+{
+	const struct fib_answer *answer = look_up(transmitter, to);
+	const struct hop *hop;
+	const struct iface *iface;
+
+	if (answer->result != FIB_HOP || transmitter->lane)
+		return false;
+	hop = &transmitter->fib->hops[answer->hop];
+	iface = &transmitter->ifaces[hop->iface];
+	return hop->state == HOP_REACHABLE && !iface->vlan && length <= iface->mtu &&
+	       !transmitter->relays[iface->port] &&
+	       transmitter->ports[iface->port].caps & PORT_TX_RUN;
 }
 
 static void route(struct transmitter *transmitter, struct packet *packet)

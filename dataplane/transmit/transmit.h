@@ -58,6 +58,10 @@ struct transmitter {
 	struct transmit_route routes[TRANSMIT_ROUTES]; // by the address
 };
 
+// Does what goes to this address, in segments of `length` bytes of IP, leave by a port that cuts a
+// PACKET_RUN? Then a transmit() that follows takes one, with tso_segsz and all its headers in the
+// first mbuf.
+bool transmit_takes_run(struct transmitter *transmitter, const struct addr *to, uint32_t length);
 // Packets that are PACKET_ROUTE or PACKET_TRANSMIT; they become PACKET_TAKEN or PACKET_DROP. True
 // when one was dropped.
 bool transmit(struct transmitter *transmitter, struct packet *packets, unsigned n);

@@ -192,20 +192,63 @@ static void gather(struct gathered *g, struct block *b, uint32_t seq, uint32_t m
 	g->next = b;
 }
 
+static void run_send(struct tcp_connection *c)
+{
+	struct tcp *tcp = c->tcp;
+	struct run *run = &tcp->run;
+	struct tcp_output out;
+	uint8_t flags = run->fin ? TCP_FIN : 0;
+
+	if (!run->segments)
+		return;
+	if (run->length && run->seq + run->length == c->queue_end)
+		flags |= TCP_PSH;
+	fill(c, &out, run->seq, flags);
+	out.pieces = run->pieces;
+	out.piece_count = run->count;
+	out.length = run->length;
+	out.cut = run->segments > 1 ? run->cut : 0;
+	tcp->counters[TCP_COUNT_OUT] += run->segments;
+	run->segments = run->count = run->length = 0;
+	tcp->ops->output(tcp->io, &out);
+}
+
+// Bytes that lie behind each other in memory are one piece.
+static void run_add(struct run *run, const struct tcp_piece *piece)
+{
+	struct tcp_piece *last = run->count ? &run->pieces[run->count - 1] : NULL;
+
+	if (last && last->owner == piece->owner &&
+		(const char *)last->data + last->length == (const char *)piece->data)
+		last->length += piece->length;
+	else
+		run->pieces[run->count++] = *piece;
+	run->length += piece->length;
+}
+
 static void emit(struct tcp_connection *c, uint32_t seq, const struct gathered *g, bool fin)
 {
-	struct tcp_output out;
-	uint8_t flags = fin ? TCP_FIN : 0;
+	struct tcp *tcp = c->tcp;
+	struct run *run = &tcp->run;
 
-	if (g->length && seq + g->length == c->queue_end)
-		flags |= TCP_PSH;
-	fill(c, &out, seq, flags);
-	out.pieces = g->pieces;
-	out.piece_count = g->count;
-	out.length = g->length;
+	if (run->segments &&
+		(run->seq + run->length != seq || !g->length || run->last < run->cut ||
+			g->length > run->cut || run->length + g->length > tcp->ops->run_bytes ||
+			run->count + g->count > TCP_RUN_PIECES))
+		run_send(c);
+	if (!run->segments) {
+		run->seq = seq;
+		run->cut = g->length;
+	}
+	for (uint32_t i = 0; i < g->count; i++)
+		run_add(run, &g->pieces[i]);
+	run->segments++;
+	run->last = g->length;
+	run->fin = fin;
 	congestion_emitted(c, g->length);
-	c->sent_us = now_us32(c->tcp);
-	output_bare(c->tcp, &out);
+	c->sent_us = now_us32(tcp);
+	if (fin)
+		run_send(c);
 }
 
 // The rest of a segment that has to go in two; false when memory is short.
@@ -273,6 +316,7 @@ static bool send_lost(struct tcp_connection *c)
 		c->force = false;
 		any = true;
 	}
+	run_send(c);
 	return any;
 }
 
@@ -366,6 +410,7 @@ void output_run(struct tcp_connection *c)
 		if (!seq_before(c->snd_nxt, c->queue_end))
 			c->limited = pipe_bytes(c) + c->mss > c->cwnd;
 	}
+	run_send(c);
 	c->force = false;
 	if (any && !seq_before(c->snd_nxt, c->queue_end) && !c->lost_bytes &&
 		pipe_bytes(c) < c->cwnd)

@@ -44,8 +44,10 @@ struct tcp_connection; // from its first event, or tcp_connect(), until TCP_EVEN
 #define TCP_OPTION_SACK  0x02 // permitted
 #define TCP_OPTION_TIME  0x04
 
+#define TCP_HEADER_MIN 20
 #define TCP_HEADER_MAX 60 // bytes, options included
 #define TCP_PIECES_MAX 16 // of one segment out
+#define TCP_RUN_PIECES 64 // of a run of them
 #define TCP_SACK_MAX   4
 
 struct tcp_tuple { // no padding: compared as bytes
@@ -82,6 +84,9 @@ struct tcp_output { // out; nothing in it outlives the callback, but the data it
 	uint8_t options[40]; // as on the wire, padded to words
 	const struct tcp_piece *pieces;
 	uint32_t piece_count, length; // length: of the payload
+	// A run of segments: each but the last has so many bytes of it; FIN and PSH are the last's.
+	// 0: one segment.
+	uint32_t cut;
 };
 
 struct tcp_open { // how a new connection is to be
@@ -113,6 +118,7 @@ struct tcp_ops {
 	void (*receive)(struct tcp_connection *connection, void *user, const struct tcp_piece *);
 	void (*event)(struct tcp_connection *connection, void *user, enum tcp_event, int value);
 	void (*release)(void *io, void *owner);
+	uint32_t run_bytes; // most payload of one output; 0: never more than a segment's
 };
 
 enum tcp_counter {

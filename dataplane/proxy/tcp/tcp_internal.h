@@ -158,6 +158,14 @@ struct wheel {
 	struct tcp_connection *slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
+// Segments that follow one another, not sent yet.
+struct run {
+	struct tcp_piece pieces[TCP_RUN_PIECES];
+	uint32_t count, length, segments;
+	uint32_t seq, cut, last; // bytes of the first segment, of the last
+	bool fin;
+};
+
 struct tcp {
 	const struct tcp_ops *ops;
 	void *io;
@@ -183,6 +191,7 @@ struct tcp {
 	bool scarce;  // memory that holds payload is
 	struct tcp_connection *pending_head, *pending_tail;
 	uint64_t key[2];
+	struct run run;
 	struct wheel wheel;
 	struct tcp_config config;
 	uint64_t counters[TCP_COUNTERS];
