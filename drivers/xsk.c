@@ -15,10 +15,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "partial_checksum.h"
 
 #define RX_CHUNKS 4096
 #define TX_CHUNKS 2048
+
+// Cache lines that are asked for ahead: of the buffer to be written, of the frame to be read.
+#define BUFFER_LINES 8
+#define FRAME_LINES  8
 
 #ifndef AF_XDP
 #define AF_XDP 44
@@ -179,6 +184,18 @@ static uint32_t frame_entries(const struct xsk *xsk, uint32_t from, uint32_t end
 	return 0;
 }
 
+// The next frame, which another CPU wrote.
+static void prefetch_frame(const struct xsk *xsk, uint32_t at, uint32_t end)
+{
+	const uint8_t *from;
+
+	if (at == end)
+		return;
+	from = xsk->memory + rx_entry(xsk, at)->addr;
+	for (unsigned i = 0; i < FRAME_LINES; i++)
+		__builtin_prefetch(from + i * RTE_CACHE_LINE_SIZE);
+}
+
 static bool copy_in(const struct xsk *xsk, struct rte_mbuf *mbuf, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
@@ -211,7 +228,9 @@ uint16_t xsk_receive(struct xsk *xsk, struct rte_mempool *pool, struct rte_mbuf 
 	uint16_t got = 0;
 
 	while (got < n && (count = frame_entries(xsk, xsk->rx.next, end))) {
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
+		struct rte_mbuf *mbuf = buffer_new(pool, BUFFER_LINES);
+
+		prefetch_frame(xsk, xsk->rx.next + count, end);
 
 		if (!mbuf) { // it waits; what finds no room behind it counts as missed
 			xsk->rx_no_buffer++;

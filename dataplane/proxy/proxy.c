@@ -21,11 +21,12 @@
 #include <rte_random.h>
 #include <string.h>
 
-#define LINGER_US       2000000  // since the client's last word
-#define LINGER_MOST_US  30000000 // however long it goes on
-#define HANDSHAKE_STEPS 1        // a worker's round: layer 4 must not wait for more
-#define ROUNDS_MOST     4        // of sessions and TCP, a worker's round
-#define TURN_US         100      // of sessions, a worker's round: layer 4 waits for them, too
+#define LINGER_US       2000000           // since the client's last word
+#define LINGER_MOST_US  30000000          // however long it goes on
+#define HANDSHAKE_STEPS 1                 // a worker's round: layer 4 must not wait for more
+#define ROUNDS_MOST     4                 // of sessions and TCP, a worker's round
+#define RUN_BYTES       (65535 - 40 - 60) // behind both headers in an IP packet
+#define TURN_US         100 // of sessions, a worker's round: layer 4 waits for them, too
 
 void session_mark(struct proxy *proxy, struct session *session)
 {
@@ -447,6 +448,7 @@ struct proxy *proxy_new(const struct proxy_config *config)
 	tcp.waits = config->connections;
 	tcp.blocks = config->connections * 4;
 	tcp.congestion = config->congestion;
+	tcp.run_bytes = RUN_BYTES;
 	for (unsigned i = 0; i < sizeof(tcp.key); i += 8) {
 		uint64_t random = rte_rand();
 

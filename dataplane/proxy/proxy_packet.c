@@ -7,9 +7,10 @@
 #include <rte_ip.h>
 #include <string.h>
 
-#define TTL           64
-#define LOOK_EVERY    1000 // microseconds
-#define BUFFERS_AHEAD 3
+#include "buffer.h"
+
+#define TTL        64
+#define LOOK_EVERY 1000 // microseconds
 
 static struct tcp_tuple tuple_of(const struct packet *packet)
 {
@@ -148,22 +149,6 @@ static void put_ipv6(const struct tcp_output *out, uint8_t *l3, uint32_t bytes)
 	memcpy(ip->dst_addr, out->tuple->remote.byte, 16);
 }
 
-// The buffer of some packets ahead is asked of memory now: a fresh one is in no cache.
-static struct rte_mbuf *buffer_new(struct rte_mempool *pool)
-{
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
-	const struct rte_mempool_cache *cache = rte_mempool_default_cache(pool, rte_lcore_id());
-
-	if (cache && cache->len >= BUFFERS_AHEAD) {
-		uint8_t *next = cache->objs[cache->len - BUFFERS_AHEAD];
-
-		__builtin_prefetch(next, 1);
-		__builtin_prefetch(next + RTE_CACHE_LINE_SIZE, 1);
-		__builtin_prefetch(next + sizeof(*mbuf) + RTE_PKTMBUF_HEADROOM, 1);
-	}
-	return mbuf;
-}
-
 // The headers of a packet with this payload, as far as TCP and IP go; NULL: no buffer.
 static bool packet_begin(struct proxy *proxy, const struct tcp_output *out, struct packet *packet)
 {
@@ -172,7 +157,7 @@ static bool packet_begin(struct proxy *proxy, const struct tcp_output *out, stru
 	uint8_t header[TCP_HEADER_MAX];
 	uint32_t tcp_bytes = tcp_write_header(out, header);
 	uint32_t bytes = l3_bytes + tcp_bytes + out->length;
-	struct rte_mbuf *mbuf = buffer_new(proxy->config.pool);
+	struct rte_mbuf *mbuf = buffer_new(proxy->config.pool, 2);
 	uint8_t *l3;
 
 	if (!mbuf)
@@ -206,29 +191,7 @@ static void packet_end(struct proxy *proxy, struct packet *packet)
 	rte_pktmbuf_free(packet->mbuf);
 }
 
-// A place in a list of pieces.
-struct reader {
-	const struct tcp_piece *piece;
-	uint32_t skip; // bytes of it
-};
-
-static void read_bytes(struct reader *reader, uint8_t *to, uint32_t length)
-{
-	while (length) {
-		uint32_t n = RTE_MIN(length, reader->piece->length - reader->skip);
-
-		memcpy(to, (const uint8_t *)reader->piece->data + reader->skip, n);
-		to += n;
-		length -= n;
-		reader->skip += n;
-		if (reader->skip == reader->piece->length) {
-			reader->piece++;
-			reader->skip = 0;
-		}
-	}
-}
-
-static void output_one(struct proxy *proxy, const struct tcp_output *out, struct reader *payload)
+static void output_one(struct proxy *proxy, const struct tcp_output *out)
 {
 	struct packet packet;
 	char *to;
@@ -243,22 +206,11 @@ static void output_one(struct proxy *proxy, const struct tcp_output *out, struct
 		proxy->config.drops[DROP_NO_BUFFER]++;
 		return;
 	}
-	read_bytes(payload, (uint8_t *)to, out->length);
-	packet_end(proxy, &packet);
-}
-
-static void output_cut(struct proxy *proxy, const struct tcp_output *out)
-{
-	struct reader payload = {.piece = out->pieces};
-	struct tcp_output one = *out;
-
-	for (uint32_t left = out->length; left; left -= one.length, one.seq += one.length) {
-		one.length = RTE_MIN(out->cut, left);
-		one.flags = out->flags;
-		if (one.length < left)
-			one.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-		output_one(proxy, &one, &payload);
+	for (uint32_t i = 0; i < out->piece_count; i++) {
+		memcpy(to, out->pieces[i].data, out->pieces[i].length);
+		to += out->pieces[i].length;
 	}
+	packet_end(proxy, &packet);
 }
 
 // The payload as it lies, behind the headers; false: there are not enough mbufs.
@@ -302,12 +254,16 @@ static bool output_run(struct proxy *proxy, const struct tcp_output *out)
 static void output(void *io, const struct tcp_output *out)
 {
 	struct proxy *proxy = io;
-	struct reader payload = {.piece = out->pieces};
+	struct tcp_output one;
+	struct tcp_cut cut;
 
-	if (!out->cut)
-		output_one(proxy, out, &payload);
-	else if (!output_run(proxy, out))
-		output_cut(proxy, out);
+	if (!out->cut) {
+		output_one(proxy, out);
+	} else if (!output_run(proxy, out)) {
+		tcp_cut_begin(&cut, out);
+		while (tcp_cut_next(&cut, &one))
+			output_one(proxy, &one);
+	}
 }
 
 static const struct listener *listener_of(const struct proxy *proxy, const struct tcp_tuple *tuple)
@@ -446,8 +402,6 @@ const struct tcp_ops proxy_tcp_ops = {
 	.receive = receive,
 	.event = event,
 	.release = release,
-	// What an IP packet has room for.
-	.run_bytes = UINT16_MAX - sizeof(struct rte_ipv6_hdr) - TCP_HEADER_MAX,
 };
 
 bool proxy_has(const struct proxy *proxy, const struct tcp_tuple *tuple)

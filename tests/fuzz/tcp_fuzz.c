@@ -55,9 +55,8 @@ static uint32_t next32(struct state *s)
 	return value | (uint32_t)next(s) << 24;
 }
 
-static void on_output(void *argument, const struct tcp_output *out)
+static void keep(struct io *io, const struct tcp_output *out)
 {
-	struct io *io = argument;
 	struct state *s = io->state;
 	struct sent *sent = &s->queue[io->side][s->queued[io->side]++ % QUEUE];
 	uint32_t at = tcp_write_header(out, sent->bytes), length = at, sum = 0;
@@ -77,6 +76,18 @@ static void on_output(void *argument, const struct tcp_output *out)
 	s->seq = out->seq;
 	s->ack = out->ack;
 	s->outs++;
+}
+
+static void on_output(void *argument, const struct tcp_output *out)
+{
+	struct tcp_output one;
+	struct tcp_cut cut;
+
+	tcp_cut_begin(&cut, out);
+	while (tcp_cut_next(&cut, &one))
+		keep(argument, &one);
+	if (cut.done != out->length)
+		abort();
 }
 
 static enum tcp_verdict on_listen(
@@ -309,6 +320,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.options = data[0] & 7;
 	config.congestion = size & 1 ? TCP_CONGESTION_BBR : TCP_CONGESTION_CUBIC;
 	config.half_open = data[0] & 8 ? 0 : CONNECTIONS;
+	config.run_bytes = data[0] & 0x80 ? 4000 : 0;
 	config.receive_bytes = 500U << (data[0] >> 4 & 7);
 	s.at++;
 	for (unsigned side = 0; side < 2; side++)

@@ -82,8 +82,12 @@ static void fill(struct flow *flow)
 static void on_output(void *io, const struct tcp_output *out)
 {
 	struct end *end = io;
+	struct tcp_output one;
+	struct tcp_cut cut;
 
-	net_send(&end->line->net, end->side, out);
+	tcp_cut_begin(&cut, out);
+	while (tcp_cut_next(&cut, &one))
+		net_send(&end->line->net, end->side, &one);
 }
 
 static enum tcp_verdict on_listen(void *io, const struct tcp_tuple *tuple, struct tcp_open *open)
@@ -127,6 +131,7 @@ static struct tcp *instance(const struct row *row, struct end *end, enum tcp_con
 	tcp_config_default(&config);
 	config.options = row->options;
 	config.congestion = control;
+	config.run_bytes = 65435;
 	config.connections = config.waits = 4;
 	config.blocks = 65536;
 	tcp = tcp_new(&config, &ops, end);

@@ -98,9 +98,13 @@ static void drive(struct app *app)
 static void on_output(void *io, const struct tcp_output *out)
 {
 	struct end *end = io;
+	struct tcp_output one;
+	struct tcp_cut cut;
 
 	end->world->captured = out->seq;
-	net_send(&end->world->net, end->side, out);
+	tcp_cut_begin(&cut, out);
+	while (tcp_cut_next(&cut, &one))
+		net_send(&end->world->net, end->side, &one);
 }
 
 static enum tcp_verdict on_listen(void *io, const struct tcp_tuple *tuple, struct tcp_open *open)
@@ -196,6 +200,7 @@ static void configure(struct net *net, struct tcp_config *config, bool cookies)
 	config->options = (uint8_t)net_below(net, 8);
 	if (net_chance(net, 500000))
 		config->options = TCP_OPTION_SCALE | TCP_OPTION_SACK | TCP_OPTION_TIME;
+	config->run_bytes = net_chance(net, 500000) ? net_below(net, 65436) : 0;
 	config->congestion = net_chance(net, 500000) ? TCP_CONGESTION_BBR : TCP_CONGESTION_CUBIC;
 	config->rto_max_ms = 10000;
 	config->connect_ms = 900000;

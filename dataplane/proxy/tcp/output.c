@@ -233,7 +233,7 @@ static void emit(struct tcp_connection *c, uint32_t seq, const struct gathered *
 
 	if (run->segments &&
 		(run->seq + run->length != seq || !g->length || run->last < run->cut ||
-			g->length > run->cut || run->length + g->length > tcp->ops->run_bytes ||
+			g->length > run->cut || run->length + g->length > tcp->config.run_bytes ||
 			run->count + g->count > TCP_RUN_PIECES))
 		run_send(c);
 	if (!run->segments) {

@@ -118,7 +118,6 @@ struct tcp_ops {
 	void (*receive)(struct tcp_connection *connection, void *user, const struct tcp_piece *);
 	void (*event)(struct tcp_connection *connection, void *user, enum tcp_event, int value);
 	void (*release)(void *io, void *owner);
-	uint32_t run_bytes; // most payload of one output; 0: never more than a segment's
 };
 
 enum tcp_counter {
@@ -181,6 +180,17 @@ const char *tcp_counter_name(enum tcp_counter counter);
 const char *tcp_state_name(const struct tcp_connection *connection);
 void tcp_usage(const struct tcp *tcp, uint32_t *connections, uint32_t *waits, uint32_t *blocks);
 uint32_t tcp_connection_bytes(void);
+
+// The segments of an output, one after another: the next one into *one, whose pieces live in *cut.
+// False: that were all.
+struct tcp_cut {
+	const struct tcp_output *run;
+	uint32_t done, at, skip; // bytes of payload; the piece they end in, bytes of that
+	bool begun;
+	struct tcp_piece pieces[TCP_RUN_PIECES];
+};
+void tcp_cut_begin(struct tcp_cut *cut, const struct tcp_output *run);
+bool tcp_cut_next(struct tcp_cut *cut, struct tcp_output *one);
 
 // The wire. parse: 0 or -EBADMSG; header: bytes written, checksum zero; sum: for the header's
 // field, over header and pieces; checks: whether bytes of a whole segment agree with their

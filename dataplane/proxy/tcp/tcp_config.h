@@ -16,6 +16,8 @@ struct tcp_config {
 	uint32_t half_open;                 // SYNs answered from memory; above: cookies
 	uint32_t receive_bytes, send_bytes; // most of one connection
 	uint32_t most_bytes;                // of one that makes use of more, while memory is plenty
+	uint32_t run_bytes; // most payload of one output (tcp_output.cut); 0: no more than a
+			    // segment's
 	uint32_t rto_min_ms, rto_max_ms, ack_delay_ms;
 	uint32_t connect_ms, user_ms;            // give up: a handshake, data unacknowledged
 	uint32_t finish_ms, wait_ms;             // FIN_WAIT_2 of a connection left; TIME_WAIT

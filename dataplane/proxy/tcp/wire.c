@@ -97,6 +97,47 @@ uint32_t tcp_write_header(const struct tcp_output *out, uint8_t bytes[static TCP
 	return length;
 }
 
+void tcp_cut_begin(struct tcp_cut *cut, const struct tcp_output *run)
+{
+	cut->run = run;
+	cut->done = cut->at = cut->skip = 0;
+	cut->begun = false;
+}
+
+bool tcp_cut_next(struct tcp_cut *cut, struct tcp_output *one)
+{
+	const struct tcp_output *run = cut->run;
+	uint32_t left = run->length - cut->done,
+		 most = run->cut && run->cut < left ? run->cut : left;
+
+	if (cut->begun && !left)
+		return false;
+	cut->begun = true;
+	*one = *run;
+	one->seq += cut->done;
+	if (most < left)
+		one->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	one->pieces = cut->pieces;
+	one->piece_count = one->cut = one->length = 0;
+	while (one->length < most) {
+		const struct tcp_piece *piece = &run->pieces[cut->at];
+		struct tcp_piece *part = &cut->pieces[one->piece_count++];
+
+		*part = (struct tcp_piece){(const char *)piece->data + cut->skip,
+			piece->length - cut->skip, piece->owner};
+		if (part->length > most - one->length)
+			part->length = most - one->length;
+		one->length += part->length;
+		cut->skip += part->length;
+		if (cut->skip == piece->length) {
+			cut->at++;
+			cut->skip = 0;
+		}
+	}
+	cut->done += one->length;
+	return true;
+}
+
 // Words in network order; odd tells whether the bytes before were of an odd number.
 static uint64_t sum_bytes(const uint8_t *p, uint32_t length, bool odd)
 {

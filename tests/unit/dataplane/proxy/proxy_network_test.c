@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <rte_ip.h>
+#include <rte_tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +24,7 @@
 #define PENDING   65536
 #define BODY_MOST 40000
 #define POST_BODY 9000
+#define LENT      255 // now and then there are not enough
 
 struct peer { // a client, or a server's end
 	bool used, client, headed, finished;
@@ -35,7 +37,9 @@ struct peer { // a client, or a server's end
 };
 
 struct network {
-	struct rte_mempool *frames, *pool;
+	struct rte_mempool *frames, *pool, *lent;
+	bool runs; // the ports cut them
+	uint64_t runs_seen;
 	struct world *world;
 	struct proxy *proxy;
 	struct tcp *outside;
@@ -313,6 +317,9 @@ static void begin(struct network *net)
 	config.transmitter = &net->world->workers[0]->transmitter;
 	config.transmitter->fib = net->world->fib;
 	config.pool = net->pool;
+	config.lent = net->lent;
+	for (unsigned i = 0; i < 2 && net->runs; i++)
+		net->world->port_copies[i].caps |= PORT_TX_RUN;
 	config.kept_chunks = 64;
 	config.drops = net->world->workers[0]->counters.drops;
 	net->proxy = proxy_new(&config);
@@ -361,29 +368,70 @@ static void into_proxy(struct network *net)
 	}
 }
 
+static void out_of_port(struct network *net, struct rte_mbuf *mbuf)
+{
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(mbuf, const struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);
+	struct tcp_segment segment = {.tuple = {.remote = addr_from_v4(ip->src_addr),
+					      .local = addr_from_v4(ip->dst_addr)}};
+	const uint8_t *l4 = (const uint8_t *)(ip + 1);
+	uint32_t length = ntohs(ip->total_length) - (uint32_t)sizeof(*ip);
+
+	segment.tuple.remote_port = (uint16_t)(l4[0] << 8 | l4[1]);
+	segment.tuple.local_port = (uint16_t)(l4[2] << 8 | l4[3]);
+	segment.payload.owner = mbuf;
+	if (draw(net, 1000) < net->loss) {
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	assert_true(tcp_checks(&segment.tuple, l4, length));
+	assert_int_equal(tcp_parse(&segment, l4, length), 0);
+	if (!tcp_input(net->outside, &segment, net->now))
+		rte_pktmbuf_free(mbuf);
+}
+
+// What a port makes of a run: frames with headers of their own, whose checksums are right.
+static void cut(struct network *net, struct rte_mbuf *run)
+{
+	uint32_t headers = (uint32_t)(run->l2_len + run->l3_len + run->l4_len);
+	uint32_t segment = run->tso_segsz;
+
+	net->runs_seen++;
+	assert_int_equal(run->data_len, headers);
+	assert_int_equal(run->pkt_len - run->l2_len,
+		ntohs(rte_pktmbuf_mtod_offset(run, struct rte_ipv4_hdr *, run->l2_len)
+				->total_length));
+	for (uint32_t at = headers; at < run->pkt_len; at += segment) {
+		uint32_t length = RTE_MIN(run->pkt_len - at, segment);
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(net->frames);
+		uint8_t *frame = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)(headers + length));
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(frame + run->l2_len);
+		struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
+		const void *payload = rte_pktmbuf_read(run, at, length, frame + headers);
+
+		assert_non_null(payload);
+		memmove(frame + headers, payload, length);
+		memcpy(frame, rte_pktmbuf_mtod(run, void *), headers);
+		ip->total_length = htons((uint16_t)(headers - run->l2_len + length));
+		tcp->sent_seq = htonl(ntohl(tcp->sent_seq) + at - headers);
+		if (at + length < run->pkt_len)
+			tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+		tcp->cksum = 0;
+		tcp->cksum = rte_ipv4_udptcp_cksum(ip, tcp);
+		out_of_port(net, mbuf);
+	}
+	rte_pktmbuf_free(run);
+}
+
 static void out_of_proxy(struct network *net, unsigned port)
 {
 	struct rte_mbuf *mbuf;
 
 	while ((mbuf = world_sent(net->world, port, 0))) {
-		const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(
-			mbuf, const struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);
-		struct tcp_segment segment = {.tuple = {.remote = addr_from_v4(ip->src_addr),
-						      .local = addr_from_v4(ip->dst_addr)}};
-		const uint8_t *l4 = (const uint8_t *)(ip + 1);
-		uint32_t length = ntohs(ip->total_length) - (uint32_t)sizeof(*ip);
-
-		segment.tuple.remote_port = (uint16_t)(l4[0] << 8 | l4[1]);
-		segment.tuple.local_port = (uint16_t)(l4[2] << 8 | l4[3]);
-		segment.payload.owner = mbuf;
-		if (draw(net, 1000) < net->loss) {
-			rte_pktmbuf_free(mbuf);
-			continue;
-		}
-		assert_true(tcp_checks(&segment.tuple, l4, length));
-		assert_int_equal(tcp_parse(&segment, l4, length), 0);
-		if (!tcp_input(net->outside, &segment, net->now))
-			rte_pktmbuf_free(mbuf);
+		if (mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+			cut(net, mbuf);
+		else
+			out_of_port(net, mbuf);
 	}
 }
 
@@ -466,7 +514,15 @@ static void no_byte_and_no_memory_is_lost(void **state)
 	tcp_free(net->outside);
 	proxy_free(net->proxy);
 	world_free(net->world);
-	assert_true(rte_mempool_full(net->frames) && rte_mempool_full(net->pool));
+	assert_true(rte_mempool_full(net->frames) && rte_mempool_full(net->pool) &&
+		    rte_mempool_full(net->lent));
+	assert_true(net->runs ? net->runs_seen > connections / 100 : net->runs_seen == 0);
+}
+
+static void nor_where_ports_cut_runs(void **state)
+{
+	((struct network *)*state)->runs = true;
+	no_byte_and_no_memory_is_lost(state);
 }
 
 static int setup(void **state)
@@ -475,8 +531,9 @@ static int setup(void **state)
 
 	net->frames = frames_pool("frames", 4095);
 	net->pool = frames_pool("answers", 4095);
+	net->lent = rte_pktmbuf_pool_create("lent", LENT, 0, 0, 0, SOCKET_ID_ANY);
 	*state = net;
-	return !net;
+	return !net || !net->lent;
 }
 
 static int teardown(void **state)
@@ -485,6 +542,7 @@ static int teardown(void **state)
 
 	frames_pool_free(net->frames);
 	frames_pool_free(net->pool);
+	rte_mempool_free(net->lent);
 	free(net);
 	return 0;
 }
@@ -493,6 +551,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_byte_and_no_memory_is_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(nor_where_ports_cut_runs, setup, teardown),
 	};
 
 	connections = argc > 1 ? strtoull(argv[1], NULL, 10) : connections;
