@@ -41,7 +41,7 @@ class TestModes:
 
     def test_tcp_reaches_every_pod(self, lab, vips, mode, family):
         pods = collections.Counter()
-        for _ in range(40):
+        for _ in range(harness.ENOUGH):
             pod, seen, _ = lab.connect_once(vips[mode, family], 7000)
             assert seen == self.seen_by_pods(mode, family)
             pods[pod] += 1
@@ -49,7 +49,7 @@ class TestModes:
 
     def test_udp_reaches_every_pod(self, lab, vips, mode, family):
         pods = collections.Counter()
-        for _ in range(40):
+        for _ in range(harness.ENOUGH):
             pod, seen, _ = lab.ask_once(vips[mode, family], 7000)
             assert seen == self.seen_by_pods(mode, family)
             pods[pod] += 1

@@ -32,7 +32,7 @@ def dsr(make_module_lab):
 class TestDsr:
     def test_udp(self, dsr, family):
         pods = collections.Counter()
-        for _ in range(40):
+        for _ in range(harness.ENOUGH):
             pod, seen, _ = dsr.ask_once(dsr.vips[family], 9000)
             assert seen == harness.wan(CLIENT_HOST, family)
             pods[pod] += 1
@@ -40,7 +40,7 @@ class TestDsr:
 
     def test_tcp(self, dsr, family):
         pods = set()
-        for _ in range(30):
+        for _ in range(harness.ENOUGH):
             sock, pod, seen, _ = dsr.connect(dsr.vips[family], 9000)
             with contextlib.closing(sock):
                 assert seen == harness.wan(CLIENT_HOST, family)

@@ -142,4 +142,4 @@ def test_a_weight_of_many_flows_is_shared_anew(lab):
     assert {lab.connect_once(vip, 7000)[0] for _ in range(10)} == {names[0]}
     service.publish(names)
     wait_until(lambda: lab.endpoint_state(vip, names[-1]), "four endpoints")
-    assert {lab.connect_once(vip, 7000)[0] for _ in range(60)} == set(names)
+    assert {lab.connect_once(vip, 7000)[0] for _ in range(harness.ENOUGH)} == set(names)

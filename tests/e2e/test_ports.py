@@ -20,7 +20,7 @@ PORTS = [("echo", "TCP", 7000, 9000), ("http", "TCP", 80, 8080), ("dgram", "UDP"
 def works(lab, families=(4, 6)):
     vips = lab.apply_service("works", PORTS, families=families)
     for vip in vips:
-        assert {lab.ask_once(vip, 7000)[0] for _ in range(40)} == set(lab.pods)
+        assert {lab.ask_once(vip, 7000)[0] for _ in range(harness.ENOUGH)} == set(lab.pods)
         sock, _, _, _ = lab.connect(vip, 7000, timeout=20)
         with contextlib.closing(sock):
             for _ in range(8):

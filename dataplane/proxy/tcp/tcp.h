@@ -84,9 +84,7 @@ struct tcp_output { // out; nothing in it outlives the callback, but the data it
 	uint8_t options[40]; // as on the wire, padded to words
 	const struct tcp_piece *pieces;
 	uint32_t piece_count, length; // length: of the payload
-	// A run of segments: each but the last has so many bytes of it; FIN and PSH are the last's.
-	// 0: one segment.
-	uint32_t cut;
+	uint32_t cut; // a run: bytes of each segment but the last, which has FIN and PSH; 0: one
 };
 
 struct tcp_open { // how a new connection is to be
