@@ -17,11 +17,12 @@ import harness  # noqa: E402
 # Files whose tests together take more than three seconds, but for the plainest of all, test_balance
 # (`pytest --durations=0` says): so that --quick is done in two minutes.
 SLOW = {
-    "announce_l2", "aside", "backup", "bgp", "capture_drops", "channel", "configure", "dashboard", "drain",
-    "explain", "goes_on", "handover", "health", "host", "kube", "kube_again", "kube_h2", "kube_slices",
-    "kube_told", "lab", "limits", "log", "malformed", "openapi", "packets", "pair", "pair_leases", "ports",
-    "proxy_backend_tls", "proxy_choice", "proxy_rolling", "proxy_tls", "registry", "syn_flood", "tls_layer",
-    "tls_staple", "trace", "transfers", "upgrade",
+    "announce_l2", "aside", "backup", "bgp", "capture_drops", "channel", "configure", "dashboard",
+    "drain", "explain", "goes_on", "handover", "health", "host", "ingress_backend_tls", "ingress_sni",
+    "kube", "kube_again", "kube_h2", "kube_slices", "kube_told", "lab", "limits", "log", "malformed",
+    "openapi", "packets", "pair", "pair_leases", "ports", "proxy_backend_tls", "proxy_choice",
+    "proxy_rolling", "proxy_tls", "registry", "secrets", "syn_flood", "tls_layer", "tls_staple",
+    "trace", "transfers", "upgrade",
 }
 
 
