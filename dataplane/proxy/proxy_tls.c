@@ -212,8 +212,10 @@ void link_open(struct proxy *proxy, struct link *link)
 			continue;
 		}
 		owner_release(chunk_owner(chunk));
+		if (n == -EAGAIN && link->ending && !link->raw.length)
+			n = tls_end(link->tls);
 		link->broken |= n < 0 && n != -EAGAIN;
-		link->finished = n == 0 || (n == -EAGAIN && link->ending && !link->raw.length);
+		link->finished = n == 0;
 		if (link->broken || link->finished || link->raw.length == before ||
 			!link->raw.length)
 			break;

@@ -2,11 +2,12 @@
 """TLS at the proxy: versions, the choice of certificates, rotation, resumption, redirects, backends."""
 
 import contextlib
+import socket
 import ssl
 import subprocess
 from pathlib import Path
 
-from channel import packed
+from channel import Channel, packed
 from harness import url, wan
 from proxied import VIP, Server, lab, make_certificate, plan, proto, read_head  # noqa: F401: fixtures
 
@@ -100,6 +101,68 @@ def test_sessions_are_resumed(lab, plan):
                 "sh", "-c", f"(printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'; sleep 1)"
                 f" | openssl s_client {version} -connect {VIP}:443 {' '.join(words)} 2>&1").stdout
         assert "Reused, TLSv1" in out and "200 OK" in out
+
+
+def test_a_client_that_ends_with_its_request(lab, plan):
+    """Its last handshake message, the request and its FIN come at once."""
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.certificate("one", "")
+    plan.apply()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        for _ in range(10):
+            assert half_closed(lab, version).startswith(b"HTTP/1.1 200 OK"), version
+
+
+def half_closed(lab, version):
+    """The answer to a request whose sender sends no more: no close_notify, but a FIN."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = version
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = context.wrap_bio(incoming, outgoing)
+    with lab.client.socket() as sock:
+        sock.settimeout(5)
+        sock.connect((VIP, 443))
+        while True:
+            try:
+                secure.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        secure.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        sock.sendall(outgoing.read())
+        sock.shutdown(socket.SHUT_WR)
+        while data := sock.recv(65536):
+            incoming.write(data)
+        incoming.write_eof()
+        with contextlib.suppress(ssl.SSLError):
+            return secure.read(65536)
+    return b""
+
+
+def test_a_handshake_that_is_cut_off(lab, plan):
+    """By its name; one that says nothing at all is not counted."""
+    plan.pool("web", ["web-1a"])
+    plan.rule("", "/", "web")
+    plan.certificate("one", "")
+    plan.apply()
+
+    def count():
+        with Channel(lab, plan.proto) as channel:
+            counts = channel.ask(stats=plan.proto.StatsRequest()).stats.proxy.refusals
+        return sum(row.count for row in counts if row.reason == "truncated")
+
+    for data, more in ((b"", 0), (b"\x16\x03\x01\x02\x00\x01\x00", 1)):
+        before = count()
+        with lab.client.socket() as sock:
+            sock.settimeout(5)
+            sock.connect((VIP, 443))
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(100) == b""
+        assert count() == before + more
 
 
 def test_ssl_redirect(lab, plan):

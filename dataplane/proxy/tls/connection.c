@@ -275,6 +275,25 @@ int tls_read(struct tls_connection *c, struct tls_input *in, void *buffer, uint3
 	return -EPROTO;
 }
 
+int tls_end(struct tls_connection *c)
+{
+	c->no_more = true;
+	switch ((enum state)c->state) {
+	case STATE_HELLO: // whoever has said nothing only looked whether we are there
+		return c->in.end > c->in.start ? refuse(c, TLS_TRUNCATED) : 0;
+	case STATE_WAITING:
+		return refuse(c, TLS_TRUNCATED);
+	case STATE_QUEUED:
+	case STATE_AWAY:
+		return -EAGAIN;
+	case STATE_READY:
+		return 0;
+	case STATE_FAILED:
+		break;
+	}
+	return -EPROTO;
+}
+
 // The next record's plaintext: a piece as it is where it alone fills the record, else gathered.
 static const void *gather(
 	struct tls_connection *c, const struct tls_piece *pieces, uint32_t offset, uint32_t length)
@@ -394,6 +413,12 @@ static void ready(struct tls_connection *c)
 	tls->ops.event(tls->io, c->user, TLS_EVENT_READY);
 }
 
+static void failed(struct tls_connection *c, enum tls_refusal refusal)
+{
+	connection_fail(c, refusal);
+	c->tls->ops.event(c->tls->io, c->user, TLS_EVENT_FAILED);
+}
+
 void connection_stepped(struct tls_connection *c)
 {
 	struct tls *tls = c->tls;
@@ -424,10 +449,11 @@ void connection_stepped(struct tls_connection *c)
 			connection_queue(c);
 		else if (starved)
 			tls->ops.event(tls->io, c->user, TLS_EVENT_MORE);
+		else if (c->no_more)
+			failed(c, TLS_TRUNCATED);
 		break;
 	case STEP_RESULT_FAILED:
-		connection_fail(c, (enum tls_refusal)c->refusal);
-		tls->ops.event(tls->io, c->user, TLS_EVENT_FAILED);
+		failed(c, (enum tls_refusal)c->refusal);
 		break;
 	}
 }

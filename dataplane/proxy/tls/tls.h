@@ -99,6 +99,9 @@ void tls_close(struct tls_connection *connection);
 // bound (what is left of `in` is for after MORE or READY), choose() may be called, and the answer
 // is -EAGAIN or -EPROTO.
 int tls_read(struct tls_connection *connection, struct tls_input *in, void *buffer, uint32_t size);
+// After all ciphertext was read: no more will come. 0: so it is. -EAGAIN: the handshake goes on
+// with what is there; READY or FAILED follows. -EPROTO: it ended within the handshake (truncated).
+int tls_end(struct tls_connection *connection);
 // Plaintext out: gathered into records, as many as fit in `room` bytes of ciphertext. Bytes taken;
 // 0 when room is too small (2 KB are enough) or ciphertext waits, -EAGAIN before READY, -EPIPE
 // after tls_finish(), -EPROTO.

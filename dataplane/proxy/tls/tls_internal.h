@@ -71,6 +71,7 @@ struct tls_connection {
 	uint32_t endpoint, handshake_bytes, written, records_idle;
 	uint8_t state, result, refusal;
 	bool closed, starved, ended, finished, resumed, counted;
+	bool no_more; // ciphertext
 };
 
 struct tls {

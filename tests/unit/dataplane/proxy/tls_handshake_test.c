@@ -363,6 +363,39 @@ static void test_resumption(void **state)
 	assert_int_equal(tls_count(pair->server->tls, TLS_COUNT_RESUMED), 2);
 }
 
+// No more will come: of nothing, of half a ClientHello, of what is to follow the server's part; and
+// behind all that the handshake needs, before it has been looked at.
+static void test_cut_off(void **state)
+{
+	struct pair *pair = *state;
+	struct end *server = pair->server;
+	uint8_t bytes[4096], plain[100];
+	uint32_t length;
+	struct tls_piece piece = {bytes};
+	struct tls_input in = {&piece, 1, 0};
+
+	assert_int_equal(tls_end(server->connection), 0);
+	end_accept(server);
+	client_connect(pair->client, NULL, NULL);
+	SSL_do_handshake(pair->client->ssl);
+	length = from_client(pair->client, bytes, sizeof(bytes));
+	assert_int_equal(end_feed(server, bytes, 20, 20), -EAGAIN);
+	assert_int_equal(tls_end(server->connection), -EPROTO);
+	assert_int_equal(tls_refusal_of(server->connection), TLS_TRUNCATED);
+	end_accept(server);
+	assert_int_equal(end_feed(server, bytes, length, length), -EAGAIN);
+	assert_int_equal(tls_end(server->connection), -EPROTO);
+	end_accept(server);
+	piece.length = length;
+	assert_int_equal(tls_read(server->connection, &in, plain, sizeof(plain)), -EAGAIN);
+	assert_int_equal(tls_end(server->connection), -EAGAIN);
+	server->failed = 0;
+	tls_poll(server->tls, 1);
+	assert_int_equal(server->failed, 1);
+	assert_int_equal(tls_refused(server->tls, TLS_TRUNCATED), 3);
+	assert_int_equal(tls_end(server->connection), -EPROTO);
+}
+
 static void test_too_many_handshakes(void **state)
 {
 	struct tls_config config = {.handshakes = 1};
@@ -407,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_staple_grown_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alpn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumption, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_handshakes, setup, teardown),
 	};
 	int failed;
