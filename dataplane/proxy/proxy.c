@@ -145,7 +145,7 @@ static void client_left(struct proxy *proxy, struct session *session)
 static bool wait_failed(struct proxy *proxy, struct session *session)
 {
 	bool late = session->upstream->link.error == -ETIMEDOUT;
-	enum http_refusal refusal = late ? HTTP_CONNECT_TIMEOUT : HTTP_CONNECT_FAILED;
+	enum http_refusal refusal = upstream_missed(session);
 
 	if (upstream_retry(proxy, session, late ? RETRY_TIMEOUT : RETRY_ERROR))
 		return true;

@@ -135,6 +135,7 @@ struct session {
 	struct chunk *words; // of the request's head; NULL: none
 	enum http_refusal refusal;
 	uint16_t upstream_status;
+	uint8_t upstream_tls; // enum tls_refusal: why TLS with the endpoint asked last failed
 	usec_t connected_at, answered_at; // 0: not yet
 };
 

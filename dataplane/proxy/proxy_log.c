@@ -209,6 +209,9 @@ void log_request(struct proxy *proxy, struct session *session)
 	};
 	if (session->refusal != HTTP_OK)
 		entry->record.refusal = always(http_refusal_name(session->refusal));
+	if (session->upstream_tls != TLS_OK)
+		entry->record.upstream_tls =
+			always(tls_refusal_name((enum tls_refusal)session->upstream_tls));
 	put_words(session, entry, &at);
 	put_names(proxy, session, entry, &at);
 	put_connections(session, entry);

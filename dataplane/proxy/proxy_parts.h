@@ -147,6 +147,8 @@ void upstream_gone(struct proxy *proxy, struct upstream *upstream); // an idle o
 bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why);
 // Its TLS, where it has some, is up. False: not yet, or it failed, which is as if it had closed.
 bool upstream_secured(struct proxy *proxy, struct upstream *upstream);
+// Why it took no request.
+enum http_refusal upstream_missed(struct session *session);
 void upstream_connected(struct proxy *proxy, struct upstream *upstream);
 
 // proxy_response.c

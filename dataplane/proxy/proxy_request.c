@@ -16,6 +16,7 @@ void request_reset(struct session *session)
 	log_end(session);
 	session->refusal = HTTP_OK;
 	session->upstream_status = 0;
+	session->upstream_tls = TLS_OK;
 	session->connected_at = session->answered_at = 0;
 	session->scan.seen = 0;
 	session->rule = UINT32_MAX;

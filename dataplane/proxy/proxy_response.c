@@ -257,6 +257,8 @@ bool response_stream(struct proxy *proxy, struct session *session)
 	bool moved = false;
 
 	if (link->broken && link->tcp) {
+		if (link->tls) // it may refuse us when the handshake is over for us
+			session->upstream_tls = (uint8_t)tls_refusal_of(link->tls);
 		link_abort(proxy, link);
 		link->finished = true;
 		link->error = -EPROTO;

@@ -261,6 +261,7 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 
 	if (!endpoint || !pool->upstream)
 		return HTTP_NO_ENDPOINT;
+	session->upstream_tls = TLS_OK;
 	if (session->tried_count < TRIED_MAX)
 		session->tried[session->tried_count++] = endpoint->slot;
 	upstream = session->passthrough ? NULL : reuse(proxy, session, endpoint, pool->upstream);
@@ -275,6 +276,26 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 	if (refusal == HTTP_OK)
 		load_change(proxy, endpoint->slot, 1);
 	return refusal;
+}
+
+// Before its TLS is gone.
+static void note_failed(struct session *session, const struct link *link)
+{
+	enum tls_refusal why = link->tls ? tls_refusal_of(link->tls) : TLS_OTHER;
+
+	// Its TCP may have been reset.
+	session->upstream_tls = (uint8_t)(why == TLS_OK ? TLS_TRUNCATED : why);
+}
+
+enum http_refusal upstream_missed(struct session *session)
+{
+	const struct link *link = &session->upstream->link;
+
+	if (link->error == -ETIMEDOUT)
+		return HTTP_CONNECT_TIMEOUT;
+	if (link->tls)
+		note_failed(session, link);
+	return session->upstream_tls == TLS_OK ? HTTP_CONNECT_FAILED : HTTP_UPSTREAM_TLS;
 }
 
 bool upstream_secured(struct proxy *proxy, struct upstream *upstream)
@@ -297,6 +318,7 @@ bool upstream_secured(struct proxy *proxy, struct upstream *upstream)
 		link->broken = link->broken || !link_connect_tls(proxy, link, &target);
 	}
 	if (link->broken || link->finished) {
+		note_failed(upstream->session, link);
 		link_abort(proxy, link);
 		link->finished = true;
 		link->error = -EPROTO;

@@ -3,12 +3,14 @@
 
 import base64
 import contextlib
+import json
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
-import harness  # noqa: F401  (the lab fixture's)
+import harness
 import objects
 from proxied import Server, read_head
 from test_ingress import SETTINGS, curl, ingress, path, settle, web_service
@@ -52,8 +54,8 @@ def trust(text):
 class Pod(Server):
     """Over TLS, whose names and certificates it notes; it answers with what it saw."""
 
-    def __init__(self, lab, authority, certificate="pod.example", clients=None):
-        chain, key = authority.pair(certificate)
+    def __init__(self, lab, authority, clients=None, pair=None):
+        chain, key = pair or authority.pair("pod.example")
         (authority.folder / "served.pem").write_text(chain + key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(authority.folder / "served.pem")
@@ -76,7 +78,10 @@ class Pod(Server):
 
 @pytest.fixture(scope="module")
 def lab(make_module_lab):
-    made = make_module_lab(settings=SETTINGS)
+    def logged(settings):
+        settings["access_log"] = {"path": f"{settings['run_dir']}/access.log"}
+
+    made = make_module_lab(settings=SETTINGS, adjust=logged)
     made.apply("services", *web_service(made, "one", ["web-1b"]),
                objects.service("secure", [("https", "TCP", 443, PORT)], type="ClusterIP"),
                objects.endpoint_slice("secure", "IPv4", [("https", "TCP", PORT)],
@@ -198,3 +203,64 @@ def test_our_certificate_is_rotated(lab, authority, reached):
         assert curl(lab, "http://a.example/")[1] == f"a.example {serial(first)}"
         lab.apply("shown", secret("shown", "kubernetes.io/tls", **{"tls.crt": second[0], "tls.key": second[1]}))
         wait_until(lambda: curl(lab, "http://a.example/")[1] == f"a.example {serial(second)}", "the second", 3)
+
+
+def expired(authority):
+    """A certificate of 2020, and its key."""
+    folder = authority.folder
+    (folder / "ca.conf").write_text(f"[ca]\ndefault_ca=one\n[one]\ndatabase={folder}/index\nrand_serial=yes\n"
+                                    f"new_certs_dir={folder}\ndefault_md=sha256\ncopy_extensions=copy\n"
+                                    "policy=any\n[any]\ncommonName=supplied\n")
+    (folder / "index").write_text("")
+    _, key = authority.pair("pod.example")
+    chain = run("openssl", "ca", "-batch", "-notext", "-config", folder / "ca.conf", "-keyfile",
+                folder / f"{authority.name}.key", "-cert", authority.file, "-startdate", "20200101000000Z",
+                "-enddate", "20200201000000Z", "-in", folder / "csr").stdout
+    return chain, key
+
+
+def cut(server, sock):
+    sock.recv(65536)
+
+
+def reset(server, sock):
+    sock.recv(65536)
+    harness.Lab.abort(sock)
+
+
+def plain(server, sock):
+    sock.recv(65536)
+    sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("what, why", [
+    ("name", "peer_name"), ("issuer", "peer_untrusted"), ("expired", "peer_expired"),
+    ("wants ours", "alert_certificate"), ("plain", "bad_record"), ("cut", "truncated"),
+    ("reset", "truncated"), ("refused", None),
+])
+def test_why_it_failed(lab, authority, reached, tmp_path, what, why):
+    """In the access log by name, and counted."""
+    lab.apply("trust", trust(authority.file.read_text()))
+    reached("pod.example", "other.example", proxy_ssl_secret="default/trust", proxy_ssl_verify="on")
+    host = "other.example" if what == "name" else "pod.example"
+    behave = {"cut": cut, "reset": reset, "plain": plain}.get(what)
+    if behave:
+        server = Server(lab, "web-1a", PORT, behave)
+    elif what == "refused":
+        server = contextlib.nullcontext()
+        server.close = lambda: None
+    else:
+        issuer = Authority(tmp_path, "stranger") if what == "issuer" else authority
+        server = Pod(lab, issuer, clients=authority if what == "wants ours" else None,
+                     pair=expired(authority) if what == "expired" else None)
+    log = Path(lab.box.settings["access_log"]["path"])
+    with contextlib.closing(server):
+        before = log.read_text() if log.exists() else ""
+        status = curl(lab, f"http://{host}/")[0]
+        line = json.loads(wait_until(lambda: log.read_text()[len(before):].strip(), "logged", 3))
+    assert status == 502
+    # With TLS 1.3 the endpoint says what it thinks of us when the handshake is over for us.
+    refusal = {"wants ours": "upstream_broke", "refused": "connect_failed"}.get(what, "upstream_tls")
+    assert (line["refusal"], line.get("upstream_tls")) == (refusal, why)
+    counts = {row["reason"]: row["count"] for row in lab.box.show("requests")["requests"]["refused"]}
+    assert counts[line["refusal"]] and (not why or counts[why])

@@ -196,6 +196,7 @@ static void put_outcome(struct line *line, const struct access_record *record)
 	put_text(line, ",\"pool\":", record->pool, NAME_MAX);
 	put_text(line, ",\"upstream\":", record->upstream, SHORT_MAX);
 	put_port(line, ",\"upstream_port\":", record->upstream, record->upstream_port);
+	put_text(line, ",\"upstream_tls\":", record->upstream_tls, SHORT_MAX);
 	if (record->upstream_status)
 		put_number(line, ",\"upstream_status\":", record->upstream_status);
 	put_duration(line, ",\"connect_us\":", record->connect_us);

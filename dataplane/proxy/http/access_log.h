@@ -21,6 +21,7 @@ struct access_record {
 	struct access_text client, vip, upstream; // addresses as text
 	struct access_text scheme, method, host, path, version;
 	struct access_text ingress, rule, pool, request_id, refusal;
+	struct access_text upstream_tls; // why TLS with the endpoint failed
 	struct access_text tls_version, tls_cipher, user_agent, referer;
 	uint16_t client_port, vip_port, upstream_port;
 	uint16_t status;          // 0: none was sent

@@ -111,6 +111,8 @@ static const struct {
 	[HTTP_CONNECT_FAILED] = {"connect_failed", 502, "No endpoint took the connection."},
 	[HTTP_CONNECT_TIMEOUT] = {"connect_timeout", 504,
 		"No endpoint answered the connection in time."},
+	[HTTP_UPSTREAM_TLS] = {"upstream_tls", 502,
+		"TLS with the endpoint came to nothing; the access log says why."},
 	[HTTP_UPSTREAM_BROKE] = {"upstream_broke", 502,
 		"The endpoint closed the connection before its response."},
 	[HTTP_UPSTREAM_TIMEOUT] = {"upstream_timeout", 504, "The endpoint did not answer in time."},

@@ -34,7 +34,8 @@ static const struct {
 		"A record that does not decrypt, or is longer than allowed: damaged or forged."},
 	[TLS_TRUNCATED] = {"truncated", "The TCP connection ended within the handshake."},
 	[TLS_ALERT_CERTIFICATE] = {"alert_certificate",
-		"The remote did not accept the certificate: expired, or its issuer unknown."},
+		"The remote did not accept the certificate: expired, its issuer unknown, or there "
+		"was none."},
 	[TLS_ALERT_HANDSHAKE] = {"alert_handshake", "The remote found nothing in common with us."},
 	[TLS_ALERT_OTHER] = {"alert_other", "The remote ended the connection with another alert."},
 	[TLS_PEER_UNTRUSTED] = {"peer_untrusted",

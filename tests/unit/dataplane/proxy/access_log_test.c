@@ -108,7 +108,8 @@ static void is_bounded_and_valid(void **state)
 	struct access_text *texts[] = {&record.client, &record.vip, &record.upstream,
 		&record.scheme, &record.method, &record.host, &record.path, &record.version,
 		&record.ingress, &record.rule, &record.pool, &record.request_id, &record.refusal,
-		&record.tls_version, &record.tls_cipher, &record.user_agent, &record.referer};
+		&record.upstream_tls, &record.tls_version, &record.tls_cipher, &record.user_agent,
+		&record.referer};
 
 	for (unsigned byte = 0; byte < 256; byte++) {
 		memset(long_text, (int)byte, sizeof(long_text));
