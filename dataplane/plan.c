@@ -198,6 +198,12 @@ static bool commands_done(const struct dataplane *dataplane)
 	return true;
 }
 
+// Requests that are under way still end.
+static void forget(struct http_counters *counters)
+{
+	memset(counters, 0, offsetof(struct http_counters, open));
+}
+
 static void forget_endpoint(uint32_t slot, void *arg)
 {
 	struct dataplane *dataplane = arg;
@@ -206,8 +212,7 @@ static void forget_endpoint(uint32_t slot, void *arg)
 		struct opener *opener = &dataplane->workers[i]->opener;
 
 		memset(&opener->counters[slot], 0, sizeof(opener->counters[slot]));
-		memset(&proxy_stats(dataplane->workers[i]->proxy)->endpoints[slot], 0,
-			sizeof(struct http_counters));
+		forget(&proxy_stats(dataplane->workers[i]->proxy)->endpoints[slot]);
 	}
 }
 
@@ -216,8 +221,7 @@ static void forget_listener(uint32_t slot, void *arg)
 	struct dataplane *dataplane = arg;
 
 	for (unsigned i = 0; i < dataplane->worker_count; i++)
-		memset(&proxy_stats(dataplane->workers[i]->proxy)->listeners[slot], 0,
-			sizeof(struct http_counters));
+		forget(&proxy_stats(dataplane->workers[i]->proxy)->listeners[slot]);
 }
 
 static void forget_rule(uint32_t slot, void *arg)
@@ -225,8 +229,7 @@ static void forget_rule(uint32_t slot, void *arg)
 	struct dataplane *dataplane = arg;
 
 	for (unsigned i = 0; i < dataplane->worker_count; i++)
-		memset(&proxy_stats(dataplane->workers[i]->proxy)->rules[slot], 0,
-			sizeof(struct http_counters));
+		forget(&proxy_stats(dataplane->workers[i]->proxy)->rules[slot]);
 }
 
 static void step_sweep(struct dataplane *dataplane)

@@ -119,7 +119,7 @@ static void tell_counters(struct text *text, const struct rows *rows)
 static void tell_responses(struct text *text, const struct rows *rows)
 {
 	static const char *const codes[] = {
-		NULL, "code=\"2xx\"", "code=\"3xx\"", "code=\"4xx\"", "code=\"5xx\""};
+		"code=\"1xx\"", "code=\"2xx\"", "code=\"3xx\"", "code=\"4xx\"", "code=\"5xx\""};
 	char name[80];
 
 	snprintf(name, sizeof(name), "sluice_%s_responses_total", rows->kind);
@@ -127,7 +127,7 @@ static void tell_responses(struct text *text, const struct rows *rows)
 	for (unsigned i = 0; i < rows->count; i++) {
 		const Sluice__HttpCounters *http = rows->rows[i].http;
 
-		for (size_t k = 1; http && k < 5 && k < http->n_responses; k++) {
+		for (size_t k = 0; http && k < 5 && k < http->n_responses; k++) {
 			sample(text, name, rows, &rows->rows[i], codes[k]);
 			text_number(text, http->responses[k]);
 			text_bytes(text, "\n", 1);

@@ -11,9 +11,9 @@ struct http_counters {         // of a listener, a rule, an endpoint, or all
 	uint64_t responses[5]; // 1xx to 5xx
 	uint64_t bytes_in, bytes_out;
 	uint64_t retries;
-	int64_t open; // requests now
 	uint64_t latency[SLUICE_LATENCY_BUCKETS + 1];
 	uint64_t latency_sum_us;
+	int64_t open; // requests now. Last: it outlives what the others are of, until they end
 };
 
 struct proxy_stats {

@@ -13,11 +13,17 @@
 #define PASSED_MOST                                                                                \
 	16 // endpoints looked at for one that was not tried; connections, for one that fits
 
-static void load_change(struct proxy *proxy, uint32_t endpoint, int by)
+static void load_change(
+	struct proxy *proxy, const struct session *session, uint32_t endpoint, int by)
 {
+	struct proxy_stats *stats = &proxy->stats;
+
 	proxy->load[endpoint] += (uint32_t)by;
-	proxy->stats.endpoints[endpoint].open += by;
-	proxy->stats.all.open += by;
+	stats->endpoints[endpoint].open += by;
+	stats->listeners[session->listener].open += by;
+	if (session->rule != UINT32_MAX)
+		stats->rules[session->rule].open += by;
+	stats->all.open += by;
 }
 
 static void idle_remove(struct proxy *proxy, struct upstream *upstream)
@@ -71,7 +77,7 @@ void upstream_release(struct proxy *proxy, struct session *session, bool reusabl
 
 	session->upstream = NULL;
 	upstream->session = NULL;
-	load_change(proxy, upstream->endpoint, -1);
+	load_change(proxy, session, upstream->endpoint, -1);
 	if (!reusable || !upstream->link.tcp || upstream->link.ending || !endpoint ||
 		endpoint->state != ENDPOINT_READY ||
 		proxy->endpoints[upstream->endpoint].idle_count >= upstream->idle_limit) {
@@ -274,7 +280,7 @@ enum http_refusal upstream_acquire(struct proxy *proxy, struct session *session)
 		refusal = connect_new(proxy, session, endpoint, pool->upstream);
 	}
 	if (refusal == HTTP_OK)
-		load_change(proxy, endpoint->slot, 1);
+		load_change(proxy, session, endpoint->slot, 1);
 	return refusal;
 }
 
@@ -379,6 +385,7 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 		session->tries_left--;
 	}
 	proxy->stats.endpoints[upstream->endpoint].retries++;
+	proxy->stats.listeners[session->listener].retries++;
 	if (session->rule != UINT32_MAX)
 		proxy->stats.rules[session->rule].retries++;
 	proxy->stats.all.retries++;

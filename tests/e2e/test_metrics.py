@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """/metrics: what Prometheus' own tool finds right, with everything the box serves in it."""
 
+import contextlib
 import re
 import subprocess
 
+import objects
 import pytest
+from proxied import Server, read_head
 from test_ingress import SETTINGS, VIP, curl, ingress, path, web_service
 from topology import ROOT, wait_until
 
@@ -90,6 +93,60 @@ def test_routes_count_what_was_asked_of_them(make_lab):
         assert 0 < more(f"{metric}_sum", **labels) < 10
         buckets = [value(after, f"{metric}_bucket", **labels, le=le) for le in ("0.0001", "0.01", "1", "30")]
         assert buckets == sorted(buckets)
+
+
+@contextlib.contextmanager
+def tunnel(lab):
+    with contextlib.closing(lab.client.socket()) as sock:
+        sock.settimeout(5)
+        sock.connect((VIP, 80))
+        sock.sendall(b"GET /tunnel HTTP/1.1\r\nHost: shop.example\r\nConnection: upgrade\r\n"
+                     b"Upgrade: websocket\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
+        yield sock
+        sock.sendall(b"x")
+        assert sock.recv(1) == b""
+
+
+def test_what_is_under_way_and_what_was_tried_again(make_lab):
+    def behave(_, sock):
+        if read_head(sock).startswith(b"GET /tunnel "):
+            sock.sendall(b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+            sock.recv(1)
+
+    def told(name, **more):
+        rows = samples(fetch(lab))
+        return {kind: value(rows, f"sluice_{kind}_{name}", **labels, **more) for kind, labels in {
+            "route": {"host": "shop.example", "path": "/"}, "pool": {"pool": "lab/default/shop:80:http"},
+            "listener": {"vip": VIP, "l4_port": "80"}}.items()}
+
+    def shop():
+        lab.apply("shop", objects.service("shop", [("http", "TCP", 80, 8090)], type="ClusterIP"),
+                  objects.endpoint_slice("shop", "IPv4", [("http", "TCP", 8090)], lab.endpoints(pods=pods)),
+                  ingress("shop", {"shop.example": [path("/", "shop")]}))
+        wait_until(lambda: len(lab.rows("ingresses")) == 2, "the Ingress")
+        lab.wait_in_force()
+
+    lab = make_lab(settings=SETTINGS)
+    lab.apply("other", ingress("other", {"other.example": [path("/", "none")]}))  # keeps the address
+    pods = ("web-1a", "web-1b")
+    servers = [Server(lab, pod, 8090, behave) for pod in pods]
+    shop()
+    assert curl(lab, "http://shop.example/")[0] == 502
+    assert told("retries_total") == {"route": 1, "pool": 1, "listener": 1}
+    with tunnel(lab):
+        assert told("requests_open") == {"route": 1, "pool": 1, "listener": 1}
+        # It goes on without its pods and its rule; those that come later have nothing of it.
+        lab.remove("shop")
+        wait_until(lambda: len(lab.rows("ingresses")) == 1, "no Ingress")
+        lab.wait_in_force()
+    shop()
+    with tunnel(lab), tunnel(lab):
+        assert told("requests_open") == {"route": 2, "pool": 2, "listener": 2}
+    wait_until(lambda: told("responses_total", code="1xx")["listener"] == 3, "the tunnels counted")
+    assert told("requests_open") == {"route": 0, "pool": 0, "listener": 0}
+    for server in servers:
+        server.close()
 
 
 def spread(name):
