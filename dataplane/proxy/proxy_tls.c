@@ -103,7 +103,7 @@ static const struct tls_ops ops = {
 
 struct tls *proxy_tls_new(struct proxy *proxy)
 {
-	static const char *const alpn[] = {"http/1.1", NULL};
+	static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
 	const struct tls_config config = {
 		.alpn = alpn,
 		.tickets = proxy->config.tickets,

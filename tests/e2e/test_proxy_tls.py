@@ -42,7 +42,7 @@ def test_https(lab, plan):
     ca = Path(lab.dir) / "ca.pem"
     ca.write_bytes(chain)
     words = ("--cacert", ca, "--resolve", f"a.example:443:{VIP}", "-i", "https://a.example/")
-    for version in ("--tlsv1.3", "--tls-max 1.2"):
+    for version in ("--tlsv1.3", "--tls-max 1.2", "--http1.1", "--http1.0", "--no-alpn"):
         out = lab.curl(*version.split(), *words).stdout
         assert "200 OK" in out and "strict-transport-security: max-age=1000; includesubdomains" in out.lower()
     for pod in lab.pods.values():
