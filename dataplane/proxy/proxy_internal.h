@@ -97,7 +97,7 @@ struct session {
 	uint16_t peer_port, port;
 	bool trusted; // the peer is: it may say what it likes of this request
 	uint32_t requests;
-	struct h1_scan scan;
+	struct h1_scan scan; // of the head that is being read: the request's, then its answer's
 	struct deadline deadline;
 
 	// The request at hand

@@ -96,6 +96,12 @@ static bool begin(struct proxy *proxy, struct session *session)
 	return true;
 }
 
+// The endpoint has its time from one piece of what it says to the next.
+static void heard(struct proxy *proxy, const struct session *session)
+{
+	deadline_set(proxy, &session->upstream->deadline, after_ms(proxy, session->read_ms));
+}
+
 // What is to come before the answer (RFC 9110 section 15.2), for a client that knows of such heads.
 // No other endpoint is asked once it has one.
 static bool interim(struct proxy *proxy, struct session *session)
@@ -108,10 +114,13 @@ static bool interim(struct proxy *proxy, struct session *session)
 		sent = send_head(proxy, session);
 		session->retry_until = 0;
 	}
-	if (sent)
+	if (sent) {
 		link_used(proxy, &session->upstream->link, head->length);
-	else
+		if (session->request_sent)
+			heard(proxy, session);
+	} else {
 		request_refuse(proxy, session, HTTP_OVERLOAD);
+	}
 	return true;
 }
 
@@ -139,7 +148,7 @@ static void watch(struct proxy *proxy, struct session *session, bool stalled, bo
 			deadline_set(
 				proxy, &session->deadline, after_ms(proxy, site->body_timeout_ms));
 	} else if (moved || session->stalled) {
-		deadline_set(proxy, endpoint, after_ms(proxy, session->read_ms));
+		heard(proxy, session);
 		if (session->request_sent)
 			deadline_stop(&session->deadline);
 	}
@@ -152,7 +161,7 @@ static bool take_head(struct proxy *proxy, struct session *session)
 	struct link *link = &session->upstream->link;
 	uint32_t have = RTE_MIN(link->in.length, (uint32_t)HEAD_MAX + 1);
 	struct h1_asked asked = {session->to_head, session->upgrade, HEAD_MAX};
-	struct h1_scan scan = {0};
+	uint32_t seen = session->scan.seen;
 	enum h1_parsed parsed;
 	const char *bytes;
 
@@ -168,9 +177,12 @@ static bool take_head(struct proxy *proxy, struct session *session)
 		request_refuse(proxy, session, HTTP_OVERLOAD);
 		return true;
 	}
-	parsed = h1_parse_response(head, &scan, bytes, have, asked);
-	if (parsed == H1_MORE)
+	parsed = h1_parse_response(head, &session->scan, bytes, have, asked);
+	if (parsed == H1_MORE) {
+		if (session->scan.seen != seen && session->request_sent)
+			heard(proxy, session);
 		return wait_for_head(proxy, session);
+	}
 	if (parsed == H1_REFUSED)
 		return failed(proxy, session, RETRY_INVALID_HEADER, head->refusal);
 	if (head->status < 200 && head->status != 101)

@@ -392,6 +392,7 @@ bool upstream_retry(struct proxy *proxy, struct session *session, uint32_t why)
 	upstream_release(proxy, session, false);
 	session->request_sent = false;
 	session->kept_sent = 0;
+	session->scan.seen = 0;
 	refusal = upstream_acquire(proxy, session);
 	if (refusal != HTTP_OK && session->passthrough) {
 		proxy->stats.refusals[refusal]++;

@@ -88,6 +88,22 @@ def test_a_pod_that_takes_no_more(lab, plan):
         assert upload(sock, 20_000_000).startswith(b"HTTP/1.1 504 ")
 
 
+def test_a_pod_that_says_a_little_at_a_time(lab, plan):
+    """Its time is that between two pieces, also of a head, and heads ahead of the answer are some."""
+    slowly = [OK[at:at + 10] for at in range(0, len(OK), 10)]
+
+    def behave(_, sock):
+        pieces = slowly if b"/head" in read_head(sock) else [b"HTTP/1.1 102 Processing\r\n\r\n"] * 5 + [OK]
+        for piece in pieces:
+            time.sleep(0.4)
+            sock.sendall(piece)
+
+    for path in (b"/head", b"/102"):
+        with behind(lab, plan, behave, read_timeout_ms=SECOND) as sock:
+            sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert b"HTTP/1.1 200 OK\r\n" in rest(sock), path
+
+
 def test_a_client_that_takes_later_than_a_pod_may_answer(lab, plan):
     def behave(_, sock):
         while read_head(sock):
