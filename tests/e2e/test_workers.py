@@ -43,12 +43,12 @@ class TestOwnership:
         vip = four.vips[mode, family]
         with contextlib.ExitStack() as held:
             tcp = {}
-            for _ in range(40):
+            for _ in range(harness.ENOUGH):
                 sock, pod, _, _ = four.connect(vip, 7000)
                 held.enter_context(contextlib.closing(sock))
                 tcp[sock.getsockname()[1]] = sock
             udp = {}
-            for _ in range(40):
+            for _ in range(harness.ENOUGH):
                 sock = held.enter_context(contextlib.closing(four.udp(vip)))
                 four.ask(sock, vip, 7000)
                 udp[sock.getsockname()[1]] = sock
