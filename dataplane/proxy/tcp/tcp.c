@@ -95,10 +95,12 @@ struct block *block_new(struct tcp *tcp)
 		tcp->counters[TCP_COUNT_NO_BLOCK]++;
 		return NULL;
 	}
-	if (block)
+	if (block) {
 		tcp->free_blocks = block->next;
-	else
+		__builtin_prefetch(block->next, 1); // the next one's turn comes soon
+	} else {
 		block = &tcp->blocks[tcp->made_blocks++];
+	}
 	block->next = NULL;
 	tcp->used_blocks++;
 	return block;
