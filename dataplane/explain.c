@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "h1.h"
 #include "http_path.h"
 
 void explain_step(struct explain *e, const char *what, const char *format, ...)
@@ -255,14 +256,14 @@ static void explain_url(struct explain *e)
 	const Sluice__ExplainRequest *request = e->request;
 	const char *query = strchr(request->path, '?');
 	size_t length = query ? (size_t)(query - request->path) : strlen(request->path);
-	char normal[SLUICE_PATH_LENGTH + 1];
+	char normal[H1_HEAD_MAX];
 	struct route_text path = {"/", 1};
 	enum http_refusal refusal = HTTP_OK;
 	const struct http_site *site;
 	char where[LISTENER_TEXT];
 
 	tables_each_listener(e->tables, find_listener, e);
-	if (length > SLUICE_PATH_LENGTH)
+	if (strlen(request->path) > http_limits_default.line_bytes)
 		refusal = HTTP_TARGET_LONG;
 	else if (length && request->path[0] == '/')
 		refusal = http_path_normalise(
@@ -273,8 +274,8 @@ static void explain_url(struct explain *e)
 		return;
 	}
 	if (refusal != HTTP_OK) {
-		explain_step(e, "answer", "400: %s", http_refusal_help(refusal));
-		e->out->status = 400;
+		e->out->status = http_refusal_status(refusal);
+		explain_step(e, "answer", "%u: %s", e->out->status, http_refusal_help(refusal));
 		return;
 	}
 	site = tables_site(e->tables, e->listener->http->site);

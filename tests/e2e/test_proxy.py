@@ -372,6 +372,11 @@ def test_explain(lab, plan):
     assert explain("/none/x").status == 503
     assert explain("/", host="other").status == 404
     assert explain("/%zz").status == 400
+    for length, status in ((8192, 503), (8193, 414)):
+        path = "/none/".ljust(length, "x")
+        assert explain(path).status == status
+        words = ("-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: e.example")
+        assert lab.curl(*words, url(VIP, path=path)).stdout == str(status)
     assert [row.what for row in explain("/", port=8443).steps] == ["listener"]
 
 
