@@ -2,8 +2,9 @@
 // What the files of the proxy do for one another. proxy.c the connection's way; proxy_packet.c
 // packets to segments and back; proxy_link.c bytes of one connection, both ways; proxy_request.c a
 // request's head and its route; proxy_answer.c our own answers; proxy_upstream.c endpoints and
-// connections to them; proxy_response.c what comes back; proxy_kept.c what
-// may go again; proxy_deadline.c deadlines; proxy_memory.c what all that lives in.
+// connections to them; proxy_response.c what comes back; proxy_tunnel.c what goes both ways;
+// proxy_kept.c what may go again; proxy_deadline.c deadlines; proxy_memory.c what all that lives
+// in.
 #pragma once
 
 #include "proxy_internal.h"
@@ -98,6 +99,9 @@ void request_went(struct proxy *proxy, struct session *session, const char *data
 // What is kept goes to another endpoint. False: not all of it yet.
 bool request_send_kept(struct session *session);
 void request_forget(struct session *session); // it will not be sent again
+
+// proxy_tunnel.c
+bool tunnel_step(struct proxy *proxy, struct session *session);
 
 // proxy_hello.c
 bool hello_step(struct proxy *proxy, struct session *session);

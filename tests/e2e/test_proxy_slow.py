@@ -160,3 +160,28 @@ def test_a_refusal_is_heard_by_who_sends_on(lab, plan):
             sock.sendall(b"x" * 10000)
             time.sleep(0.1)
         assert rest(sock).startswith(b"HTTP/1.1 413 ")
+
+
+def test_the_end_of_a_tunnel_has_its_reason(lab, plan):
+    def behave(_, sock):
+        what = read_head(sock)
+        sock.sendall(b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        if b"/cut" in what:
+            lab.abort(sock)
+        elif b"/over" not in what:
+            sock.recv(1)
+
+    for path, reason in (("idle", "tunnel_idle"), ("cut", "upstream_cut"), ("left", "client_left"), ("over", None)):
+        before = {row.reason: row.count for row in stats(lab, plan).refusals}
+        with behind(lab, plan, behave, read_timeout_ms=SECOND) as sock:
+            sock.sendall(b"GET /" + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
+                         b"Upgrade: websocket\r\n\r\n")
+            assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
+            if path == "left":
+                lab.abort(sock)
+            else:
+                rest(sock)
+        wait_until(lambda: stats(lab, plan).connections == 0, "the end")
+        after = {row.reason: row.count for row in stats(lab, plan).refusals}
+        assert {name: count - before[name] for name, count in after.items() if count != before[name]} == \
+            ({reason: 1} if reason else {}), path

@@ -117,9 +117,12 @@ static const struct {
 		"The endpoint closed the connection before its response."},
 	[HTTP_UPSTREAM_TIMEOUT] = {"upstream_timeout", 504, "The endpoint did not answer in time."},
 	[HTTP_UPSTREAM_CUT] = {"upstream_cut", 502,
-		"The endpoint closed the connection in the middle of its response."},
+		"The endpoint closed the connection in the middle of its response, or broke a "
+		"tunnel."},
+	[HTTP_TUNNEL_IDLE] = {"tunnel_idle", 504,
+		"Neither side of a tunnel said anything for the time an endpoint has to answer."},
 	[HTTP_CLIENT_LEFT] = {"client_left", 499,
-		"The client went away before its response was complete."},
+		"The client went away before its response was complete, or broke a tunnel."},
 	[HTTP_OVERLOAD] = {"overload", 503, "No memory, connection or port left for the request."},
 	[HTTP_CLEARED] = {"cleared", 503, "An operator ended the client's connection."},
 };
