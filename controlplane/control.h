@@ -62,7 +62,8 @@ struct control {
 	const struct plan *plan;   // the newest; publish/ owns it
 	struct plan_lease *leases; // those of the disk, until there is a plan
 	unsigned lease_count;
-	bool leases_behind; // the disk does not have the plan's
+	Sluice__Transaction *recalled; // the plan of the disk, until there is one
+	bool leases_behind;            // the disk does not have the plan's
 
 	uv_timer_t change; // lets changes come together
 	uint64_t planned_ms;
@@ -115,6 +116,10 @@ bool secrets_tell(void *control, struct redact *redact);
 
 // certificate.c: the one for names that no Secret serves, made once, put into the model.
 int certificate_start(struct control *control, struct reason *reason);
+
+// recall.c: what Secrets were that are bad now.
+int recall_start(struct control *control, struct reason *reason);
+void recall_end(struct control *control);
 
 // clusters.c: registry/ among the steps.
 int clusters_start(struct control *control, struct reason *reason);

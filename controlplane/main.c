@@ -86,6 +86,7 @@ static void plan_and_publish(struct control *c)
 		if (!c->behind)
 			delta = planning_delta(c->planning);
 		c->plan = plan;
+		recall_end(c);
 		status_follow(c->status, plan, c->model, delta);
 		events_follow(c->events, plan, c->model);
 		health_follow(c->health, plan, delta);
@@ -359,6 +360,7 @@ static const struct part {
 	{start_store, stop_store},
 	{conf_keep, conf_keep_end},
 	{certificate_start, stop_certificate},
+	{recall_start, recall_end},
 	{start_timers, stop_timers},
 	{start_api, stop_api}, // stops after publish/, which answers what it waits for
 	{announce_start, announce_stop},

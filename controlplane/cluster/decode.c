@@ -10,6 +10,7 @@
 #include "decode_field.h"
 #include "decode_told.h"
 #include "ingress.h"
+#include "model_memory.h"
 #include "secret.h"
 
 // What we read, by group and version. To add a kind: a row here, a decode_<kind>.c, a switch case.
@@ -356,11 +357,18 @@ int decode_finish(struct decode *d, const struct model *model)
 		struct object *former = (struct object *)model_find_in(model, d->origin,
 			refused->kind, d->cluster, refused->namespace, refused->name);
 
-		if (!former || is_there(d, refused))
+		if (is_there(d, refused))
+			continue;
+		if (!former)
+			former = model_recall(model, refused->kind, d->cluster, refused->namespace,
+				refused->name);
+		if (!former)
 			continue;
 		d->objects =
 			arena_grow(&d->arena, d->objects, d->object_count, sizeof(struct object *));
 		if (!d->objects) {
+			if (!*former->origin)
+				object_free(former);
 			d->object_count = 0;
 			return -ENOMEM;
 		}

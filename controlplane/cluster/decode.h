@@ -34,8 +34,9 @@ struct decode {
 int decode_document(struct decode *decode, const struct tree *document);
 // One object that is known to be of this kind, whatever it says of itself.
 int decode_one(struct decode *decode, const struct tree *object, enum object_kind kind);
-// After the last document: puts the former version, out of `model`, of each object that was refused
-// among the objects. -ENOMEM when memory ran out anywhere: nothing may be used then.
+// After the last document: puts the former version, out of `model` or its memory, of each object
+// that was refused among the objects. -ENOMEM when memory ran out anywhere: nothing may be used
+// then.
 int decode_finish(struct decode *decode, const struct model *model);
 // RFC 3339, "2024-05-01T10:00:00Z", in seconds of the epoch; INT64_MAX when it is not.
 int64_t decode_time(const char *text);

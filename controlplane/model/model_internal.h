@@ -4,6 +4,7 @@
 
 #include "change_log.h"
 #include "model.h"
+#include "model_memory.h"
 #include "slice_index.h"
 
 struct origin {
@@ -25,4 +26,5 @@ struct model {
 	struct slice_index slices;  // winners
 	struct change_log changes;
 	uint64_t problem_changes;
+	struct model_memory memory; // without recall: none
 };

@@ -89,3 +89,16 @@ void model_each_problem(const struct model *model,
 		for (const struct object *o = model->names[i]; o; o = o->next_in_bucket)
 			each_duplicate(o, visit, arg);
 }
+
+void model_set_memory(struct model *model, const struct model_memory *memory)
+{
+	model->memory = memory ? *memory : (struct model_memory){0};
+}
+
+struct object *model_recall(const struct model *model, enum object_kind kind, const char *cluster,
+	const char *namespace, const char *name)
+{
+	const struct model_memory *memory = &model->memory;
+
+	return memory->recall ? memory->recall(memory->arg, kind, cluster, namespace, name) : NULL;
+}

@@ -213,3 +213,17 @@ def test_out_of_its_time(lab, maker, good, begin, end, text):
     wait_until(lambda: shown(lab) == der(made[0]), "in use", 3)
     row = wait_until(lambda: told(lab), "told", 3)[0]
     assert text in row["text"] and row["level"] == "warning" and "secret.yaml:" in row["where"]
+
+
+def test_over_restarts(lab, maker, good):
+    """What was good before either process ended is in use when both have begun again with a bad one."""
+    wait_until(lab.box.kept, "the first on the disk", 10)
+    lab.apply("secret", secret(pair(good[0], maker.issued()[1])))
+    wait_until(lambda: told(lab), "told", 3)
+    for name in ("sluice-controlplane", "sluice-controlplane", "sluice-dataplane"):
+        lab.box.kill(name)
+        lab.box.start(name)
+        wait_until(lambda: lab.box.sluice("show", "status", check=False).returncode == 0, "running", 10)
+        lab.wait_in_force()
+        assert "does not belong" in told(lab)[0]["text"] and len(told(lab)) == 1
+        assert shown(lab) == der(good[0])
