@@ -86,12 +86,19 @@ static unsigned line_of(const struct field *root, const char *key)
 
 static void check_pair(const struct field *root, struct secret *secret)
 {
+	unsigned line = line_of(root, "tls.crt");
 	struct reason reason = {0};
 
-	if (pair_check(secret, &secret->object.arena, &secret->facts, &reason) < 0)
-		tell_mistakes(root, line_of(root, "tls.crt"), &reason);
-	else
-		check_staple(root, line_of(root, "tls.crt"), secret);
+	if (pair_check(secret, &secret->object.arena, &secret->facts, &reason) < 0) {
+		tell_mistakes(root, line, &reason);
+		return;
+	}
+	if (secret->facts.misplaced)
+		field_warn(root, line,
+			"tls.crt: certificate %u is not the issuer of the one before it: clients "
+			"may refuse the chain",
+			secret->facts.misplaced);
+	check_staple(root, line, secret);
 }
 
 void decode_secret(const struct field *root, struct secret *secret)

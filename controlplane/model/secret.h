@@ -25,6 +25,7 @@ struct secret_facts { // of the first certificate
 	const char *fingerprint;       // SHA-256, hexadecimal
 	int64_t not_before, not_after; // seconds of the epoch
 	int64_t staple_until;          // 0: there is no OCSP response
+	unsigned misplaced; // the certificate that did not issue the one before it; 0: none
 };
 
 struct secret {

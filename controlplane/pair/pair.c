@@ -202,6 +202,30 @@ static void note_facts(X509 *certificate, struct arena *arena, struct secret_fac
 	facts->fingerprint = text;
 }
 
+static void check_match(const EVP_PKEY *key, STACK_OF(X509) * chain, struct reason *reason)
+{
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		if (!pem_belongs(key, sk_X509_value(chain, i)))
+			continue;
+		if (i > 0)
+			reason_add(reason,
+				"tls.key belongs to certificate %d of tls.crt, which has to be the "
+				"first",
+				i + 1);
+		return;
+	}
+	reason_add(reason, "tls.key does not belong to the certificate in tls.crt");
+}
+
+static unsigned misplaced(STACK_OF(X509) * chain)
+{
+	for (int i = 1; i < sk_X509_num(chain); i++)
+		if (X509_NAME_cmp(X509_get_issuer_name(sk_X509_value(chain, i - 1)),
+			    X509_get_subject_name(sk_X509_value(chain, i))) != 0)
+			return (unsigned)i + 1;
+	return 0;
+}
+
 int pair_check(const struct secret *secret, struct arena *arena, struct secret_facts *facts,
 	struct reason *reason)
 {
@@ -210,10 +234,12 @@ int pair_check(const struct secret *secret, struct arena *arena, struct secret_f
 	EVP_PKEY *key = read_key(secret, facts, reason);
 	X509 *certificate = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL;
 
-	if (certificate && key && !pem_belongs(key, certificate))
-		reason_add(reason, "tls.key does not belong to the first certificate of tls.crt");
-	if (reason->count == before)
+	if (certificate && key)
+		check_match(key, chain, reason);
+	if (reason->count == before) {
 		note_facts(certificate, arena, facts);
+		facts->misplaced = misplaced(chain);
+	}
 	sk_X509_pop_free(chain, X509_free);
 	EVP_PKEY_free(key);
 	ERR_clear_error();

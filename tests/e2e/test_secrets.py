@@ -43,10 +43,10 @@ class Maker:
         self.count += 1
         return self.folder / f"key{self.count}"
 
-    def self_signed(self, *kind):
+    def self_signed(self, *kind, name=HOST):
         key = self.key_file()
         chain = run("openssl", "req", "-x509", "-newkey", *(kind or EC), "-nodes", "-days", "9", "-subj",
-                    f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", key).stdout
+                    f"/CN={name}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", key).stdout
         return chain, key.read_text()
 
     def issued(self, begin="20260101000000Z", end="20360101000000Z", subject=f"/CN={HOST}"):
@@ -139,7 +139,7 @@ BAD = {
     "no key": (lambda m, c, k: {"tls.crt": c}, ["tls.crt and tls.key"]),
     "empty key": (lambda m, c, k: pair(c, ""), ["tls.crt and tls.key"]),
     "nothing": (lambda m, c, k: {}, ["tls.crt and tls.key"]),
-    "issuer first": (lambda m, c, k: pair(m.issuer + c, k), ["does not belong", "first"]),
+    "issuer first": (lambda m, c, k: pair(m.issuer + c, k), ["belongs to certificate 2", "to be the first"]),
     "with a password": (lambda m, c, k: pair(c, m.converted(k, "pkcs8", "-topk8", "-passout", "pass:x")),
                         ["tls.key: found a key with a password"]),
     "with an old password": (lambda m, c, k: pair(c, m.converted(k, "ec", "-aes128", "-passout", "pass:x")),
@@ -227,3 +227,12 @@ def test_over_restarts(lab, maker, good):
         lab.wait_in_force()
         assert "does not belong" in told(lab)[0]["text"] and len(told(lab)) == 1
         assert shown(lab) == der(good[0])
+
+
+def test_issuers_out_of_order(lab, maker, good):
+    """Sent as they are, for some clients find their way; and told."""
+    chain, key = maker.issued()
+    lab.apply("secret", secret(pair(chain + maker.self_signed(name="stranger")[0] + maker.issuer, key)))
+    wait_until(lambda: shown(lab) == der(chain), "in use", 3)
+    row = wait_until(lambda: told(lab), "told", 3)[0]
+    assert "certificate 2 is not the issuer of the one before" in row["text"] and row["level"] == "warning"
