@@ -8,6 +8,7 @@ import pytest
 
 import harness  # noqa: F401  (the lab fixture's)
 from test_ingress import SETTINGS, VIP, ingress, path, settle, web_service
+from test_kube import use_cluster
 from topology import run, wait_until
 
 HOST = "secret.example"
@@ -91,8 +92,8 @@ def shown(lab):
             return secure.getpeercert(binary_form=True)
 
 
-def told(lab):
-    return [row for row in lab.rows("problems") if row["object"] == "Secret lab/default/one"]
+def told(lab, cluster="lab"):
+    return [row for row in lab.rows("problems") if row["object"] == f"Secret {cluster}/default/one"]
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +237,35 @@ def test_issuers_out_of_order(lab, maker, good):
     wait_until(lambda: shown(lab) == der(chain), "in use", 3)
     row = wait_until(lambda: told(lab), "told", 3)[0]
     assert "certificate 2 is not the issuer of the one before" in row["text"] and row["level"] == "warning"
+
+
+def test_of_a_live_cluster_over_restarts(make_lab, maker):
+    """The same, where what the cluster said last is on the disk, too."""
+    lab = make_lab(settings=SETTINGS, start=False)
+    api = use_cluster(lab)
+    chain, key = maker.issued()
+    made = {**secret(pair(chain, key)), "metadata": {"name": "one", "namespace": "default"}}
+    api.apply(*web_service(lab, "one", ["web-1a"]), made, ingress(
+        "one", {HOST: [path("/", "one")]}, tls=[{"hosts": [HOST], "secretName": "one"}]))
+    lab.box.start_all()
+    try:
+        lab.box.wait_answers()
+        wait_until(lambda: shown(lab) == der(chain), "the first in use", 10)
+        wait_until(lab.box.kept, "the first on the disk", 10)
+        api.apply({**made, **secret(pair(chain, maker.issued()[1])), "metadata": made["metadata"]})
+        wait_until(lambda: told(lab, "prod"), "told", 5)
+        assert shown(lab) == der(chain)
+        for _ in range(2):
+            lab.box.kill("sluice-controlplane")
+            lab.box.start("sluice-controlplane")
+            lab.box.wait_answers()
+            wait_until(lambda: told(lab, "prod"), "told", 10)
+            lab.wait_in_force()
+            assert shown(lab) == der(chain)
+        made = {**secret(pair(*maker.issued())), "metadata": made["metadata"]}
+        api.apply(made)
+        wait_until(lambda: not told(lab, "prod"), "mended", 5)
+        lab.wait_in_force()
+        assert shown(lab) != der(chain)
+    finally:
+        api.down()
