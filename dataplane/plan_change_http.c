@@ -335,6 +335,8 @@ struct plan_upstream *decode_upstream(
 	if (!decode_name_ok(from->tls_certificate, true))
 		mistake(d, "%s: tls_certificate: expected readable text below %u bytes", what,
 			SLUICE_NAME_MAX);
+	if (from->tls_verify && !from->tls_ca_pem.len)
+		mistake(d, "%s: tls_ca_pem: expected certificates to verify by", what);
 	check_range(d, what, "idle_connections", from->idle_connections, connections);
 	check_range(d, what, "idle_timeout_ms", from->idle_timeout_ms, optional_timeout_range);
 	if ((int)from->hash_key < SLUICE__HASH_KEY__HASH_NONE ||

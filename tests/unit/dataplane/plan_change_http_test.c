@@ -217,6 +217,7 @@ static void wrong_names_pools_and_listeners(void **state)
 		    "certificate local/default/tls: expected chain_pem and key_pem");
 	sample_init(&s);
 	s.upstream.hash_name = (char *)"";
+	s.upstream.tls_verify = true;
 	s.upstream.idle_connections = 65537;
 	s.http.site = (char *)"";
 	s.listener.pool = (char *)"p";
@@ -225,6 +226,7 @@ static void wrong_names_pools_and_listeners(void **state)
 		    "listener 192.0.2.1 tcp/443: 192.0.2.0/8: expected a prefix without host bits\n"
 		    "listener 192.0.2.1 tcp/443: http: expected protocol 6 (tcp) and no pool\n"
 		    "listener 192.0.2.1 tcp/443: site: expected readable text of 1 to 255 bytes\n"
+		    "pool \"p\": tls_ca_pem: expected certificates to verify by\n"
 		    "pool \"p\": idle_connections 65537: expected 0 to 65536\n"
 		    "pool \"p\": hash_name: expected the header's or the cookie's");
 }
