@@ -36,7 +36,13 @@ void annotation_proxy_ssl_verify(const struct annotation *a, struct annotated *o
 
 void annotation_proxy_ssl_name(const struct annotation *a, struct annotated *out)
 {
-	annotation_text(a, SLUICE_HOST_LENGTH, &out->upstream.tls_name);
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:";
+
+	if (!*a->value || a->value[strspn(a->value, letters)])
+		annotation_wrong(a, "the name of a host, without variables");
+	else
+		annotation_text(a, SLUICE_HOST_LENGTH, &out->upstream.tls_name);
 }
 
 void annotation_proxy_ssl_server_name(const struct annotation *a, struct annotated *out)

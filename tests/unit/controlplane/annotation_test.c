@@ -79,6 +79,24 @@ static void hashes(void **state)
 	}
 }
 
+static void names_of_endpoints(void **state)
+{
+	static const struct {
+		const char *text, *name;
+	} table[] = {{"Pod.example", "Pod.example"}, {"192.0.2.1", "192.0.2.1"},
+		{"2001:db8::1", "2001:db8::1"}, {"", ""}, {"$host", ""}, {"*.example", ""},
+		{"a b", ""}, {"a/b", ""}};
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct result r =
+			read_one("nginx.ingress.kubernetes.io/proxy-ssl-name", table[i].text);
+
+		assert_string_equal(r.out.upstream.tls_name, table[i].name);
+		assert_int_equal(r.reason.count, !*table[i].name);
+		clear(&r);
+	}
+}
+
 static void both_prefixes(void **state)
 {
 	struct label labels[] = {{"nginx.ingress.kubernetes.io/ssl-redirect", "true"},
@@ -232,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(body_sizes),
 		cmocka_unit_test(hashes),
+		cmocka_unit_test(names_of_endpoints),
 		cmocka_unit_test(both_prefixes),
 		cmocka_unit_test(retries),
 		cmocka_unit_test(rewrites),
