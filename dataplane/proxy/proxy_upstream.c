@@ -70,6 +70,23 @@ void upstream_gone(struct proxy *proxy, struct upstream *upstream)
 	upstream_free(proxy, upstream);
 }
 
+// Among the endpoint's free ones. Over TLS in that of the one used longest ago: it may be for a
+// name that nobody asks for any more.
+static bool make_place(struct proxy *proxy, const struct upstream *upstream)
+{
+	const struct endpoint_links *links = &proxy->endpoints[upstream->endpoint];
+	struct upstream *last = links->idle;
+
+	if (links->idle_count < upstream->idle_limit)
+		return true;
+	if (!upstream->tls || !upstream->idle_limit || !last)
+		return false;
+	while (last->next)
+		last = last->next;
+	upstream_gone(proxy, last);
+	return true;
+}
+
 void upstream_release(struct proxy *proxy, struct session *session, bool reusable)
 {
 	struct upstream *upstream = session->upstream;
@@ -79,8 +96,7 @@ void upstream_release(struct proxy *proxy, struct session *session, bool reusabl
 	upstream->session = NULL;
 	load_change(proxy, session, upstream->endpoint, -1);
 	if (!reusable || !upstream->link.tcp || upstream->link.ending || !endpoint ||
-		endpoint->state != ENDPOINT_READY ||
-		proxy->endpoints[upstream->endpoint].idle_count >= upstream->idle_limit) {
+		endpoint->state != ENDPOINT_READY || !make_place(proxy, upstream)) {
 		if (reusable)
 			link_leave(proxy, &upstream->link);
 		else

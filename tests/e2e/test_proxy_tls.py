@@ -218,6 +218,30 @@ def test_backend_over_tls(lab, plan):
     server.close()
 
 
+def test_kept_connections_are_of_the_names_asked_for(lab, plan):
+    """No more than are allowed, the newest of them."""
+    chain, key = make_certificate("pod", ["pod.example"])
+    (Path(lab.dir) / "pod.pem").write_bytes(chain + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(lab.dir) / "pod.pem")
+    asked = []
+    context.sni_callback = lambda secure, name, _: asked.append(name)
+
+    def behave(server, sock):
+        with context.wrap_socket(sock, server_side=True) as secure:
+            while read_head(secure):
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsealed")
+
+    server = Server(lab, "web-1a", 9108, behave)
+    plan.pool("web", ["web-1a"], port=9108, tls=True, idle_connections=2)
+    plan.rule("", "/", "web")
+    plan.apply()
+    for name in "ababcccab":
+        assert lab.curl("-H", f"Host: {name}", url(VIP)).stdout == "sealed"
+    assert "".join(asked) == "abcab"
+    server.close()
+
+
 def test_passthrough_by_name(lab, plan):
     folder = Path(lab.dir)
     (folder / "inner.pem").write_bytes(b"".join(make_certificate("inner", ["p.example"])))
