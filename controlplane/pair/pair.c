@@ -128,7 +128,8 @@ static char *name_text(const X509_NAME *name, struct arena *arena)
 
 	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
 		length = BIO_get_mem_data(bio, &data);
-		text = arena_copy_part(arena, data, (size_t)length);
+		if (length > 0) // a certificate may have no subject
+			text = arena_copy_part(arena, data, (size_t)length);
 	}
 	BIO_free(bio);
 	return text ? text : arena_copy(arena, "");

@@ -16,6 +16,7 @@ from proxied import Server, read_head
 from test_ingress import SETTINGS, curl, ingress, path, settle, web_service
 from topology import run, wait_until
 
+pytestmark = pytest.mark.sanitized
 PORT = 9443
 PREFIX = "nginx.ingress.kubernetes.io/"
 

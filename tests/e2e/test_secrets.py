@@ -11,6 +11,7 @@ from test_ingress import SETTINGS, VIP, ingress, path, settle, web_service
 from test_kube import use_cluster
 from topology import run, wait_until
 
+pytestmark = pytest.mark.sanitized
 HOST = "secret.example"
 EC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 CA = """[ca]

@@ -19,7 +19,7 @@ static char *name_text(const X509_NAME *name)
 		return NULL;
 	if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
 		length = BIO_get_mem_data(bio, &data);
-		text = strndup(data, (size_t)length);
+		text = length > 0 ? strndup(data, (size_t)length) : strdup("");
 	}
 	BIO_free(bio);
 	return text;
