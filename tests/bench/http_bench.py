@@ -41,7 +41,7 @@ def middle(rows, key):
 
 
 def run(args, say):
-    turns, seconds = max(1, min(args.turns, 3)), max(1, round(args.seconds * 4))
+    turns, seconds = max(1, min(args.turns, 5)), max(1, round(args.seconds * 4))
     result = {"connections": CONNECTIONS}
     with Peers(args.build, args.idle, args.kind) as peers:
         rows = {size: {} for size in BODIES}

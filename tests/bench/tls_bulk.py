@@ -30,7 +30,7 @@ def cipher(cpu):
 
 
 def run(args, say):
-    turns, seconds = max(1, min(args.turns, 3)), max(1, round(args.seconds * 4))
+    turns, seconds = max(1, min(args.turns, 5)), max(1, round(args.seconds * 4))
     rows, limits = {}, []
     with Peers(args.build, args.idle, args.kind) as peers:
         for _turn in range(turns):

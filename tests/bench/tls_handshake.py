@@ -57,7 +57,7 @@ def middle(rows, key):
 
 
 def run(args, say):
-    turns, seconds = max(1, min(args.turns, 3)), max(1, round(args.seconds * 4))
+    turns, seconds = max(1, min(args.turns, 5)), max(1, round(args.seconds * 4))
     rows = {kind: {} for kind in KINDS}
     limits = []
     with Peers(args.build, args.idle, args.kind) as peers:
