@@ -10,7 +10,8 @@
 // Receiving: a ring of TPACKET_V2 frames a queue, shared with the kernel, each behind a
 // virtio_net_hdr, which says where an unfinished checksum is. With several queues the kernel
 // spreads by its own hash (PACKET_FANOUT_HASH), so there is no PORT_RSS.
-// Sending: sendmmsg(), one copy, past the queueing discipline. A send error means this frame only.
+// Sending: sendmmsg(), one copy, past the queueing discipline; runs of segments on a veth by gso.h.
+// A send error means this frame only.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -23,9 +24,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "partial_checksum.h"
+#include "gso.h"
 #include "log.h"
 #include "netdev.h"
+#include "partial_checksum.h"
 #include "port_internal.h"
 #include "xdp.h"
 
@@ -53,6 +55,7 @@ struct af_packet {
 	uint64_t missed; // the kernel's counter starts anew each time it is read
 	uint16_t count;
 	struct queue *queues;
+	struct gso_port gso;
 };
 
 static const char *const known[] = {NULL};
@@ -119,15 +122,34 @@ static int open_ring(struct queue *queue, const struct port *port)
 	return 0;
 }
 
-// A socket must be bound before it can join, and would have every frame until then.
-static int let_nothing_in(const struct queue *queue)
+static int set_filter(const struct queue *queue, struct sock_filter *filter, uint16_t length)
 {
-	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
-	struct sock_fprog program = {.len = 1, .filter = &nothing};
+	struct sock_fprog program = {.len = length, .filter = filter};
 
 	return setsockopt(queue->rx, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
 		       ? -errno
 		       : 0;
+}
+
+// A socket must be bound before it can join, and would have every frame until then.
+static int let_nothing_in(const struct queue *queue)
+{
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+
+	return set_filter(queue, &nothing, 1);
+}
+
+// A group of sockets is given what goes out, too, whatever each of them asked for.
+static int let_received_in(const struct queue *queue)
+{
+	struct sock_filter received[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+
+	return set_filter(queue, received, RTE_DIM(received));
 }
 
 static int open_rx(struct queue *queue, const struct port *port, const struct sockaddr_ll *address)
@@ -192,6 +214,7 @@ static void close_queues(struct af_packet *state)
 			close(queue->tx);
 	}
 	rte_free(state->queues);
+	gso_port_close(&state->gso);
 	state->queues = NULL;
 	state->count = 0;
 }
@@ -222,13 +245,16 @@ static int start(struct port *port, struct reason *reason)
 			rc = join_fanout(&state->queues[q], q == 0, &group);
 	}
 	for (uint16_t q = 0; q < state->count && rc == 0; q++)
-		rc = set(state->queues[q].rx, SOL_SOCKET, SO_DETACH_FILTER, 0);
+		rc = state->count > 1 ? let_received_in(&state->queues[q])
+				      : set(state->queues[q].rx, SOL_SOCKET, SO_DETACH_FILTER, 0);
 	if (rc) {
 		reason_add(reason, "port %s: device %s: packet sockets: %s", port->name,
 			port->device, strerror(-rc));
 		close_queues(state);
+		return rc;
 	}
-	return rc;
+	gso_port_open(&state->gso, port, &state->netdev);
+	return 0;
 }
 
 static struct tpacket2_hdr *next_frame(const struct queue *queue)
@@ -369,9 +395,8 @@ static uint16_t transmit_burst(struct queue *queue, struct rte_mbuf **mbufs, uin
 	return done;
 }
 
-static uint16_t transmit(struct port *port, uint16_t q, struct rte_mbuf **mbufs, uint16_t n)
+static uint16_t send_rest(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 {
-	struct queue *queue = &((struct af_packet *)port->state)->queues[q];
 	uint16_t done = 0;
 
 	while (done < n) {
@@ -383,6 +408,20 @@ static uint16_t transmit(struct port *port, uint16_t q, struct rte_mbuf **mbufs,
 		done += sent;
 	}
 	return done;
+}
+
+static void sent(void *queue, uint32_t frames, uint64_t bytes)
+{
+	((struct queue *)queue)->tx_frames += frames;
+	((struct queue *)queue)->tx_bytes += bytes;
+}
+
+static uint16_t transmit(struct port *port, uint16_t q, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct af_packet *state = port->state;
+	const struct gso_rest rest = {port, &state->queues[q], send_rest, sent};
+
+	return gso_transmit(&state->gso, q, mbufs, n, &rest);
 }
 
 static struct port_link read_link(const struct port *port)

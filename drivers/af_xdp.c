@@ -30,8 +30,7 @@ struct af_xdp {
 	int map, program;
 	uint16_t count;
 	struct xsk *queues;
-	struct gso *gso; // a queue each; NULL: the netdev is no veth
-	int disown;      // tcx_attach_disown(); -1 = none
+	struct gso_port gso;
 };
 
 static const char *const known[] = {"copy", NULL};
@@ -61,7 +60,7 @@ static int probe(struct port *port, const struct port_settings *settings, struct
 	state = rte_zmalloc("af_xdp", sizeof(*state), 0);
 	if (!state)
 		return -ENOMEM;
-	state->map = state->program = state->disown = -1;
+	state->map = state->program = -1;
 	state->flags = flags;
 	rc = netdev_seize(&state->netdev, port, reason);
 	if (rc) {
@@ -84,14 +83,8 @@ static void close_queues(struct af_xdp *state)
 	state->program = state->map = -1;
 	for (uint16_t q = 0; q < state->count; q++)
 		xsk_close(&state->queues[q]);
-	for (uint16_t q = 0; state->gso && q < state->count; q++)
-		gso_close(&state->gso[q]);
-	if (state->disown >= 0)
-		close(state->disown);
-	state->disown = -1;
-	rte_free(state->gso);
+	gso_port_close(&state->gso);
 	rte_free(state->queues);
-	state->gso = NULL;
 	state->queues = NULL;
 	state->count = 0;
 }
@@ -141,26 +134,6 @@ static int attach(struct port *port, struct af_xdp *state, struct reason *reason
 	return state->program;
 }
 
-// A NIC of its own has a queue for what we send and another for what the kernel sends, which would
-// overtake each other; a veth has none.
-static void open_gso(struct port *port, struct af_xdp *state)
-{
-	if (strcmp(state->netdev.driver, "veth") != 0)
-		return;
-	state->disown = tcx_attach_disown(state->netdev.index);
-	state->gso = rte_calloc("af_xdp", state->count, sizeof(struct gso), RTE_CACHE_LINE_SIZE);
-	for (uint16_t q = 0; state->gso && q < state->count; q++)
-		gso_open(&state->gso[q], state->netdev.index,
-			state->disown >= 0); // closed: one frame a call
-	if (state->gso) {
-		port->caps |=
-			PORT_TX_L4_CKSUM | PORT_TX_RUN; // the kernel's for a run, ours for one
-		for (uint16_t q = 0; q < state->count; q++)
-			if (state->gso[q].fd < 0)
-				port->caps &= ~(uint32_t)PORT_TX_RUN;
-	}
-}
-
 static int start(struct port *port, struct reason *reason)
 {
 	struct af_xdp *state = port->state;
@@ -179,11 +152,14 @@ static int start(struct port *port, struct reason *reason)
 	}
 	if (rc == 0)
 		rc = attach(port, state, reason);
-	if (rc)
+	if (rc) {
 		close_queues(state);
-	else
-		open_gso(port, state);
-	return rc;
+		return rc;
+	}
+	gso_port_open(&state->gso, port, &state->netdev);
+	if (state->gso.queues)
+		port->caps |= PORT_TX_L4_CKSUM; // the kernel's for a run, ours for one
+	return 0;
 }
 
 static uint16_t receive(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
@@ -193,61 +169,25 @@ static uint16_t receive(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	return xsk_receive(&state->queues[queue], port->pool, mbufs, n);
 }
 
-static bool is_run(const struct rte_mbuf *mbuf)
+static uint16_t send_rest(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 {
-	return mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+	return xsk_send(queue, mbufs, n);
 }
 
-static bool send_run(struct xsk *xsk, struct gso *gso, struct rte_mbuf **mbufs, uint16_t n)
+static void sent(void *queue, uint32_t frames, uint64_t bytes)
 {
-	uint64_t bytes;
+	struct xsk *xsk = queue;
 
-	if (is_run(mbufs[0])) {
-		if (!gso_send_run(gso, mbufs[0]))
-			return false;
-		xsk->tx_frames += gso_frames(mbufs[0], &bytes);
-		xsk->tx_bytes += bytes;
-		rte_pktmbuf_free(mbufs[0]);
-		return true;
-	}
-	if (!gso_send(gso, mbufs, n))
-		return false;
-	for (uint16_t i = 0; i < n; i++)
-		xsk->tx_bytes += mbufs[i]->pkt_len;
-	xsk->tx_frames += n;
-	rte_pktmbuf_free_bulk(mbufs, n);
-	return true;
+	xsk->tx_frames += frames;
+	xsk->tx_bytes += bytes;
 }
 
 static uint16_t transmit(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct af_xdp *state = port->state;
-	struct xsk *xsk = &state->queues[queue];
-	struct gso *gso = state->gso ? &state->gso[queue] : NULL;
-	uint16_t sent = 0, at = 0;
+	const struct gso_rest rest = {port, &state->queues[queue], send_rest, sent};
 
-	if (!gso || gso->fd < 0)
-		return xsk_send(xsk, mbufs, n);
-	while (at < n) {
-		uint16_t run = is_run(mbufs[at]) ? 1 : gso_run(mbufs + at, n - at);
-
-		if (run == 0) {
-			at++;
-			continue;
-		}
-		// What came before goes before.
-		sent += xsk_send(xsk, mbufs + sent, at - sent);
-		if (sent < at)
-			return sent;
-		if (!send_run(xsk, gso, mbufs + at, run)) {
-			if (gso->fd < 0) // and nothing else takes runs of this queue
-				port->caps &= ~(uint32_t)PORT_TX_RUN;
-			return sent;
-		}
-		at += run;
-		sent = at;
-	}
-	return sent + xsk_send(xsk, mbufs + sent, n - sent);
+	return gso_transmit(&state->gso, queue, mbufs, n, &rest);
 }
 
 static struct port_link read_link(const struct port *port)

@@ -6,10 +6,13 @@
 #include <linux/virtio_net.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
+#include <rte_malloc.h>
 #include <rte_tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "xdp.h"
 
 #define SEND_BUFFER   (4 << 20) // bytes
 #define PAYLOAD_LEAST 512       // what is smaller gains nothing
@@ -234,4 +237,88 @@ void gso_close(struct gso *gso)
 	if (gso->fd >= 0)
 		close(gso->fd);
 	gso->fd = -1;
+}
+
+void gso_port_open(struct gso_port *gso, struct port *port, const struct netdev *netdev)
+{
+	*gso = (struct gso_port){.disown = -1};
+	if (strcmp(netdev->driver, "veth") != 0)
+		return;
+	gso->queues = rte_calloc("gso", port->queues, sizeof(struct gso), RTE_CACHE_LINE_SIZE);
+	if (!gso->queues)
+		return;
+	gso->disown = tcx_attach_disown(netdev->index);
+	gso->count = port->queues;
+	port->caps |= PORT_TX_RUN;
+	for (uint16_t q = 0; q < gso->count; q++)
+		if (gso_open(&gso->queues[q], netdev->index, gso->disown >= 0))
+			port->caps &= ~(uint32_t)PORT_TX_RUN;
+}
+
+void gso_port_close(struct gso_port *gso)
+{
+	for (uint16_t q = 0; q < gso->count; q++)
+		gso_close(&gso->queues[q]);
+	if (gso->queues && gso->disown >= 0)
+		close(gso->disown);
+	rte_free(gso->queues);
+	*gso = (struct gso_port){.disown = -1};
+}
+
+static bool is_run(const struct rte_mbuf *mbuf)
+{
+	return mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+}
+
+// `n` that go as one.
+static bool send_run(
+	struct gso *gso, struct rte_mbuf **mbufs, uint16_t n, const struct gso_rest *rest)
+{
+	uint64_t bytes = 0;
+	uint32_t frames = n;
+
+	if (is_run(mbufs[0])) {
+		if (!gso_send_run(gso, mbufs[0]))
+			return false;
+		frames = gso_frames(mbufs[0], &bytes);
+	} else {
+		if (!gso_send(gso, mbufs, n))
+			return false;
+		for (uint16_t i = 0; i < n; i++)
+			bytes += mbufs[i]->pkt_len;
+	}
+	rest->sent(rest->queue, frames, bytes);
+	rte_pktmbuf_free_bulk(mbufs, n);
+	return true;
+}
+
+uint16_t gso_transmit(const struct gso_port *port_gso, uint16_t queue, struct rte_mbuf **mbufs,
+	uint16_t n, const struct gso_rest *rest)
+{
+	struct gso *gso = port_gso->queues ? &port_gso->queues[queue] : NULL;
+	uint16_t sent = 0, at = 0;
+
+	if (!gso || gso->fd < 0)
+		return rest->send(rest->queue, mbufs, n);
+	while (at < n) {
+		uint16_t run = is_run(mbufs[at]) ? 1 : gso_run(mbufs + at, n - at);
+
+		if (run == 0) {
+			at++;
+			continue;
+		}
+		// What came before goes before.
+		if (sent < at)
+			sent += rest->send(rest->queue, mbufs + sent, at - sent);
+		if (sent < at)
+			return sent;
+		if (!send_run(gso, mbufs + at, run, rest)) {
+			if (gso->fd < 0) // nothing takes runs of this queue any more
+				rest->port->caps &= ~(uint32_t)PORT_TX_RUN;
+			return sent;
+		}
+		at += run;
+		sent = at;
+	}
+	return sent < n ? sent + rest->send(rest->queue, mbufs + sent, n - sent) : sent;
 }

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "netdev.h"
+#include "port.h"
+
 #define GSO_LEAST 2
 #define GSO_MOST  48 // segments of one call
 #define GSO_CHAIN 80 // mbufs of a run
@@ -36,3 +39,25 @@ bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n);
 bool gso_send_run(struct gso *gso, struct rte_mbuf *run);
 // Frames that such a run becomes, and their bytes.
 uint32_t gso_frames(const struct rte_mbuf *run, uint64_t *bytes);
+
+// A port's, a gso each queue. NULL: it has none. A NIC of its own has a queue for what we send and
+// another for what the kernel sends, which would overtake each other; a veth has none.
+struct gso_port {
+	int disown; // tcx_attach_disown(); -1 = none
+	uint16_t count;
+	struct gso *queues;
+};
+// Where the netdev is a veth; the port gets PORT_TX_RUN.
+void gso_port_open(struct gso_port *gso, struct port *port, const struct netdev *netdev);
+void gso_port_close(struct gso_port *gso);
+
+// How a queue of a port sends what is no run. `send` as rte_eth_tx_burst; `sent` counts.
+struct gso_rest {
+	struct port *port; // which has PORT_TX_RUN while runs can be sent
+	void *queue;
+	uint16_t (*send)(void *queue, struct rte_mbuf **mbufs, uint16_t n);
+	void (*sent)(void *queue, uint32_t frames, uint64_t bytes);
+};
+// Everything in its order, as rte_eth_tx_burst.
+uint16_t gso_transmit(const struct gso_port *gso, uint16_t queue, struct rte_mbuf **mbufs,
+	uint16_t n, const struct gso_rest *rest);
