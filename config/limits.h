@@ -23,7 +23,7 @@
 #define SLUICE_CERTIFICATES_MAX   65536
 #define SLUICE_SERVER_NAMES_MAX   131072
 #define SLUICE_BACKENDS_MAX       64    // of one rule
-#define SLUICE_HEAD_BYTES         16320 // of a request or an answer
+#define SLUICE_HEAD_BYTES         32768 // of a request or an answer
 #define SLUICE_HOST_LENGTH        253
 #define SLUICE_PATH_LENGTH        4096
 #define SLUICE_AFFINITY_MAX_S     86400

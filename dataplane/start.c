@@ -177,8 +177,8 @@ static struct proxy *proxy_for(struct dataplane *dataplane, struct worker *worke
 		.sessions = connections,
 		.slices = connections * 4,
 		.small_chunks = connections,
-		.large_chunks = connections / 8,
-		.kept_chunks = connections / 32,
+		.large_chunks = connections / 16,
+		.kept_chunks = connections / 64,
 		.idle_upstreams = settings->http.idle_upstreams,
 		.congestion = settings->http.congestion == CONGESTION_CUBIC ? TCP_CONGESTION_CUBIC
 									    : TCP_CONGESTION_BBR,

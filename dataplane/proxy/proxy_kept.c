@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define KEPT_MOST (8 * CHUNK_LARGE)
+#define KEPT_MOST (4 * CHUNK_LARGE)
 
 static struct chunk *part_new(struct proxy *proxy, struct session *session)
 {

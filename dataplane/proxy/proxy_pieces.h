@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define CHUNK_SMALL 1984
-#define CHUNK_LARGE 17344
+#define CHUNK_LARGE 33792
 
 // Equal pieces of memory that is not touched before it is needed. One thread.
 struct pieces {

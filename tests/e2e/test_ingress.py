@@ -287,6 +287,18 @@ class TestTogether:
         lab.remove("slash")
         settle(lab, 0)
 
+    def test_heads_of_32_kb_and_no_more(self, lab):
+        lab.apply("long", *web_service(lab, "long", ["web-1a"]),
+                  ingress("long", {"long.example": [path("/", "long")]}))
+        wait_until(lambda: who(lab, "http://long.example/") == "web-1a", "the route")
+
+        def fields(count):
+            return [word for n in range(count) for word in ("-H", f"X-Long-{n}: {'x' * 7900}")]
+        assert curl(lab, "http://long.example/", *fields(3))[0] == 200
+        assert curl(lab, "http://long.example/", *fields(5))[0] == 431
+        lab.remove("long")
+        settle(lab, 0)
+
     def test_what_is_carried_is_shown(self, lab):
         """Requests and their bytes: of the VIP, the pool, the endpoint, and all together."""
         def carried():

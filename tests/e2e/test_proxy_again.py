@@ -12,7 +12,7 @@ from proxied import VIP, Server, lab, make_certificate, plan, proto, read_head  
 
 NON_IDEMPOTENT = 1 << 10
 PODS = ("web-1a", "web-1b", "web-2a")
-BOUND = 8 * 17344  # what is kept of a body
+BOUND = 4 * 33792  # what is kept of a body
 
 
 def read_body(sock, want):

@@ -61,7 +61,7 @@ class Link:
             if address[2] != socket.PACKET_OUTGOING:
                 yield Ether(with_tag(data, ancillary))
 
-    def wait(self, wanted, seconds=3):
+    def wait(self, wanted, seconds=10):
         for packet in self.received(seconds):
             if wanted(packet):
                 return packet
