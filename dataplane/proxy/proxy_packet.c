@@ -164,6 +164,10 @@ static bool packet_begin(struct proxy *proxy, const struct tcp_output *out, stru
 		return false;
 	l3 = (uint8_t *)rte_pktmbuf_append(
 		mbuf, (uint16_t)(RTE_ETHER_HDR_LEN + l3_bytes + tcp_bytes));
+	if (!l3) {
+		rte_pktmbuf_free(mbuf);
+		return false;
+	}
 	l3 += RTE_ETHER_HDR_LEN;
 	*packet = (struct packet){
 		.mbuf = mbuf,
