@@ -8,19 +8,26 @@ as it can. near: the same loss where the switch takes in what either side sends,
 machine's. get: the balancer's place sends; put: it receives. linux is the peer's machine with the pods'
 program on it, by its own TCP (tests/e2e/transfer.py, which checks each byte), and --congestion on all
 machines, if it is not to be what the machine has. haproxy is that machine's TCP with a proxy upon it,
-which has to hand everything to the same pods as we do. clean: no loss, no delay.
+which has to hand everything to the same pods as we do. tcp is our TCP as linux is: a server at a port of
+ours (end.c), without a proxy and pods. clean: no loss, no delay.
 """
 
 import json
 import os
 import statistics
+import sys
 from pathlib import Path
 
-from peers import PEER, ROOT, Haproxy, Peers, Sluice
-from topology import WAN4, wait_until
+from peers import NAME, PEER, ROOT, Haproxy, Peers, Sluice
+from topology import WAN4, Machine, wait_until
 
-PROGRAM = ROOT / "tests" / "e2e" / "transfer.py"
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+
+import transfer  # noqa: E402
+
+PROGRAM = Path(transfer.__file__)
 PORT = 8099
+END = 6
 DELAY_MS = 2.5  # each way
 FAR_MS = 20
 LINE = 200_000_000  # bits a second
@@ -84,7 +91,7 @@ class Lossy:
         self.switch = peers.net.switch
         self.switch.run("nft", "-f", "-", input=LOSS.format("".join(
             CHAIN.format(i, device, round(percent * 10000))
-            for i, device in enumerate(("client-wan", "box-wan", "peer-wan")))))
+            for i, device in enumerate(("client-wan", "box-wan", "peer-wan", "end-wan")))))
 
     def mend(self):
         self.switch.run("nft", "delete", "table", "netdev", "loss")
@@ -96,6 +103,15 @@ def serve(peers, machine, name, cpu):
         "taskset", "-c", cpu, "/usr/bin/python3", PROGRAM, "serve", PORT, ready,
         log=peers.dir / f"transfer-{name}.log"))
     wait_until(ready.exists, f"the server of {name}")
+
+
+def serve_end(peers, congestion):
+    machine = Machine(f"{NAME}-end").create()
+    peers.net.plug(machine, "eth0", "wan")
+    (peers.dir / "pattern").write_bytes(transfer.TWICE)
+    peers.start(machine, peers.build / "tests" / "bench" / "sluice-bench-end", peers.kind, "eth0",
+                WAN4.format(END), peers.dir / "pattern", peers.cpu, congestion, log="end.log")
+    wait_until(lambda: "ready" in (peers.dir / "end.log").read_text(), "the server on our TCP", 20)
 
 
 def one(peers, address, port, how, size):
@@ -118,8 +134,9 @@ def compare(peers, balancer, places, how, size, turns):
     found = {name: statistics.median(values) for name, values in rows.items()}
     return {**found, "ratio": found["sluice"] / found["linux"],
             "ratio_haproxy": found["sluice"] / found["haproxy"],
+            "ratio_tcp": found["tcp"] / found["linux"],
             "turns": {name: [round(value, 1) for value in values] for name, values in rows.items()},
-            "tcp": counters(balancer, before)}
+            "counters": counters(balancer, before)}
 
 
 def run(args, say):
@@ -139,17 +156,19 @@ def run(args, say):
         serve(peers, peers.peer, "linux", peers.cpu)
         for name, pod in peers.net.pods.items():
             serve(peers, pod.machine, name, peers.other)
+        serve_end(peers, args.ours)
         balancer = Own(peers, args.ours)
         proxy = Haproxy(peers)
         places = {"sluice": (balancer.vip, 80), "linux": (WAN4.format(PEER), PORT),
-                  "haproxy": (proxy.vip, 80)}
+                  "haproxy": (proxy.vip, 80), "tcp": (WAN4.format(END), 80)}
         for where, make in cables.items():
             cable = make(peers)
             for how in ("get", "put"):
                 found = result.setdefault(where, {})[how] = compare(peers, balancer, places, how, args.bytes, turns)
                 say(f"{where} {how}: sluice ({args.ours}) {found['sluice']:,.1f} Mbit/s, "
                     f"Linux ({result['congestion']}) {found['linux']:,.1f}, ratio {found['ratio']:.2f}; "
-                    f"HAProxy on it {found['haproxy']:,.1f}, ratio {found['ratio_haproxy']:.2f}")
+                    f"HAProxy on it {found['haproxy']:,.1f}, ratio {found['ratio_haproxy']:.2f}; "
+                    f"our TCP alone {found['tcp']:,.1f}, {found['ratio_tcp']:.2f} of Linux")
             cable.mend()
         proxy.close()
         balancer.close()
