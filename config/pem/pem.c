@@ -225,6 +225,14 @@ bool pem_belongs(const EVP_PKEY *key, const X509 *certificate)
 	return same_key(key, certificate);
 }
 
+int pem_place(const EVP_PKEY *key, const STACK_OF(X509) * chain)
+{
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (pem_belongs(key, sk_X509_value(chain, i)))
+			return i;
+	return -1;
+}
+
 bool pem_fingerprint(const X509 *certificate, unsigned char digest[32])
 {
 	unsigned char *der = NULL;

@@ -18,5 +18,7 @@ X509 *pem_whole(const X509 *certificate);
 EVP_PKEY *pem_private_key(const void *pem, size_t length, bool *encrypted);
 // Whether the private key is the certificate's.
 bool pem_belongs(const EVP_PKEY *key, const X509 *certificate);
+// The first of these that the key is of, counted from 0; -1: none.
+int pem_place(const EVP_PKEY *key, const STACK_OF(X509) * chain);
 // SHA-256 of the certificate.
 bool pem_fingerprint(const X509 *certificate, unsigned char digest[32]);

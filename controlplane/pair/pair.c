@@ -205,17 +205,14 @@ static void note_facts(X509 *certificate, struct arena *arena, struct secret_fac
 
 static void check_match(const EVP_PKEY *key, STACK_OF(X509) * chain, struct reason *reason)
 {
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		if (!pem_belongs(key, sk_X509_value(chain, i)))
-			continue;
-		if (i > 0)
-			reason_add(reason,
-				"tls.key belongs to certificate %d of tls.crt, which has to be the "
-				"first",
-				i + 1);
-		return;
-	}
-	reason_add(reason, "tls.key does not belong to the certificate in tls.crt");
+	int place = pem_place(key, chain);
+
+	if (place < 0)
+		reason_add(reason, "tls.key does not belong to the certificate in tls.crt");
+	else if (place > 0)
+		reason_add(reason,
+			"tls.key belongs to certificate %d of tls.crt, which has to be the first",
+			place + 1);
 }
 
 static unsigned misplaced(STACK_OF(X509) * chain)

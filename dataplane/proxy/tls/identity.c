@@ -127,18 +127,16 @@ static void check_key(const struct tls_secret *secret, const EVP_PKEY *key, stru
 static void check_match(const struct tls_secret *secret, const EVP_PKEY *key,
 	STACK_OF(X509) * chain, struct reason *reason)
 {
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		if (!pem_belongs(key, sk_X509_value(chain, i)))
-			continue;
-		if (i > 0)
-			reason_add(reason,
-				"Secret %s: tls.key belongs to certificate %d of tls.crt, which "
-				"has to be the first",
-				secret->name, i + 1);
-		return;
-	}
-	reason_add(reason, "Secret %s: tls.key does not match the certificate in tls.crt",
-		secret->name);
+	int place = pem_place(key, chain);
+
+	if (place < 0)
+		reason_add(reason, "Secret %s: tls.key does not match the certificate in tls.crt",
+			secret->name);
+	else if (place > 0)
+		reason_add(reason,
+			"Secret %s: tls.key belongs to certificate %d of tls.crt, which has to be "
+			"the first",
+			secret->name, place + 1);
 }
 
 // A staple is no reason to refuse: what is wrong with it is said, and it is left out.
