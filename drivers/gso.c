@@ -188,7 +188,7 @@ bool gso_send_run(struct gso *gso, struct rte_mbuf *run)
 	uint32_t l4 = (uint32_t)(run->l2_len + run->l3_len);
 	struct virtio_net_hdr header =
 		header_of(v4, l4, l4 + (uint32_t)run->l4_len, run->tso_segsz);
-	struct iovec parts[1 + GSO_CHAIN];
+	struct iovec parts[1 + PORT_RUN_MBUFS];
 	unsigned count = 1;
 
 	if (v4) {

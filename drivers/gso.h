@@ -15,7 +15,6 @@
 
 #define GSO_LEAST 2
 #define GSO_MOST  48 // segments of one call
-#define GSO_CHAIN 80 // mbufs of a run
 
 struct gso {
 	int fd; // -1 = closed
@@ -34,8 +33,7 @@ uint16_t gso_run(struct rte_mbuf *const *mbufs, uint16_t n);
 // Sends a run; the mbufs stay the caller's, the first one's headers change. False: there was no
 // room, or the kernel takes no such packets, and then it is closed.
 bool gso_send(struct gso *gso, struct rte_mbuf *const *mbufs, uint16_t n);
-// The same for one that is a run already (PORT_TX_RUN, of at most GSO_CHAIN mbufs). Its headers
-// change.
+// The same for one that is a run already (PORT_TX_RUN). Its headers change.
 bool gso_send_run(struct gso *gso, struct rte_mbuf *run);
 // Frames that such a run becomes, and their bytes.
 uint32_t gso_frames(const struct rte_mbuf *run, uint64_t *bytes);

@@ -28,10 +28,12 @@ enum port_cap {
 	PORT_TX_VLAN = 1 << 4,     // RTE_MBUF_F_TX_VLAN inserts the tag
 	// Cuts runs of TCP segments: RTE_MBUF_F_TX_TCP_SEG, tso_segsz, l2_len to l4_len as DPDK has
 	// them, in a chain of which the first has the headers, checksums open, and the others any
-	// memory of the process. All is copied before port_tx() returns. May be lost while a port
-	// is open.
+	// memory of the process, PORT_RUN_MBUFS in all. All is copied before port_tx() returns. May
+	// be lost while a port is open.
 	PORT_TX_RUN = 1 << 5,
 };
+
+#define PORT_RUN_MBUFS 80 // of one run at most
 
 struct port;
 

@@ -9,6 +9,8 @@
 
 #include "buffer.h"
 
+_Static_assert(1 + TCP_RUN_PIECES <= PORT_RUN_MBUFS, "the headers and each piece");
+
 #define TTL        64
 #define LOOK_EVERY 1000 // microseconds
 

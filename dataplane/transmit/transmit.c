@@ -120,11 +120,23 @@ static void make_ip_checksum(const struct packet *packet, bool by_port)
 	}
 }
 
+// Where the segment is, whose checksum the port is to make.
+static void leave_to_port(const struct packet *packet)
+{
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)packet->l4;
+	struct rte_mbuf *mbuf = packet->mbuf;
+
+	mbuf->l2_len = RTE_ETHER_HDR_LEN;
+	mbuf->l3_len = (uint64_t)(packet->l4 - packet->l3);
+	mbuf->l4_len = (tcp->data_off >> 4) * 4u;
+	mbuf->ol_flags |= (packet->family == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) |
+			  RTE_MBUF_F_TX_TCP_CKSUM;
+}
+
 // A port is given the sum of the pseudo-header, and adds what is behind it.
 static void make_tcp_checksum(const struct packet *packet, bool by_port)
 {
 	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)packet->l4;
-	struct rte_mbuf *mbuf = packet->mbuf;
 
 	tcp->cksum = 0;
 	if (!by_port) {
@@ -133,11 +145,7 @@ static void make_tcp_checksum(const struct packet *packet, bool by_port)
 				     : rte_ipv6_udptcp_cksum((void *)packet->l3, packet->l4);
 		return;
 	}
-	mbuf->l2_len = RTE_ETHER_HDR_LEN;
-	mbuf->l3_len = (uint64_t)(packet->l4 - packet->l3);
-	mbuf->l4_len = (tcp->data_off >> 4) * 4u;
-	mbuf->ol_flags |= (packet->family == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) |
-			  RTE_MBUF_F_TX_TCP_CKSUM;
+	leave_to_port(packet);
 	tcp->cksum = packet->family == 4 ? rte_ipv4_phdr_cksum((void *)packet->l3, 0)
 					 : rte_ipv6_phdr_cksum((void *)packet->l3, 0);
 }
@@ -160,15 +168,9 @@ static void make_checksums(
 // What the port needs to know to cut it; all checksums are its own to make.
 static void mark_run(const struct packet *packet)
 {
-	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)packet->l4;
-	struct rte_mbuf *mbuf = packet->mbuf;
-
-	mbuf->l2_len = RTE_ETHER_HDR_LEN;
-	mbuf->l3_len = (uint64_t)(packet->l4 - packet->l3);
-	mbuf->l4_len = (tcp->data_off >> 4) * 4u;
-	mbuf->ol_flags |= (packet->family == 4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM
-					       : RTE_MBUF_F_TX_IPV6) |
-			  RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG;
+	leave_to_port(packet);
+	packet->mbuf->ol_flags |=
+		RTE_MBUF_F_TX_TCP_SEG | (packet->family == 4 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
 }
 
 // Larger than the link and allowed to be cut: IPv4 without DF.

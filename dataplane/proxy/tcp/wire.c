@@ -83,7 +83,7 @@ int tcp_parse(struct tcp_segment *s, const uint8_t *bytes, uint32_t length)
 
 uint32_t tcp_write_header(const struct tcp_output *out, uint8_t bytes[static TCP_HEADER_MAX])
 {
-	uint32_t length = 20U + out->options_length;
+	uint32_t length = TCP_HEADER_MIN + out->options_length;
 
 	put16(bytes, out->tuple->local_port);
 	put16(bytes + 2, out->tuple->remote_port);
