@@ -35,6 +35,8 @@ void authority_free(struct authority *authority);
 struct secret secret_new(
 	const struct authority *authority, enum made_key kind, const char *names, int days);
 void secret_free(struct secret *secret);
+// Of the same texts.
+struct tls_secret tls_secret_of(const struct secret *secret);
 struct tls_identity *identity_of(const struct secret *secret);
 struct tls_identity *identity_made(
 	const struct authority *authority, enum made_key kind, const char *names);

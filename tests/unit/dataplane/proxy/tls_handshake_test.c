@@ -244,31 +244,38 @@ static void test_rotated_identity(void **state)
 	client_free(second);
 }
 
+// With a response that is in date for so many days, read so many days ago. To be freed.
+static uint8_t *serve_stapled(
+	struct pair *pair, const struct secret *secret, int days, int ago, size_t *length)
+{
+	struct tls_secret from = tls_secret_of(secret);
+	struct reason mistakes = {0}, warnings = {0};
+	uint8_t *staple = staple_new(&ca, secret, days, &from.staple_length);
+
+	from.staple = staple;
+	end_serve(pair->server,
+		tls_identity_new(&from, time(NULL) - ago * 86400, &mistakes, &warnings));
+	assert_int_equal(warnings.count + mistakes.count, 0);
+	SSL_CTX_set_tlsext_status_type(pair->client->context, TLSEXT_STATUSTYPE_ocsp);
+	*length = from.staple_length;
+	return staple;
+}
+
 static void test_staple(void **state)
 {
 	struct pair *pair = *state;
 	struct secret secret = secret_new(&ca, MADE_P256, "stapled.example.com", 90);
-	struct tls_secret from = {.name = "lab/default/stapled",
-		.chain = secret.chain,
-		.chain_length = strlen(secret.chain),
-		.key = secret.key,
-		.key_length = strlen(secret.key)};
-	struct reason mistakes = {0}, warnings = {0};
-	uint8_t *staple = staple_new(&ca, &secret, 7, &from.staple_length);
+	size_t length;
+	uint8_t *staple = serve_stapled(pair, &secret, 7, 0, &length);
 	const unsigned char *got;
 
-	from.staple = staple;
-	end_serve(pair->server, tls_identity_new(&from, time(NULL), &mistakes, &warnings));
-	assert_int_equal(warnings.count + mistakes.count, 0);
-	SSL_CTX_set_tlsext_status_type(pair->client->context, TLSEXT_STATUSTYPE_ocsp);
 	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
 		only(pair->client->context, version);
 		end_accept(pair->server);
 		client_connect(pair->client, NULL, NULL);
 		assert_true(handshake(pair->server, pair->client, 65536));
-		assert_int_equal(SSL_get_tlsext_status_ocsp_resp(pair->client->ssl, &got),
-			from.staple_length);
-		assert_memory_equal(got, staple, from.staple_length);
+		assert_int_equal(SSL_get_tlsext_status_ocsp_resp(pair->client->ssl, &got), length);
+		assert_memory_equal(got, staple, length);
 	}
 	OPENSSL_free(staple);
 	secret_free(&secret);
@@ -279,20 +286,10 @@ static void test_staple_grown_old(void **state)
 {
 	struct pair *pair = *state;
 	struct secret secret = secret_new(&ca, MADE_P256, "stapled.example.com", 90);
-	struct tls_secret from = {.name = "lab/default/stapled",
-		.chain = secret.chain,
-		.chain_length = strlen(secret.chain),
-		.key = secret.key,
-		.key_length = strlen(secret.key)};
-	struct reason mistakes = {0}, warnings = {0};
-	uint8_t *staple = staple_new(&ca, &secret, -1, &from.staple_length);
+	size_t length;
+	uint8_t *staple = serve_stapled(pair, &secret, -1, 2, &length);
 	const unsigned char *got;
 
-	from.staple = staple;
-	end_serve(pair->server,
-		tls_identity_new(&from, time(NULL) - 2 * 86400, &mistakes, &warnings));
-	assert_int_equal(warnings.count + mistakes.count, 0);
-	SSL_CTX_set_tlsext_status_type(pair->client->context, TLSEXT_STATUSTYPE_ocsp);
 	client_connect(pair->client, NULL, NULL);
 	assert_true(handshake(pair->server, pair->client, 65536));
 	assert_int_equal(SSL_get_tlsext_status_ocsp_resp(pair->client->ssl, &got), -1);

@@ -119,15 +119,20 @@ void secret_free(struct secret *secret)
 	free(secret->key);
 }
 
-struct tls_identity *identity_of(const struct secret *secret)
+struct tls_secret tls_secret_of(const struct secret *secret)
 {
-	const struct tls_secret from = {
+	return (struct tls_secret){
 		.name = "lab/default/web",
 		.chain = secret->chain,
 		.chain_length = strlen(secret->chain),
 		.key = secret->key,
 		.key_length = strlen(secret->key),
 	};
+}
+
+struct tls_identity *identity_of(const struct secret *secret)
+{
+	const struct tls_secret from = tls_secret_of(secret);
 	struct reason mistakes = {0}, warnings = {0};
 	struct tls_identity *identity = tls_identity_new(&from, time(NULL), &mistakes, &warnings);
 
